@@ -1,0 +1,226 @@
+"""What was asked for: the configuration as a type; its default file and schema are generated from it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from cartarget.errors import ConfigError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CellLabels(_Strict):
+    """How a single-cell atlas says which cells are malignant, whose they are and what they are."""
+
+    malignant: str | None = Field(None, description="column that tells malignant cells; none: use `side`")
+    malignant_values: list[str] = Field(["yes"], description="values of that column that mean malignant")
+    exclude_values: list[str] = Field([], description="values of the cell type column that are neither tumour nor a known normal type")
+    donor: str | None = Field(None, description="column of the patient or donor; none: one donor, so every population is thin")
+    donor_pattern: str | None = Field(None, description="regular expression whose first group is the donor, searched in the donor column")
+    cell_type: str | None = Field(None, description="column of the cell type")
+    tissue: str | None = Field(None, description="column of the tissue; none: the atlas's `tissue`")
+
+
+class AtlasConfig(_Strict):
+    """One atlas: where it is, how it is read, and what it is evidence of."""
+
+    name: Name = Field(description="short name, shown beside every number that comes from it")
+    reader: Literal["simulated", "rsem_counts", "summary_table", "ihc", "cell_table", "mtx", "h5ad"] = Field(
+        description="how the file is read"
+    )
+    path: str = Field("", description="file or folder, relative to data_dir; a reader may accept a glob pattern")
+    role: Literal["primary", "normal", "protein", "joined"] = Field(
+        "primary", description="primary: counted, holds the tumour; normal: summary of normal tissue; protein: antibody stains; "
+        "joined: cells shown beside the result"
+    )
+    tumor: str | None = Field(None, description="pattern of the tumour's file names within path; {indication} stands for the config's indication")
+    normal: str | None = Field(None, description="pattern of the normal file names within path")
+    unit: str | None = Field(None, description="unit of the values, when the file does not say: counts, CPM, TPM, nTPM, log1p …")
+    tissue: str | None = Field(None, description="tissue of all observations, when the file does not say")
+    labels: CellLabels = Field(default_factory=lambda: CellLabels(), description="single cell: which columns mean what")
+    locations: str | None = Field(None, description="ihc: subcellular location table, for the membrane rule")
+    release: str = Field("", description="release of the atlas, for the report")
+    licence: str = Field("", description="licence of the atlas, for the report")
+    citation: str = Field("", description="what to cite, for the report")
+
+
+class Genes(_Strict):
+    table: str | None = Field(None, description="NCBI-style table of genes with synonyms, relative to data_dir; none: symbols are taken as given")
+
+
+class Surface(_Strict):
+    votes: str | None = Field(None, description="table of surface votes, relative to data_dir; none: surface evidence is unknown")
+    min_votes: Annotated[int, Field(ge=0, le=5)] = Field(2, description="votes that make a candidate")
+    rescue: str = Field("resources/surface_rescue.tsv", description="antigens kept in spite of their votes, with sources")
+
+
+class Thresholds(_Strict):
+    bulk: Annotated[float, Field(gt=0)] = Field(10.0, description="bulk samples: positive at or above this many CPM")
+    count: Annotated[int, Field(ge=1)] = Field(1, description="single cell: positive at or above this many counts")
+    protein: Literal["Low", "Medium", "High"] = Field("Medium", description="stain that counts as positive")
+
+
+class Config(_Strict):
+    """A run of cartarget."""
+
+    name: Name = Field("demo", description="name of the run; results go to <results>/<name>/")
+    title: str = Field("", description="what the report is headed; none: the indication's name")
+    indication: Name = Field("simulated", description="row of resources/indications.tsv: name and tissues of origin")
+    origin: list[str] | None = Field(None, description="tissues from which the tumour arises; none: from the indication")
+    primary: Literal["bulk", "single_cell"] = Field("single_cell", description="which evidence orders the ranking")
+    data_dir: str = Field(".", description="folder against which the paths of atlases, genes and votes are read")
+    results: str = Field("results", description="folder of the results, within the working directory")
+    atlases: list[AtlasConfig] = Field(
+        default_factory=lambda: [AtlasConfig(name="simulated", reader="simulated")], description="what is expressed where", min_length=1
+    )
+    genes: Genes = Field(default_factory=lambda: Genes(), description="what genes are called")
+    surface: Surface = Field(default_factory=lambda: Surface(), description="what sits on the cell surface")
+    tiers: str = Field("config/tissue_tiers.tsv", description="table of tissues and cell types: tier, weight, cap, required, reason, source")
+    thresholds: Thresholds = Field(default_factory=lambda: Thresholds(), description="what counts as positive")
+    coverage_floor: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="coverage that makes a gate eligible")
+    top: Annotated[int, Field(ge=1)] = Field(10_000, description="gates kept in gates.parquet, beside the controls")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of everything random")
+
+    @model_validator(mode="after")
+    def _atlases_make_sense(self) -> Config:
+        names = [atlas.name for atlas in self.atlases]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"atlases: the name {twice[0]!r} is used twice; give each atlas its own name")
+        if not any(atlas.role == "primary" for atlas in self.atlases):
+            raise ValueError("atlases: none has role 'primary'; one atlas must hold the tumour")
+        return self
+
+    @model_validator(mode="after")
+    def _results_stay_inside(self) -> Config:
+        if os.path.isabs(self.results) or ".." in Path(self.results).parts:
+            raise ValueError(f"results: {self.results!r} is outside the working directory; give a folder inside it")
+        return self
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of this run's results."""
+        return Path(self.results) / self.name
+
+    def data(self, path: str) -> Path:
+        """A data path, read against `data_dir`."""
+        return Path(self.data_dir) / path
+
+
+def load_config(path: str | os.PathLike[str]) -> Config:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    ConfigError
+        The file is absent or not YAML, a key is unknown (the nearest right key is named) or a value
+        does not fit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "run.yaml"
+    >>> _ = file.write_text("nmae: rectal")
+    >>> load_config(file)
+    Traceback (most recent call last):
+    cartarget.errors.ConfigError: ...run.yaml: unknown key 'nmae'; did you mean 'name'?
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); give a YAML file, such as config/config.yaml") from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    return parse_config({} if content is None else content, where=str(path))
+
+
+def parse_config(content: object, *, where: str = "config") -> Config:
+    """Check a configuration given as plain data (what Snakemake holds in `config`).
+
+    Examples
+    --------
+    >>> parse_config({"name": "demo"}).run_dir.as_posix()
+    'results/demo'
+    >>> parse_config({"coverage_floor": 2})
+    Traceback (most recent call last):
+    cartarget.errors.ConfigError: config: coverage_floor: found 2; Input should be less than or equal to 1
+    """
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: expected keys and values at the top level, found {type(content).__name__}")
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{where}: {_explain(item)}" for item in error.errors())) from None
+
+
+def _explain(item: Any) -> str:
+    location = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        key = str(item["loc"][-1])
+        near = difflib.get_close_matches(key, _keys_beside(item["loc"]), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else "expected one of " + ", ".join(_keys_beside(item["loc"]))
+        return f"unknown key {location!r}; {hint}"
+    message = re.sub("^Value error, ", "", item["msg"])
+    return message if not location else f"{location}: found {item['input']!r}; {message}"
+
+
+def _keys_beside(location: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = Config
+    for part in location[:-1]:
+        if isinstance(part, str):
+            model = _model_of(model.model_fields[part].annotation)
+    return list(model.model_fields)
+
+
+def _model_of(annotation: Any) -> type[BaseModel]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(_model_of(part) for part in get_args(annotation) if part is not type(None))
+
+
+def config_schema() -> str:
+    """JSON schema of the configuration, as text (kept in `workflow/schemas/config.schema.json`)."""
+    return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def default_config() -> str:
+    """The default configuration as commented YAML (kept in `config/config.yaml`)."""
+    head = (
+        "# A run of cartarget. Every key has this default; delete what you do not change.\n"
+        "# Generated from cartarget/config.py by `cartarget config --default`: change it there.\n"
+    )
+    return head + "\n".join(_commented(Config(), indent=0)) + "\n"
+
+
+def _commented(model: BaseModel, indent: int) -> list[str]:
+    lines = []
+    pad = " " * indent
+    for key, field in type(model).model_fields.items():
+        value = getattr(model, key)
+        lines.append(f"{pad}# {field.description}")
+        if isinstance(value, BaseModel):
+            lines += [f"{pad}{key}:", *_commented(value, indent + 2)]
+        elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
+            lines.append(f"{pad}{key}:")
+            for item in value:
+                block = _commented(item, indent + 4)
+                first = next(i for i, line in enumerate(block) if not line.lstrip().startswith("#"))
+                marked = block[first][: indent + 2] + "- " + block[first].lstrip()
+                lines += block[:first] + [marked] + block[first + 1 :]
+        else:
+            lines.append(f"{pad}{key}: {json.dumps(value, ensure_ascii=False)}")
+    return lines

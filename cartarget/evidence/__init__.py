@@ -1,0 +1,1 @@
+"""How many observations are positive, and how sure are we?"""
