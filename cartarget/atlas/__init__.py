@@ -1,0 +1,53 @@
+"""What is expressed where: public or private files become one AnnData contract."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cartarget.config import AtlasConfig, Config
+    from cartarget.genes import GeneTable
+
+
+def read_atlas(
+    atlas: AtlasConfig, *, config: Config, genes: GeneTable | None = None, keep: Collection[str] | None = None
+) -> AnnData:
+    """Read one atlas of the configuration into the atlas contract (see `cartarget.atlas.contract`).
+
+    Parameters
+    ----------
+    atlas
+        The atlas's entry in the configuration; `atlas.reader` picks the reader.
+    config
+        The run, for `data_dir` and the indication.
+    genes
+        Gene table through which every name goes. None: names are taken as given.
+    keep
+        Symbols to keep, to save memory; libraries are sized before. None: all.
+
+    Returns
+    -------
+    AnnData
+        Observations × genes, float32, as the contract says; checked.
+
+    Raises
+    ------
+    InputError
+        A file is absent or breaks its format, or the atlas breaks the contract.
+
+    Examples
+    --------
+    >>> from cartarget.config import AtlasConfig, Config
+    >>> read_atlas(AtlasConfig(name="x", reader="ihc", path="absent.tsv"), config=Config())
+    Traceback (most recent call last):
+    cartarget.errors.InputError: absent.tsv: no such file...
+    """
+    from cartarget.atlas.contract import validate_atlas
+    from cartarget.atlas.registry import READERS
+
+    adata = READERS[atlas.reader].read(atlas, config=config, genes=genes, keep=keep)
+    validate_atlas(adata, role=atlas.role)
+    return adata

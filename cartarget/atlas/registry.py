@@ -1,0 +1,59 @@
+"""The readers, one record each: adding a source is one file and one line here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cartarget.config import AtlasConfig, Config
+    from cartarget.genes import GeneTable
+
+
+class Read(Protocol):
+    """What every reader is: an atlas's entry in the configuration in, one AnnData of the contract out."""
+
+    def __call__(
+        self, atlas: AtlasConfig, *, config: Config, genes: GeneTable | None, keep: Collection[str] | None = None
+    ) -> AnnData:
+        """Read `atlas`; `keep` names the symbols that are wanted, None all."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One way to read an atlas: the name used in the configuration, where the function is, what it reads.
+
+    The function is imported when it is first wanted, so that `cartarget --help` stays quick.
+
+    Examples
+    --------
+    >>> READERS["ihc"].read.__name__
+    'read_ihc'
+    """
+
+    name: str
+    function: str
+    description: str
+
+    @property
+    def read(self) -> Read:
+        """The reading function."""
+        module, name = self.function.split(":")
+        return getattr(importlib.import_module(f"cartarget.atlas.{module}"), name)
+
+
+_RECORDS = (
+    Reader("simulated", "simulate:simulated", "the embedded simulated atlas, with planted truth"),
+    Reader("rsem_counts", "rsem:read_rsem", "bulk count matrices: a folder with one file per tissue, or one table"),
+    Reader("summary_table", "summary:read_summary", "one number per gene and tissue or cell type, in a wide table"),
+    Reader("ihc", "ihc:read_ihc", "Human Protein Atlas antibody stains of normal tissue by cell type"),
+    Reader("cell_table", "cells:read_cell_tables", "single cells: genes × cells text tables, one per patient and side"),
+    Reader("mtx", "mtx:read_mtx", "single cells: a folder with matrix.mtx, genes and cells"),
+    Reader("h5ad", "h5ad:read_h5ad", "any .h5ad file"),
+)
+
+READERS: dict[str, Reader] = {record.name: record for record in _RECORDS}
