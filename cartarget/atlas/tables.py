@@ -1,0 +1,240 @@
+"""Wide tables of numbers, gene by gene, read fast and checked; every error names file and line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.csv
+
+from cartarget.errors import InputError
+
+# Headers (lower case) of columns that name genes rather than hold numbers; the first column always does.
+_LABELS = frozenset(
+    "gene gene.name gene_name gene_id gene_symbol symbol hugo_symbol ensembl ensembl_gene ensembl_gene_id "
+    "entrez entrez_gene_id ncbi_gene_id".split()
+)
+
+
+@dataclass(frozen=True)
+class NumberTable:
+    """A wide table: what stands for each row, the columns' names, and the numbers, one row per *column* of the file.
+
+    Attributes
+    ----------
+    labels
+        Text columns, one row per row of the file.
+    columns
+        Names of the number columns (samples, tissues, cell types), unique.
+    values
+        Columns × rows, float32: observations × genes.
+    """
+
+    labels: pd.DataFrame
+    columns: list[str]
+    values: np.ndarray
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """A file's bytes, decompressed when its name ends in `.gz`.
+
+    Raises
+    ------
+    InputError
+        The file is absent, cannot be read, or its gzip stream is truncated or damaged.
+
+    Examples
+    --------
+    >>> read_bytes("absent.tsv")
+    Traceback (most recent call last):
+    cartarget.errors.InputError: absent.tsv: no such file...
+    """
+    try:
+        raw = Path(path).read_bytes()
+        return gzip.decompress(raw) if str(path).endswith(".gz") else raw
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check data_dir and the atlas's path") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_header(path: str | os.PathLike[str]) -> list[str]:
+    """The names in a table's first line, without reading the rest.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is empty, or two columns have one name.
+    """
+    try:
+        with gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb") as handle:
+            line = handle.readline()
+    except (OSError, EOFError, zlib.error):
+        line = read_bytes(path)  # to raise the right error
+    return _header(line, path)
+
+
+def _header(line: bytes, path: str | os.PathLike[str]) -> list[str]:
+    try:
+        text = line.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}, line 1: not text in UTF-8; expected a table with a header") from None
+    if not text.strip():
+        raise InputError(f"{path}, line 1: the header is empty; expected names of genes and columns")
+    names = [name.strip().strip('"') for name in text.split(_delimiter(line))]
+    if len(names) < 2:
+        raise InputError(f"{path}, line 1: found one column {names[0][:40]!r}; expected a tab- or comma-separated table")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(f"{path}, line 1: column {name!r} stands twice; each sample needs its own name")
+        seen.add(name)
+    return names
+
+
+def _delimiter(line: bytes) -> str:
+    return "\t" if b"\t" in line else ","
+
+
+def label_columns(header: list[str]) -> int:
+    """How many leading columns name the gene.
+
+    Examples
+    --------
+    >>> label_columns(["Hugo_Symbol", "Entrez_Gene_Id", "TCGA-AF-2689-11A"])
+    2
+    >>> label_columns(["", "acinar", "ductal"])
+    1
+    """
+    n = 1
+    while n < len(header) and header[n].lower() in _LABELS:
+        n += 1
+    return n
+
+
+def read_numbers(path: str | os.PathLike[str], *, may_miss: bool = False) -> NumberTable:
+    """Read a wide table: leading columns that name the gene, then one column of numbers per sample, tissue or type.
+
+    Parameters
+    ----------
+    path
+        Tab- or comma-separated text, gzip or plain. The first column, and those after it that are headed like a
+        gene's name or id, are labels.
+    may_miss
+        Whether empty fields, `NA` and `NaN` mean *not measured* (NaN); otherwise they are errors.
+
+    Returns
+    -------
+    NumberTable
+        Labels as text, stripped; numbers as float32, finite and not negative (or NaN if `may_miss`).
+
+    Raises
+    ------
+    InputError
+        Unreadable file, duplicate columns, ragged rows, text where a number belongs, NaN, negative or infinite
+        values, or no row at all; the message names file and line.
+    """
+    content = read_bytes(path)
+    end = content.find(b"\n")
+    first = content if end < 0 else content[:end]
+    names = _header(first, path)
+    n_labels = label_columns(names)
+    if len(names) == n_labels:
+        raise InputError(f"{path}, line 1: no column of numbers; found only {', '.join(map(repr, names))}")
+    stop = len(content.rstrip(b"\r\n"))
+    if end < 0 or stop <= end:
+        raise InputError(f"{path}: no row below the header; expected one line per gene")
+    keys = [f"c{i}" for i in range(len(names))]
+    table = _parse(
+        pyarrow.py_buffer(content).slice(end + 1, stop - end - 1),
+        path=path,
+        keys=keys,
+        types={key: pyarrow.string() if i < n_labels else pyarrow.float32() for i, key in enumerate(keys)},
+        delimiter=_delimiter(first),
+        null_values=["", "NA", "NaN", "nan"] if may_miss else [],
+    )
+    values = np.empty((len(names) - n_labels, table.num_rows), dtype=np.float32)
+    for row, key in enumerate(keys[n_labels:]):
+        values[row] = table.column(key).to_numpy()
+    _check(values, path=path, columns=names[n_labels:], may_miss=may_miss)
+    labels = {names[i]: _text(table.column(keys[i])) for i in range(n_labels)}
+    return NumberTable(pd.DataFrame(labels, dtype=object), names[n_labels:], values)
+
+
+def _text(column: pyarrow.ChunkedArray) -> np.ndarray:
+    trimmed = pyarrow.compute.utf8_trim_whitespace(column)
+    return pyarrow.compute.utf8_trim(trimmed, characters='"').to_numpy()
+
+
+def _parse(
+    buffer: pyarrow.Buffer,
+    *,
+    path: str | os.PathLike[str],
+    keys: list[str],
+    types: dict[str, pyarrow.DataType],
+    delimiter: str,
+    null_values: list[str],
+) -> pyarrow.Table:
+    try:
+        return pyarrow.csv.read_csv(
+            pyarrow.BufferReader(buffer),
+            read_options=pyarrow.csv.ReadOptions(column_names=keys, use_threads=False, block_size=1 << 22),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False, ignore_empty_lines=False),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=types, null_values=null_values, strings_can_be_null=False
+            ),
+        )
+    except pyarrow.ArrowInvalid as error:
+        raise InputError(f"{path}{_explain(buffer, str(error), keys, types, delimiter, null_values)}") from None
+
+
+def _explain(
+    buffer: pyarrow.Buffer,
+    message: str,
+    keys: list[str],
+    types: dict[str, pyarrow.DataType],
+    delimiter: str,
+    null_values: list[str],
+) -> str:
+    """Find the first line that cannot be read, and say why (only ever run on a broken file)."""
+    n_labels = sum(kind == pyarrow.string() for kind in types.values())
+    for number, line in enumerate(io.BytesIO(buffer), start=2):
+        try:
+            fields = line.decode("utf-8").rstrip("\r\n").split(delimiter)
+        except UnicodeDecodeError:
+            return f", line {number}: not text in UTF-8"
+        if len(fields) != len(keys):
+            return f", line {number}: found {len(fields)} fields, expected {len(keys)} as in the header; mend the row"
+        for field in map(str.strip, fields[n_labels:]):
+            if field not in null_values and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", field):
+                kind = "nothing" if not field else repr(field[:40])
+                return f", line {number}: found {kind} where a number belongs; expected digits such as 12.5"
+    return f": cannot be read as a table ({message})"
+
+
+def _check(
+    values: np.ndarray, *, path: str | os.PathLike[str], columns: list[str], may_miss: bool
+) -> None:
+    with np.errstate(invalid="ignore"):
+        bad = ~((values >= 0) & (values < np.inf))
+    if may_miss:
+        bad &= ~np.isnan(values)
+    if not bad.any():
+        return
+    line = int(np.flatnonzero(bad.any(axis=0))[0])
+    column = int(np.flatnonzero(bad[:, line])[0])
+    found = values[column, line]
+    hint = "log ratios and other signed scales cannot be counted" if found < 0 else "every value must be finite"
+    raise InputError(
+        f"{path}, line {line + 2}: found {found:g} in column {columns[column]!r}; expected a number of zero or more ({hint})"
+    )

@@ -1,0 +1,265 @@
+"""What genes are called: every name of every file goes through here, and every one that is lost is listed.
+
+The order of proof, strongest first:
+
+1. a stable id (Ensembl with or without version, Entrez) that belongs to one gene and, in the file, to one name;
+2. the current symbol;
+3. a previous symbol that belongs to one gene;
+4. an alias that belongs to one gene;
+5. a stable id that several names of the file share (RNAseqDB gives KCTD7 and RABGEF1 the same Entrez id, so the
+   id cannot tell them apart and the names go first).
+
+NCBI's gene table has one column, `synonyms`, for both previous symbols and aliases; a table with a column
+`previous_symbols` (HGNC) keeps the two apart. A name that fits several genes (CEA: CEACAM3, CEACAM5, PSG2) is lost,
+with the candidates as the reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from cartarget.errors import InputError
+
+_ENSEMBL = r"^(ENSG\d{11})(?:\.\d+)?(?:_PAR_Y)?$"
+
+
+@dataclass(frozen=True)
+class GeneTable:
+    """The genes that exist, and every name under which each may be met.
+
+    Attributes
+    ----------
+    ensembl, entrez, previous, alias
+        Name → symbol, for the names that belong to one gene only.
+    ambiguous
+        Name → the candidates in one text, for the names that belong to several.
+    symbols
+        Symbol → Ensembl gene id (missing where the table has none).
+    """
+
+    ensembl: pd.Series
+    entrez: pd.Series
+    previous: pd.Series
+    alias: pd.Series
+    ambiguous: pd.Series
+    symbols: pd.Series
+
+
+def read_gene_table(path: str | os.PathLike[str]) -> GeneTable:
+    """Read an NCBI-style gene table: tab-separated, `ncbi_gene_id`, `gene_symbol`, `synonyms`, `ensembl_gene`.
+
+    Synonyms are separated by `|`, `-` means none. A column `previous_symbols` in the same shape is optional.
+
+    Raises
+    ------
+    InputError
+        The file is absent or broken, a column is missing or a symbol stands twice; the message names file and line.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "genes.tsv"
+    >>> columns = "ncbi_gene_id", "gene_symbol", "synonyms", "ensembl_gene"
+    >>> row = "4072", "EPCAM", "TACSTD1|CD326", "ENSG00000119888"
+    >>> _ = path.write_text("\\t".join(columns) + "\\n" + "\\t".join(row))
+    >>> read_gene_table(path).alias.to_dict()
+    {'TACSTD1': 'EPCAM', 'CD326': 'EPCAM'}
+    """
+    try:
+        frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the gene table's path in genes.table, or none") from None
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); expected a tab-separated gene table") from error
+    for column in ("ncbi_gene_id", "gene_symbol", "synonyms", "ensembl_gene"):
+        if column not in frame:
+            raise InputError(f"{path}: column {column!r} is missing; found {', '.join(map(repr, frame.columns))}")
+    for twice in frame.index[frame["gene_symbol"].duplicated()][:1]:
+        raise InputError(f"{path}, line {twice + 2}: symbol {frame['gene_symbol'][twice]!r} stands twice; keep one row")
+    return _index(frame)
+
+
+def _index(frame: pd.DataFrame) -> GeneTable:
+    symbol = frame["gene_symbol"]
+    previous = frame["previous_symbols"] if "previous_symbols" in frame else pd.Series("", index=frame.index)
+    previous_unique, previous_many = _lookup(previous.str.split("|"), symbol)
+    alias_unique, alias_many = _lookup(frame["synonyms"].str.split("|"), symbol)
+    many = pd.concat([alias_many, previous_many])
+    return GeneTable(
+        ensembl=_lookup(frame["ensembl_gene"], symbol)[0],
+        entrez=_lookup(frame["ncbi_gene_id"], symbol)[0],
+        previous=previous_unique,
+        alias=alias_unique,
+        ambiguous=many[~many.index.duplicated(keep="last")],
+        symbols=frame.set_index("gene_symbol")["ensembl_gene"].replace("", pd.NA),
+    )
+
+
+def _lookup(names: pd.Series, symbol: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Name → symbol where that is one gene, and name → candidates where it is several."""
+    pairs = pd.DataFrame({"name": names, "symbol": symbol}).explode("name")
+    pairs["name"] = pairs["name"].str.strip()
+    pairs = pairs[~pairs["name"].isin(["", "-"])].drop_duplicates()
+    is_many = pairs["name"].duplicated(keep=False)
+    many = pairs[is_many].sort_values(["name", "symbol"]).groupby("name")["symbol"].agg(", ".join)
+    return pairs[~is_many].set_index("name")["symbol"], many
+
+
+def resolve(
+    names: Iterable[str],
+    *,
+    table: GeneTable | None,
+    ids: Iterable[str] | None = None,
+    entrez: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """Find the current symbol of each name, by the order of proof at the head of this module.
+
+    Parameters
+    ----------
+    names
+        Names as in a file: symbols (padded or not), Ensembl ids, Entrez ids, `SYMBOL|ENTREZ` or `?|ENTREZ`.
+    table
+        The genes. None: names are taken as given (`SYMBOL|ENTREZ` as `SYMBOL`), with `how` "as given".
+    ids, entrez
+        Ensembl and Entrez ids beside the names, where the file has them; "" or "0" means none.
+
+    Returns
+    -------
+    DataFrame
+        One row per name, in order: `name`; `symbol` (missing if lost); `how` (`ensembl`, `entrez`, `symbol`,
+        `previous`, `alias`, `as given`, `lost`); `reason` (why it was lost, else empty).
+
+    Raises
+    ------
+    InputError
+        `ids` or `entrez` are not as many as the names.
+
+    Examples
+    --------
+    >>> resolve([" EPCAM ", "KDR|3791"], table=None)[["symbol", "how"]].values.tolist()
+    [['EPCAM', 'as given'], ['KDR', 'as given']]
+    """
+    given = pd.Series(list(names), dtype=object).astype(str).str.strip()
+    parts = _parts(given, ids, entrez)
+    if table is None:
+        symbol = parts["symbol"].where(parts["symbol"] != "", given)
+        return pd.DataFrame({"name": given, "symbol": symbol.astype(object), "how": "as given", "reason": ""})
+    is_shared = {key: _is_shared(parts[key], parts["symbol"]) for key in ("ensembl", "entrez")}
+    proofs = [
+        ("ensembl", parts["ensembl"].mask(is_shared["ensembl"]), table.ensembl),
+        ("entrez", parts["entrez"].mask(is_shared["entrez"]), table.entrez),
+        ("symbol", parts["symbol"], pd.Series(table.symbols.index, index=table.symbols.index)),
+        ("previous", parts["symbol"], table.previous),
+        ("alias", parts["symbol"].mask(parts["symbol"].isin(table.ambiguous.index)), table.alias),
+        ("ensembl", parts["ensembl"].where(is_shared["ensembl"]), table.ensembl),
+        ("entrez", parts["entrez"].where(is_shared["entrez"]), table.entrez),
+    ]
+    symbol = pd.Series(pd.NA, index=given.index, dtype=object)
+    how = pd.Series("lost", index=given.index, dtype=object)
+    for proof, keys, lookup in proofs:
+        found = keys.map(lookup).astype(object)
+        fresh = symbol.isna() & found.notna()
+        symbol[fresh], how[fresh] = found[fresh], proof
+    return pd.DataFrame({"name": given, "symbol": symbol, "how": how, "reason": _reasons(parts, symbol, table)})
+
+
+def _parts(given: pd.Series, ids: Iterable[str] | None, entrez: Iterable[str] | None) -> pd.DataFrame:
+    """What each name says: a symbol, an Ensembl id, an Entrez id ("" where it does not say)."""
+    split = given.str.extract(r"^(?P<symbol>.+)\|(?P<entrez>\d+)$")
+    symbol = split["symbol"].fillna(given).str.strip().replace("?", "")
+    number = split["entrez"].where(split["entrez"].notna(), given.where(given.str.fullmatch(r"\d+")))
+    stable = symbol.str.extract(_ENSEMBL)[0]
+    symbol = symbol.mask(stable.notna() | symbol.str.fullmatch(r"\d+"), "")
+    for label, column in (("ids", ids), ("entrez", entrez)):
+        if column is None:
+            continue
+        beside = pd.Series(list(column), dtype=object).astype(str).str.strip()
+        if len(beside) != len(given):
+            raise InputError(f"{label}: found {len(beside)} for {len(given)} names; give one for each name")
+        if label == "ids":
+            stable = beside.str.extract(_ENSEMBL)[0].fillna(stable)
+        else:
+            number = beside.where(beside.str.fullmatch(r"0*[1-9]\d*")).fillna(number)
+    return pd.DataFrame({"symbol": symbol, "ensembl": stable.fillna(""), "entrez": number.fillna("")}).astype(object)
+
+
+def _is_shared(ids: pd.Series, symbols: pd.Series) -> pd.Series:
+    """Whether several different names of the file carry this id."""
+    rows = pd.DataFrame({"id": ids, "symbol": symbols})
+    n_names = rows[(rows["id"] != "") & (rows["symbol"] != "")].drop_duplicates().groupby("id")["symbol"].size()
+    return ids.map(n_names).fillna(0).astype(int) > 1
+
+
+def _reasons(parts: pd.DataFrame, symbol: pd.Series, table: GeneTable) -> pd.Series:
+    candidates = parts["symbol"].map(table.ambiguous).astype(object)
+    unknown = np.where(parts["symbol"] == "", "id not in the gene table", "name not in the gene table")
+    reason = pd.Series(unknown, index=parts.index, dtype=object)
+    reason = reason.mask((parts == "").all(axis=1), "name is empty")
+    reason = reason.mask(candidates.notna(), "ambiguous: " + candidates.astype(str))
+    return reason.mask(symbol.notna(), "")
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Values by gene: `values` (observations × genes), `genes` (index symbol, column `given`), `lost`."""
+
+    values: np.ndarray
+    genes: pd.DataFrame
+    lost: pd.DataFrame
+
+
+def merge(values: np.ndarray, resolved: pd.DataFrame, *, by: Literal["sum", "max"]) -> Merged:
+    """Put values under their genes' symbols; several names of one gene become one column.
+
+    Counts add up (`by="sum"`); for summaries the maximum is kept (`by="max"`), which in normal tissue is the
+    cautious side. NaN is *not measured*: it is ignored by the maximum unless nothing else is there.
+
+    Parameters
+    ----------
+    values
+        Observations × names.
+    resolved
+        One row per name, as `resolve` gives it.
+    by
+        `sum` or `max`.
+
+    Returns
+    -------
+    Merged
+        Genes in order of first appearance; `lost` has `name` and `reason`, one row per name that was lost or merged.
+
+    Examples
+    --------
+    >>> names = resolve(["A", "B", "A"], table=None)
+    >>> merged = merge(np.array([[1.0, 2.0, 5.0]]), names, by="sum")
+    >>> merged.values.tolist(), merged.lost.values.tolist()
+    ([[6.0, 2.0]], [['A', 'merged into A']])
+    """
+    found = np.flatnonzero(resolved["symbol"].notna().to_numpy())
+    codes, symbols = pd.factorize(resolved["symbol"].to_numpy(dtype=object)[found])
+    names = resolved["name"].to_numpy(dtype=object)
+    first = _representatives(names[found], codes, np.asarray(symbols, dtype=object))
+    is_first = np.zeros(len(found), dtype=bool)
+    is_first[first] = True
+    merged = values[:, found[first]]
+    add = np.add if by == "sum" else np.fmax
+    for column in np.flatnonzero(~is_first):
+        merged[:, codes[column]] = add(merged[:, codes[column]], values[:, found[column]])
+    extra = found[~is_first]
+    reason = resolved["reason"].to_numpy(dtype=object).copy()
+    reason[extra] = [f"merged into {symbols[code]}" for code in codes[~is_first]]
+    gone = np.sort(np.r_[np.flatnonzero(resolved["symbol"].isna().to_numpy()), extra])
+    genes = pd.DataFrame({"given": names[found[first]]}, index=pd.Index(symbols, name=None, dtype=object))
+    return Merged(merged, genes, pd.DataFrame({"name": names[gone], "reason": reason[gone]}))
+
+
+def _representatives(names: np.ndarray, codes: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+    """For each gene the position of the name that equals its symbol, else of its first name."""
+    order = np.lexsort((np.arange(len(codes)), names != symbols[codes], codes))
+    return order[np.r_[True, np.diff(codes[order]) > 0]] if len(order) else order
