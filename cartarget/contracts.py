@@ -215,7 +215,8 @@ def conform(table: str, frame: pd.DataFrame) -> pd.DataFrame:
         if name in frame:
             values = frame[name]
         elif column.nullable:
-            values = pd.Series(pd.NA, index=frame.index, dtype="object")
+            blank = float("nan") if _DTYPES[column.kind] == "float64" else pd.NA
+            values = pd.Series(blank, index=frame.index, dtype="object")
         else:
             raise InputError(f"table {table}: column {name!r} is missing")
         data[name] = values.astype(_DTYPES[column.kind])

@@ -1,0 +1,38 @@
+"""Find CAR T target antigens, alone or joined by logic, for solid tumours.
+
+The names below are the public interface; each is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CartargetError": "cartarget.errors",
+    "Config": "cartarget.config",
+    "ConfigError": "cartarget.errors",
+    "GateError": "cartarget.errors",
+    "InputError": "cartarget.errors",
+    "Packed": "cartarget.evidence.packed",
+    "count_positive": "cartarget.evidence.packed",
+    "load_config": "cartarget.config",
+    "pack": "cartarget.evidence.packed",
+    "parse_config": "cartarget.config",
+    "read_table": "cartarget.contracts",
+    "write_table": "cartarget.contracts",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cartarget' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

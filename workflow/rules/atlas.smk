@@ -1,0 +1,26 @@
+rule read:
+    input:
+        steps["read"].inputs(asked),
+    output:
+        steps["read"].outputs(asked),
+    log:
+        "<logs>/read.log",
+    benchmark:
+        "<benchmarks>/read.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        # a function, since {indication} in a file pattern is no wildcard
+        atlases=lambda wildcards: lookup(dpath="atlases", within=config),
+        data_dir=lookup(dpath="data_dir", within=config),
+        indication=lookup(dpath="indication", within=config),
+        genes=lookup(dpath="genes", within=config),
+        surface=lookup(dpath="surface", within=config),
+        seed=lookup(dpath="seed", within=config),
+    message:
+        "read the atlases"
+    script:
+        "../scripts/step.py"

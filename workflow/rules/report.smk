@@ -1,0 +1,28 @@
+rule report:
+    input:
+        steps["report"].inputs(asked),
+    output:
+        "<results>/summary.json",
+        "<results>/provenance.json",
+        "<results>/config.yaml",
+        report(
+            "<results>/report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"table": "the report to mail", "run": asked.name},
+        ),
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        asked=lambda wildcards: config,
+    message:
+        "write the report"
+    script:
+        "../scripts/step.py"

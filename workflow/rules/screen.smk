@@ -1,0 +1,29 @@
+rule screen:
+    input:
+        steps["screen"].inputs(asked),
+    output:
+        "<results>/antigens.parquet",
+        report(
+            "<results>/antigens.tsv",
+            caption="../report/antigens.rst",
+            category="Antigens",
+            labels={"table": "ranked antigens", "run": asked.name},
+        ),
+    log:
+        "<logs>/screen.log",
+    benchmark:
+        "<benchmarks>/screen.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        primary=lookup(dpath="primary", within=config),
+        origin=lookup(dpath="origin", within=config),
+        thresholds=lookup(dpath="thresholds", within=config),
+        coverage_floor=lookup(dpath="coverage_floor", within=config),
+    message:
+        "screen single antigens"
+    script:
+        "../scripts/step.py"

@@ -1,0 +1,18 @@
+"""Do the step that a rule is named after, logged; an expected error is one message."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path.cwd()))  # under --sdm conda the package is this folder
+
+from cartarget.config import parse_config
+from cartarget.errors import CartargetError
+from cartarget.provenance import journal
+from cartarget.steps import STEPS
+
+step = {step.name: step for step in STEPS}[snakemake.rule]
+try:
+    with journal(snakemake.log[0], title=step.name):
+        step.function(parse_config(snakemake.config))
+except CartargetError as error:
+    sys.exit(f"error: {error}")
