@@ -17,6 +17,7 @@ _HOMES = {
     "GateError": "cartarget.errors",
     "InputError": "cartarget.errors",
     "Packed": "cartarget.evidence.packed",
+    "columns": "cartarget.contracts",
     "count_positive": "cartarget.evidence.packed",
     "load_config": "cartarget.config",
     "pack": "cartarget.evidence.packed",
