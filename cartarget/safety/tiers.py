@@ -27,6 +27,9 @@ TIERS: dict[str, tuple[float, float]] = {
 }
 """Tiers in order, each with its default weight and its default cap on exposure."""
 
+ANYWHERE = "any tissue"
+"""Tissue of a row that speaks of a cell type wherever it lives."""
+
 COLUMNS = (
     *("tissue", "cell_type", "ontology_id", "tier", "weight", "cap", "required"),
     *("names", "parts", "sex", "reason", "source"),
@@ -163,8 +166,10 @@ class Tiers:
             return place
         if place.cell_type:
             return dataclasses.replace(place, cell_type=cell_type)
-        own = self._cells.get((place.tissue, _key(cell_type)))
-        return dataclasses.replace(own or place, part=place.part, cell_type=own.cell_type if own else cell_type)
+        own = self._cells.get((place.tissue, _key(cell_type))) or self._cells.get((ANYWHERE, _key(cell_type)))
+        if own is None:
+            return dataclasses.replace(place, cell_type=cell_type)
+        return dataclasses.replace(own, tissue=place.tissue, part=place.part)
 
     def _by_beginning(self, key: str) -> Place | None:
         found = [name for name in self._places if name.endswith("*") and key.startswith(name[:-1])]
@@ -210,11 +215,12 @@ def _pattern(name: str) -> str:
 def read_tiers(path: str | os.PathLike[str]) -> Tiers:
     """Read and check a tier table.
 
-    A tab-separated file with the columns `tissue`, `cell_type` (empty: the whole tissue), `ontology_id`
-    (UBERON or CL), `tier` (vital, important, tolerable, ignored), `weight` and `cap` (empty: the tier's
-    default), `required` (yes or no), `names` (other names, separated by `|`; a final `*` matches any
-    ending), `parts` (regions that stay populations of their own; `given=part` renames), `sex` (empty,
-    female, male), `reason`, `source`. Lines that start with `#` are skipped.
+    A tab-separated file with the columns `tissue` (`any tissue`: a cell type wherever it lives), `cell_type`
+    (empty: the whole tissue), `ontology_id` (UBERON or CL), `tier` (vital, important, tolerable, ignored),
+    `weight` and `cap` (empty: the tier's default), `required` (yes or no), `names` (other names, separated
+    by `|`; a final `*` matches any ending), `parts` (regions that stay populations of their own;
+    `given=part` renames), `sex` (empty, female, male), `reason`, `source`. Lines that start with `#` are
+    skipped.
 
     Raises
     ------
@@ -296,7 +302,7 @@ def _refuse_twins(rows: dict[int, Row], path: str) -> None:
     whole = {row.tissue for row in rows.values() if not row.cell_type}
     for line, row in rows.items():
         where = f"{path}, line {line}"
-        if row.tissue not in whole:
+        if row.tissue not in whole and row.tissue != ANYWHERE:
             raise InputError(f"{where}: {row.cell_type!r} is a cell type of {row.tissue!r}, which has no row; "
                              "add a row for the whole tissue, with cell_type empty")
         for name in row.claims:

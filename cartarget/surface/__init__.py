@@ -1,0 +1,1 @@
+"""Is it on the cell surface, and which part sticks out?"""
