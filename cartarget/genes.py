@@ -17,7 +17,7 @@ with the candidates as the reason.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -214,7 +214,9 @@ class Merged:
     lost: pd.DataFrame
 
 
-def merge(values: np.ndarray, resolved: pd.DataFrame, *, by: Literal["sum", "max"]) -> Merged:
+def merge(
+    values: np.ndarray, resolved: pd.DataFrame, *, by: Literal["sum", "max"], keep: Collection[str] | None = None
+) -> Merged:
     """Put values under their genes' symbols; several names of one gene become one column.
 
     Counts add up (`by="sum"`); for summaries the maximum is kept (`by="max"`), which in normal tissue is the
@@ -228,6 +230,8 @@ def merge(values: np.ndarray, resolved: pd.DataFrame, *, by: Literal["sum", "max
         One row per name, as `resolve` gives it.
     by
         `sum` or `max`.
+    keep
+        Symbols to keep. None: all. Names lost or merged are listed either way.
 
     Returns
     -------
@@ -241,25 +245,76 @@ def merge(values: np.ndarray, resolved: pd.DataFrame, *, by: Literal["sum", "max
     >>> merged.values.tolist(), merged.lost.values.tolist()
     ([[6.0, 2.0]], [['A', 'merged into A']])
     """
-    found = np.flatnonzero(resolved["symbol"].notna().to_numpy())
-    codes, symbols = pd.factorize(resolved["symbol"].to_numpy(dtype=object)[found])
-    names = resolved["name"].to_numpy(dtype=object)
-    first = _representatives(names[found], codes, np.asarray(symbols, dtype=object))
-    is_first = np.zeros(len(found), dtype=bool)
-    is_first[first] = True
-    merged = values[:, found[first]]
+    plan = plan_merge(resolved)
+    wanted = np.arange(len(plan.genes)) if keep is None else np.flatnonzero(plan.genes.index.isin(frozenset(keep)))
+    column_of = np.full(len(plan.genes) + 1, -1)
+    column_of[wanted] = np.arange(len(wanted))
+    merged = values[:, plan.first[wanted]]
     add = np.add if by == "sum" else np.fmax
-    for column in np.flatnonzero(~is_first):
-        merged[:, codes[column]] = add(merged[:, codes[column]], values[:, found[column]])
-    extra = found[~is_first]
+    for name in plan.extra[column_of[plan.gene_of[plan.extra]] >= 0]:
+        column = column_of[plan.gene_of[name]]
+        merged[:, column] = add(merged[:, column], values[:, name])
+    return Merged(merged, plan.genes.iloc[wanted], plan.lost)
+
+
+@dataclass(frozen=True)
+class MergePlan:
+    """Which names make which gene.
+
+    Attributes
+    ----------
+    genes
+        Index symbol in order of first appearance, column `given` (the name that stands for the gene).
+    gene_of
+        For each name the position of its gene, -1 if lost.
+    first, extra
+        Positions of the names that stand for a gene (one per gene, in order), and of those merged into one.
+    lost
+        `name`, `reason`: names lost or merged.
+    """
+
+    genes: pd.DataFrame
+    gene_of: np.ndarray
+    first: np.ndarray
+    extra: np.ndarray
+    lost: pd.DataFrame
+
+
+def plan_merge(resolved: pd.DataFrame) -> MergePlan:
+    """Work out which names make which gene.
+
+    Examples
+    --------
+    >>> plan_merge(resolve(["A", "B", "A"], table=None)).gene_of.tolist()
+    [0, 1, 0]
+    """
+    gene_of, symbols = pd.factorize(resolved["symbol"].astype(object))
+    names = resolved["name"].to_numpy(dtype=object)
+    found = np.flatnonzero(gene_of >= 0)
+    is_own = names[found] == np.asarray(symbols, dtype=object)[gene_of[found]]
+    order = found[np.lexsort((found, ~is_own, gene_of[found]))]
+    is_first = np.r_[True, np.diff(gene_of[order]) > 0] if len(order) else np.zeros(0, dtype=bool)
+    first, extra = order[is_first], np.sort(order[~is_first])
     reason = resolved["reason"].to_numpy(dtype=object).copy()
-    reason[extra] = [f"merged into {symbols[code]}" for code in codes[~is_first]]
-    gone = np.sort(np.r_[np.flatnonzero(resolved["symbol"].isna().to_numpy()), extra])
-    genes = pd.DataFrame({"given": names[found[first]]}, index=pd.Index(symbols, name=None, dtype=object))
-    return Merged(merged, genes, pd.DataFrame({"name": names[gone], "reason": reason[gone]}))
+    reason[extra] = [f"merged into {symbols[code]}" for code in gene_of[extra]]
+    gone = np.sort(np.r_[np.flatnonzero(gene_of < 0), extra])
+    return MergePlan(
+        genes=pd.DataFrame({"given": names[first]}, index=pd.Index(symbols, dtype=object)),
+        gene_of=gene_of,
+        first=first,
+        extra=extra,
+        lost=pd.DataFrame({"name": names[gone], "reason": reason[gone]}),
+    )
 
 
-def _representatives(names: np.ndarray, codes: np.ndarray, symbols: np.ndarray) -> np.ndarray:
-    """For each gene the position of the name that equals its symbol, else of its first name."""
-    order = np.lexsort((np.arange(len(codes)), names != symbols[codes], codes))
-    return order[np.r_[True, np.diff(codes[order]) > 0]] if len(order) else order
+def with_ids(genes: pd.DataFrame, table: GeneTable | None) -> pd.DataFrame:
+    """A copy of a frame indexed by symbol, with the column `ensembl` where a gene table knows it.
+
+    Examples
+    --------
+    >>> with_ids(pd.DataFrame({"given": ["A"]}, index=["A"]), None).columns.tolist()
+    ['given']
+    """
+    if table is None:
+        return genes.copy()
+    return genes.assign(ensembl=table.symbols.reindex(genes.index).to_numpy(dtype=object))

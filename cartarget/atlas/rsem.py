@@ -24,10 +24,10 @@ import numpy as np
 import pandas as pd
 
 from cartarget.atlas.contract import assemble
-from cartarget.atlas.tables import NumberTable, label_columns, read_header, read_numbers
+from cartarget.atlas.tables import NumberTable, label_columns, read_header, read_numbers, resolve_labels
 from cartarget.errors import InputError
 from cartarget.files import sha256
-from cartarget.genes import GeneTable, merge, resolve
+from cartarget.genes import GeneTable, merge, with_ids
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -205,27 +205,29 @@ def _gather(
 ) -> AnnData:
     from tqdm import tqdm
 
-    blocks, lost = [], []
+    blocks, lost, known = [], [], {}
     for file, obs in tqdm(parts, desc=f"reading {atlas.name}", unit="file", leave=False, delay=2):
-        values, var, gone = _cpm(file, genes=genes, keep=None if keep is None else frozenset(keep))
+        table = read_numbers(file)
+        names = tuple(map(tuple, table.labels.to_numpy()))
+        if names not in known:
+            known[names] = resolve_labels(table.labels, genes=genes)
+        values, var, gone = _cpm(table, file, resolved=known[names], keep=keep)
         blocks.append((values, var, obs["dataset"].iloc[0]))
         lost.append(gone)
     var = pd.concat([block[1] for block in blocks])
     var = var[~var.index.duplicated()]
-    if genes is not None:
-        var["ensembl"] = genes.symbols.reindex(var.index).to_numpy(dtype=object)
     obs = pd.concat([obs for _, obs in parts])
     measured = {dataset: var.index.isin(block.index) for _, block, dataset in blocks}
     return assemble(
         _stack(blocks, var.index, len(obs)),
         obs=obs,
-        genes=var,
+        genes=with_ids(var, genes),
         kind="samples",
         unit="CPM",
         atlas=atlas.name,
         files=[{"path": file.as_posix(), "sha256": sha256(file)} for file, _ in parts],
         lost=pd.concat(lost).drop_duplicates(),
-        notes=["CPM by the whole library, all rows of the file counted before any gene was lost"],
+        notes=["CPM by the whole library: all rows of a file are counted before any gene is lost"],
         is_measured=pd.DataFrame(measured, index=var.index),
     )
 
@@ -242,31 +244,15 @@ def _stack(blocks: list[tuple[np.ndarray, pd.DataFrame, str]], symbols: pd.Index
 
 
 def _cpm(
-    file: Path, *, genes: GeneTable | None, keep: frozenset[str] | None
+    table: NumberTable, file: Path, *, resolved: pd.DataFrame, keep: Collection[str] | None
 ) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
     """One file as CPM: samples × genes, its genes, the names it lost."""
-    table = read_numbers(file)
     _check_scale(table, file)
     library = table.values.sum(axis=1, dtype=np.float64)
     for empty in np.flatnonzero(library == 0)[:1]:
         raise InputError(f"{file}: sample {table.columns[empty]!r} has no count at all; remove it")
-    resolved = resolve(table.labels.iloc[:, 0], table=genes, **_ids(table.labels.iloc[:, 1:]))
-    merged = merge(table.values, resolved, by="sum")
-    chosen = slice(None) if keep is None else np.flatnonzero(merged.genes.index.isin(keep))
-    values = merged.values[:, chosen] * (1e6 / library)[:, None].astype(np.float32)
-    return values, merged.genes.iloc[chosen], merged.lost
-
-
-def _ids(labels: pd.DataFrame) -> dict[str, pd.Series]:
-    """The id columns beside the symbols, told by what they hold."""
-    found: dict[str, pd.Series] = {}
-    for column in labels:
-        text = labels[column].astype(str)
-        if text.str.fullmatch(r"\d*").all():
-            found["entrez"] = text
-        elif text.str.startswith("ENSG").any():
-            found["ids"] = text
-    return found
+    merged = merge(table.values, resolved, by="sum", keep=keep)
+    return merged.values * (1e6 / library)[:, None].astype(np.float32), merged.genes, merged.lost
 
 
 def _check_scale(table: NumberTable, file: Path) -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.compute
 import pyarrow.csv
 
 from cartarget.errors import InputError
+from cartarget.genes import GeneTable, resolve
 
 # Headers (lower case) of columns that name genes rather than hold numbers; the first column always does.
 _LABELS = frozenset(
@@ -238,3 +240,27 @@ def _check(
     raise InputError(
         f"{path}, line {line + 2}: found {found:g} in column {columns[column]!r}; expected a number of zero or more ({hint})"
     )
+
+
+def resolve_labels(labels: pd.DataFrame, *, genes: GeneTable | None) -> pd.DataFrame:
+    """Resolve a table's label columns, each told by what it holds: Ensembl ids, Entrez ids, or symbols.
+
+    Without a gene table the column of symbols is taken as given, or the first column if there is none.
+
+    Examples
+    --------
+    >>> labels = pd.DataFrame({"Gene": ["ENSG00000119888"], "Gene.name": ["EPCAM"]})
+    >>> resolve_labels(labels, genes=None)["symbol"].tolist()
+    ['EPCAM']
+    """
+    ids: dict[str, pd.Series] = {}
+    names = []
+    for column in labels:
+        text = labels[column].astype(str)
+        if text.str.fullmatch(r"\d*").all():
+            ids["entrez"] = text
+        elif text.str.startswith("ENSG").any() and "ids" not in ids:
+            ids["ids"] = text
+        else:
+            names.append(text)
+    return resolve(names[0] if names else labels.iloc[:, 0], table=genes, **ids)
