@@ -2,7 +2,8 @@
 
 What a column stands for is told, in this order: by `tissue` in the configuration (the columns are cell types of that
 tissue; `""`: of no one tissue); by `celltype` in the file's name (cell types of no one tissue); by names such as
-`Fibroblast_AdultHeart2` (Human Cell Landscape: cell type and sample, split at the last underscore); else the columns are
+`Fibroblast_AdultHeart2` (Human Cell Landscape: cell type and sample, split at the last underscore, a study's name behind
+it left out); else the columns are
 tissues. What unit the numbers have is told by `unit` in the configuration, by the file's name (`_ntpm_`, `_tpm_`, `_nx_`, `_cpm`), or by
 the columns' sums (10⁶: CPM; 10⁴: counts per 10,000, made CPM by × 100). Counts become CPM:
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 _NAMED_UNITS = {"ntpm": "nTPM", "tpm": "TPM", "nx": "NX", "cpm": "CPM", "counts": "counts"}
 _SAMPLE = re.compile(r"_(?:Adult|Fetal|Neonatal)")
+# Studies that the Human Cell Landscape took in: `Beta cell_AdultPancreas_Baron` is cell type, tissue, study.
+_STUDY = re.compile(
+    r"_(?:Baron|Camp|Guo|Lake|LaManno|Li|Muraro|Nguyen|Paresh|Plasschaert|Segerstolpe|Tsang|Velten|VentoTormo|Villani|Zhong)$"
+)
 
 
 def read_summary(
@@ -116,7 +121,7 @@ def _obs(columns: list[str], *, path: Path, tissue: str | None) -> pd.DataFrame:
     if tissue is not None:
         tissues, cell_types = pd.Series(tissue, index=names.index), names
     elif names.str.contains(_SAMPLE).mean() > 0.5:
-        split = names.str.rsplit("_", n=1)
+        split = names.str.replace(_STUDY, "", regex=True).str.rsplit("_", n=1)
         tissues, cell_types = split.str[-1], split.str[0].str.strip()
     elif re.search(r"cell.?type", path.name.lower()):
         tissues, cell_types = pd.Series("", index=names.index), names
