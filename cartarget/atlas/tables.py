@@ -94,8 +94,14 @@ def _header(line: bytes, path: str | os.PathLike[str]) -> list[str]:
     if not text.strip():
         raise InputError(f"{path}, line 1: the header is empty; expected names of genes and columns")
     names = [name.strip().strip('"') for name in text.split(_delimiter(line))]
+    if names[-1] == "" and len(names) > 2:  # a delimiter that ends every line
+        names.pop()
     if len(names) < 2:
-        raise InputError(f"{path}, line 1: found one column {names[0][:40]!r}; expected a tab- or comma-separated table")
+        raise InputError(
+            f"{path}, line 1: found one column {names[0][:40]!r}; expected a tab- or comma-separated table"
+        )
+    if len(names) > 2 and names[0] == names[1] and names[1].lower() in _LABELS:  # "Gene", "Gene": symbol and id
+        names[1] = "gene_id"
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -157,14 +163,20 @@ def read_numbers(path: str | os.PathLike[str], *, may_miss: bool = False) -> Num
     if end < 0 or stop <= end:
         raise InputError(f"{path}: no row below the header; expected one line per gene")
     keys = [f"c{i}" for i in range(len(names))]
+    types = {key: pyarrow.string() if i < n_labels else pyarrow.float32() for i, key in enumerate(keys)}
+    delimiter = _delimiter(first)
+    if first.rstrip(b"\r").endswith(delimiter.encode()):
+        types["end"] = pyarrow.string()
     table = _parse(
         pyarrow.py_buffer(content).slice(end + 1, stop - end - 1),
         path=path,
-        keys=keys,
-        types={key: pyarrow.string() if i < n_labels else pyarrow.float32() for i, key in enumerate(keys)},
-        delimiter=_delimiter(first),
+        keys=list(types),
+        types=types,
+        delimiter=delimiter,
         null_values=["", "NA", "NaN", "nan"] if may_miss else [],
     )
+    for line in np.flatnonzero(table.column("end").to_numpy() != "")[:1] if "end" in types else ():
+        raise InputError(f"{path}, line {line + 2}: a field more than the header has names; mend the row")
     values = np.empty((len(names) - n_labels, table.num_rows), dtype=np.float32)
     for row, key in enumerate(keys[n_labels:]):
         values[row] = table.column(key).to_numpy()
@@ -209,7 +221,8 @@ def _explain(
     null_values: list[str],
 ) -> str:
     """Find the first line that cannot be read, and say why (only ever run on a broken file)."""
-    n_labels = sum(kind == pyarrow.string() for kind in types.values())
+    kinds = list(types.values())
+    numbers = slice(kinds.index(pyarrow.float32()), kinds.index(pyarrow.float32()) + kinds.count(pyarrow.float32()))
     for number, line in enumerate(io.BytesIO(buffer), start=2):
         try:
             fields = line.decode("utf-8").rstrip("\r\n").split(delimiter)
@@ -217,16 +230,14 @@ def _explain(
             return f", line {number}: not text in UTF-8"
         if len(fields) != len(keys):
             return f", line {number}: found {len(fields)} fields, expected {len(keys)} as in the header; mend the row"
-        for field in map(str.strip, fields[n_labels:]):
+        for field in map(str.strip, fields[numbers]):
             if field not in null_values and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", field):
                 kind = "nothing" if not field else repr(field[:40])
                 return f", line {number}: found {kind} where a number belongs; expected digits such as 12.5"
     return f": cannot be read as a table ({message})"
 
 
-def _check(
-    values: np.ndarray, *, path: str | os.PathLike[str], columns: list[str], may_miss: bool
-) -> None:
+def _check(values: np.ndarray, *, path: str | os.PathLike[str], columns: list[str], may_miss: bool) -> None:
     with np.errstate(invalid="ignore"):
         bad = ~((values >= 0) & (values < np.inf))
     if may_miss:
