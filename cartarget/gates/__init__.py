@@ -1,0 +1,1 @@
+"""Which logic? Gates as values, counted in packed words and searched exactly."""

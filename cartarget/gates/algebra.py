@@ -337,4 +337,6 @@ def _tokens(text: str) -> list[tuple[str, str, int]]:
 
 def _place(text: str, place: int, expected: str) -> GateError:
     found = repr(text[place]) if place < len(text) else "the end"
-    return GateError(f"gate does not parse at character {place + 1}: {expected}, found {found}\n  {text}\n  {' ' * place}^")
+    return GateError(
+        f"gate does not parse at character {place + 1}: {expected}, found {found}\n  {text}\n  {' ' * place}^"
+    )

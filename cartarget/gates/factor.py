@@ -31,7 +31,9 @@ def factor(gate: Gate) -> Gate:
     """
     antigens = sorted(gate.antigens)
     if len(antigens) > MOST:
-        raise GateError(f"repeats antigens among {len(antigens)}: at most {MOST} can be simplified; write each antigen once")
+        raise GateError(
+            f"repeats antigens among {len(antigens)}: at most {MOST} can be simplified; write each antigen once"
+        )
     cubes = prime_implicants(gate, antigens)
     if not cubes:
         raise GateError("is never true: no cell can meet it")
@@ -46,7 +48,9 @@ def prime_implicants(gate: Gate, antigens: list[str]) -> list[Cube]:
 
     n = len(antigens)
     index = np.arange(1 << n)
-    table = np.broadcast_to(gate.evaluate({name: (index >> i & 1).astype(bool) for i, name in enumerate(antigens)}), 1 << n)
+    table = np.broadcast_to(
+        gate.evaluate({name: (index >> i & 1).astype(bool) for i, name in enumerate(antigens)}), 1 << n
+    )
     terms = {(int(i), 0) for i in np.flatnonzero(table)}
     primes: set[tuple[int, int]] = set()
     while terms:
@@ -59,7 +63,8 @@ def prime_implicants(gate: Gate, antigens: list[str]) -> list[Cube]:
         primes |= terms - used
         terms = merged
     return sorted(
-        tuple((name, not value >> i & 1) for i, name in enumerate(antigens) if not free >> i & 1) for value, free in primes
+        tuple((name, not value >> i & 1) for i, name in enumerate(antigens) if not free >> i & 1)
+        for value, free in primes
     )
 
 
