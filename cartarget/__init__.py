@@ -22,8 +22,6 @@ _HOMES = {
     "load_config": "cartarget.config",
     "pack": "cartarget.evidence.packed",
     "parse_config": "cartarget.config",
-    "read_table": "cartarget.contracts",
-    "write_table": "cartarget.contracts",
 }
 
 __all__ = sorted(_HOMES)

@@ -93,9 +93,11 @@ def config(
 
 def _through(last: str, config: Config, *, fresh: bool) -> None:
     """Do the steps up to `last`; unless `fresh`, skip earlier ones whose outputs are there."""
+    from cartarget.files import sweep
     from cartarget.provenance import journal
     from cartarget.steps import STEPS
 
+    sweep(config.run_dir)
     names = [step.name for step in STEPS]
     for number, step in enumerate(STEPS[: names.index(last) + 1], start=1):
         if not fresh and step.name != last and all(Path(path).exists() for path in step.outputs(config)):

@@ -151,6 +151,18 @@ def load_config(path: str | os.PathLike[str]) -> Config:
 def parse_config(content: object, *, where: str = "config") -> Config:
     """Check a configuration given as plain data (what Snakemake holds in `config`).
 
+    Parameters
+    ----------
+    content
+        Keys and values; a key that is left out has its default.
+    where
+        What an error names as the place.
+
+    Raises
+    ------
+    ConfigError
+        A key is unknown (the nearest right key is named) or a value does not fit.
+
     Examples
     --------
     >>> parse_config({"name": "demo"}).run_dir.as_posix()

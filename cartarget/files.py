@@ -38,6 +38,23 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: str | os.PathLike[str]) -> int:
+    """Remove what a killed run left half-written within a folder; return how many files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / ".a.txt.x1.part").touch()
+    >>> sweep(folder)
+    1
+    """
+    stale = list(Path(folder).rglob(".*.part"))
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return len(stale)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

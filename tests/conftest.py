@@ -9,6 +9,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--fix` writes generated files again instead of only comparing them."""
+    parser.addoption("--fix", action="store_true", help="write generated files again")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the real atlases, read in place; the test is skipped where it is absent."""

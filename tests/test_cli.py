@@ -1,0 +1,99 @@
+"""The command line: it teaches, it tells errors in one message, and it holds no science."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cartarget.config import config_schema, default_config
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ("run", "screen", "gates", "report", "demo", "config")
+
+
+def cartarget(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"}
+    command = [sys.executable, "-W", "error", "-m", "cartarget.cli", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_help_names_each_command() -> None:
+    told = cartarget("--help")
+    assert told.returncode == 0
+    for command in COMMANDS:
+        assert f"\n  {command} " in told.stdout
+    assert "not clinical" in told.stdout
+    assert "..." not in told.stdout.split("Commands:")[1], "the first line of each command's help is short enough"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command: str) -> None:
+    told = cartarget(command, "--help")
+    assert told.returncode == 0
+    assert len(told.stdout.split("Options:")[0].split()) > 10
+
+
+def test_no_command_is_longer_than_ten_lines() -> None:
+    tree = ast.parse((ROOT / "cartarget" / "cli.py").read_text(encoding="utf-8"))
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert set(COMMANDS) <= set(functions)
+    for name in COMMANDS:
+        body = functions[name].body[1:]  # after the docstring
+        assert (body[-1].end_lineno or 0) - body[0].lineno < 10, name
+
+
+def test_config_prints_what_is_generated() -> None:
+    assert cartarget("config").stdout == cartarget("config", "--default").stdout == default_config()
+    assert cartarget("config", "--schema").stdout == config_schema()
+
+
+def test_config_checks_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\n")
+    told = cartarget("config", "--check", str(file))
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "results/mine/" in told.stdout
+
+
+@pytest.mark.parametrize("command", [("run",), ("screen",), ("gates",), ("report",), ("config", "--check")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("nmae: x", "unknown key 'nmae'; did you mean 'name'?"),
+        ("results: ../outside", "results: '../outside' is outside the working directory"),
+        ("results: /outside", "results: '/outside' is outside the working directory"),
+        ("name: ../../outside", "name: found '../../outside'"),
+        ("name: [", "not valid YAML"),
+    ],
+)
+def test_a_wrong_file_is_one_message(tmp_path: Path, command: tuple[str, ...], content: str, message: str) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "mine.yaml").write_text(content)
+    told = cartarget(*command, "mine.yaml", folder=inside)
+    assert told.returncode == 1
+    assert told.stdout == ""
+    assert told.stderr.startswith("error: mine.yaml: ")
+    assert message in told.stderr
+    assert "Traceback" not in told.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["inside", "mine.yaml"], "nothing was written"
+
+
+def test_an_absent_table_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("tiers: absent.tsv")
+    told = cartarget("screen", "mine.yaml", folder=tmp_path)
+    assert told.returncode == 1
+    assert told.stderr.splitlines()[-1].startswith("error: ")
+    assert "absent.tsv" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_an_unknown_option_is_a_usage_error() -> None:
+    told = cartarget("run", "--fast", "x.yaml")
+    assert told.returncode == 2
+    assert "--fast" in told.stderr

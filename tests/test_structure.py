@@ -1,0 +1,128 @@
+"""The plan of the house, held by machine: who may import whom, how long a file may be, what public names look like."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cartarget
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "cartarget"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+FLOORS = {
+    "errors": 0, "files": 0, "genes": 0, "config": 0, "contracts": 0, "indications": 0, "provenance": 0,
+    "atlas": 1, "surface": 2, "evidence": 3, "gates": 4, "safety": 5, "selection": 6,
+    "report": 7, "plots": 7, "steps": 8, "cli": 8,
+}  # fmt: skip
+MAX_LINES = 400
+
+
+def room(module: str) -> str:
+    """The room of a dotted module name: `cartarget.atlas.rsem` is in `atlas`; the package itself is the empty room."""
+    return (module.split(".") + [""])[1]
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of the package that a file imports, wherever in the file."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import; write the full name"
+            found.add(str(node.module))
+            if node.module == "cartarget":
+                found |= {f"cartarget.{alias.name}" for alias in node.names}
+    return {name for name in found if name.split(".")[0] == "cartarget"}
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} - {"__init__"}
+    assert rooms <= set(FLOORS), f"give {sorted(rooms - set(FLOORS))} a floor"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_from_lower_floors(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        assert not imports(path), "the package itself imports nothing; public names are imported when they are used"
+        return
+    for name in imports(path):
+        other = room(name)
+        if other in ("", own, "__version__") or other not in FLOORS:
+            continue
+        same_ground = FLOORS[own] == FLOORS[other] and FLOORS[own] in (0, 8)
+        assert FLOORS[other] < FLOORS[own] or same_ground, f"{path.name} ({own}) must not import {name}"
+
+
+def test_the_ground_floor_has_no_cycle() -> None:
+    ground = {name: imports(PACKAGE / f"{name}.py") for name, floor in FLOORS.items() if floor == 0}
+    graph = {name: {room(module) for module in modules} & set(ground) for name, modules in ground.items()}
+    while graph:
+        free = {name for name, needs in graph.items() if not needs & set(graph)}
+        assert free, f"import cycle among {sorted(graph)}"
+        graph = {name: needs for name, needs in graph.items() if name not in free}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_are_short_and_say_what_they_are(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    n_lines = len(text.splitlines())
+    assert n_lines <= MAX_LINES, f"{n_lines} lines: a concept is hiding in it"
+    assert not text.strip() or ast.get_docstring(ast.parse(text)), "a module starts with a sentence that says what it is for"
+
+
+def public_functions() -> list[tuple[str, Any]]:
+    return [(name, thing) for name in cartarget.__all__ if inspect.isfunction(thing := getattr(cartarget, name))]
+
+
+@pytest.mark.parametrize(("name", "function"), public_functions(), ids=[name for name, _ in public_functions()])
+def test_public_functions_share_one_form(name: str, function: Any) -> None:
+    signature = inspect.signature(function)
+    first, *rest = signature.parameters.values()
+    assert first.kind in (first.POSITIONAL_OR_KEYWORD, first.POSITIONAL_ONLY), f"{name}: the first argument is positional"
+    assert all(each.kind == each.KEYWORD_ONLY for each in rest), f"{name}: all but the first argument are keyword-only"
+    assert all(each.annotation is not each.empty for each in (first, *rest)), f"{name}: annotate each argument"
+    assert signature.return_annotation is not signature.empty, f"{name}: annotate what it returns"
+    text = inspect.getdoc(function) or ""
+    assert re.search(r"^Examples\n-{8}$", text, re.M), f"{name}: the docstring needs an example"
+    assert ">>>" in text, f"{name}: the example must run"
+    for parameter in rest:
+        assert re.search(rf"\b{parameter.name}\b", text), f"{name}: the docstring does not say what {parameter.name} is"
+
+
+@pytest.mark.parametrize("name", cartarget.__all__)
+def test_public_names_are_documented_and_found(name: str) -> None:
+    thing = getattr(cartarget, name)
+    assert inspect.getdoc(thing), f"{name}: no docstring"
+    assert name in dir(cartarget)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        cartarget.absent  # noqa: B018
+
+
+@pytest.mark.parametrize("module", ["cartarget", "cartarget.cli"])
+def test_start_is_quick(module: str) -> None:
+    code = f"import sys, {module}; print(' '.join({{'pandas', 'scanpy', 'anndata', 'numba', 'pandera'}} & set(sys.modules)))"
+    heavy = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert not heavy, f"importing {module} loads {heavy}; import them where they are used"
+
+
+def test_nothing_of_this_machine_is_committed() -> None:
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    for name in files:
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".yaml", ".yml", ".toml", ".lock", ".smk", ".tsv", ".html", ".js", ".rst"} and path.exists():
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"(?<![\w.])/(home|root|Users|work)/\w", text), f"{name}: a path of one machine"
