@@ -1,0 +1,201 @@
+"""The tier table: what it refuses, what it finds, and what it does to an atlas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cartarget.errors import InputError
+from cartarget.safety.tiers import TIERS, Tiers, harmonise, read_tiers
+
+HEAD = "tissue\tcell_type\ttier\tweight\tcap\trequired\tnames\tparts\treason\tsource\n"
+
+
+def shipped() -> Tiers:
+    return read_tiers("config/tissue_tiers.tsv")
+
+
+def table(tmp_path: Path, *lines: str) -> Path:
+    file = tmp_path / "tiers.tsv"
+    file.write_text(HEAD + "".join(line.replace("|>", "\t") + "\n" for line in lines))
+    return file
+
+
+def atlas(rows: list[tuple[str, str, str, str]], *, kind: str = "samples") -> ad.AnnData:
+    obs = pd.DataFrame(rows, columns=["side", "donor", "tissue", "cell_type"]).rename(index=lambda i: f"o{i}")
+    adata = ad.AnnData(np.zeros((len(rows), 1), dtype=np.float32), obs=obs)
+    adata.uns["cartarget"] = {"kind": kind, "atlas": "toy"}
+    return adata
+
+
+def test_the_required_tissues_are_those_of_the_method() -> None:
+    assert shipped().required == (
+        "brain", "heart", "lung", "liver", "kidney", "colon", "small intestine", "stomach", "pancreas", "bone marrow",
+    )
+    rare = {"spinal cord", "haematopoietic stem cell", "bile duct", "pituitary gland", "adrenal gland"}
+    assert rare <= set(shipped().rare)
+
+
+def test_every_row_keeps_its_tiers_weight_and_cap_and_says_why() -> None:
+    for row in shipped().rows:
+        assert (row.weight, row.cap) == TIERS[row.tier], row.tissue
+        assert row.source.startswith(("doi:", "PMID:", "NCT")), row.tissue
+        assert len(row.reason) > 10, row.tissue
+        assert not row.is_required or row.tier == "vital", row.tissue
+
+
+def test_regions_stay_apart_and_synonyms_do_not() -> None:
+    tiers = shipped()
+    names = ["cerebellum", "brain", "heart muscle", "Heart", "stomach 2"]
+    populations = [tiers.find(name).population for name in names]
+    assert populations == ["brain (cerebellum)", "brain", "heart", "heart", "stomach (2)"]
+    assert tiers.find("duodenum", "enterocytes").population == "small intestine (duodenum): enterocytes"
+
+
+def test_a_row_of_its_own_overrides_the_tissue() -> None:
+    tiers = shipped()
+    marrow, stem = tiers.find("bone marrow", "neutrophil"), tiers.find("bone marrow", "HSC")
+    assert (marrow.tier, marrow.is_required) == ("vital", True)
+    assert (stem.cell_type, stem.tier, stem.is_required) == ("haematopoietic stem cell", "vital", False)
+    assert tiers.find("colon", "B-cells").tier == "tolerable"
+    assert tiers.find("colon", "T cell").tier == "vital"
+    assert tiers.find("B cells").population == "any tissue: B cell"
+
+
+def test_beginnings_match_but_exact_names_win() -> None:
+    tiers = shipped()
+    assert tiers.find("AdultLiver4-1").tissue == "liver"
+    assert tiers.find("AdultAscendingColon1").population == "colon (ascending colon)"
+    assert tiers.find("AdultBoneMarrow2").tissue == "bone marrow"
+
+
+TISSUES = [row.tissue for row in shipped().rows if not row.cell_type]
+
+
+@given(st.sampled_from(TISSUES), st.sampled_from([" ", "-", ".", "_"]))
+def test_case_and_punctuation_do_not_matter(tissue: str, mark: str) -> None:
+    assert shipped().find(tissue.upper().replace(" ", mark)) == shipped().find(tissue)
+
+
+def test_organs_of_the_other_sex_are_ignored() -> None:
+    female = shipped().for_sex("female")
+    assert female.find("prostate").tier == "ignored"
+    assert female.find("ovary").tier == "tolerable"
+    assert shipped().for_sex("") == shipped()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["heart|>|>vitall|>|>|>|>|>|>why|>src"], "line 2: unknown tier 'vitall'; did you mean 'vital'"),
+        (["heart|>|>|>|>|>|>|>|>why|>src"], "line 2: tier is empty for 'heart'"),
+        (["heart|>|>vital|>2|>|>|>|>|>why|>src"], "line 2: weight is '2'"),
+        (["heart|>|>vital|>|>-1|>|>|>|>why|>src"], "line 2: cap is '-1'"),
+        (["heart|>|>vital|>|>nan|>|>|>|>why|>src"], "line 2: cap is 'nan'"),
+        (["heart|>|>vital|>|>|>maybe|>|>|>why|>src"], "line 2: required is 'maybe'"),
+        (["heart|>|>vital|>|>|>|>|>|>|>src"], "line 2: reason is empty"),
+        (["heart|>|>vital|>|>|>|>|>|>why|>"], "line 2: source is empty"),
+        (["heart|>|>vital|>|>|>|>|>|>why|>src"] * 2, "line 3: 'heart' is already taken by line 2"),
+        (["heart|>|>vital|>|>|>|>Cor|>|>why|>src", "cor|>|>vital|>|>|>|>|>|>why|>src"], "line 3: 'cor' is already"),
+        (["heart|>myocyte|>vital|>|>|>|>|>|>why|>src"], "line 2: 'myocyte' is a cell type of 'heart'"),
+        (["heart|>|>vital|>|>|>|>|>|>why|>src|>more"], "line 2: 11 cells under 10 columns"),
+    ],
+)
+def test_bad_tables_are_refused_with_their_line(tmp_path: Path, lines: list[str], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        read_tiers(table(tmp_path, *lines))
+    assert message in str(error.value)
+
+
+def test_a_missing_tier_column_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("tissue\treason\tsource\nheart\twhy\tsrc\n")
+    with pytest.raises(InputError, match="column 'tier' is missing"):
+        read_tiers(tmp_path / "t.tsv")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_tiers(tmp_path / "absent.tsv")
+
+
+def test_an_empty_weight_and_cap_take_the_tiers_defaults(tmp_path: Path) -> None:
+    place = read_tiers(table(tmp_path, "heart|>|>important|>|>0.1|>yes|>|>|>why|>src")).find("heart")
+    assert (place.weight, place.cap, place.is_required) == (0.5, 0.1, True)
+
+
+def test_harmonise_names_populations_and_leaves_its_input_alone() -> None:
+    normal = [("normal", "d1", "Urinary bladder", ""), ("normal", "d2", "rectum", "")]
+    adata = atlas([("tumor", "p1", "tumor", ""), *normal])
+    result = harmonise(adata, tiers=shipped(), origin=["large intestine", "rectum"])
+    assert list(result.obs["population"]) == ["tumor", "urinary bladder", "rectum"]
+    assert list(result.obs["tier"]) == ["", "important", "vital"]
+    assert list(result.obs["weight"]) == [0, 0.5, 1]
+    assert list(result.obs["is_origin"]) == [False, False, True]
+    assert list(result.obs["is_required"]) == [False, False, False]
+    assert list(adata.obs) == ["side", "donor", "tissue", "cell_type"]
+
+
+def test_malignant_cells_belong_to_their_patient() -> None:
+    adata = atlas([("tumor", "p1", "tumor", "malignant"), ("tumor", "p2", "tumor", "malignant"),
+                   ("normal", "p1", "tumor microenvironment", "T cell")], kind="cells")
+    result = harmonise(adata, tiers=shipped(), origin=["lung"])
+    assert list(result.obs["population"]) == ["p1", "p2", "tumor microenvironment: T cell"]
+    assert list(result.obs["tier"]) == ["", "", "important"]
+
+
+def test_a_name_that_means_something_in_one_atlas_only_can_be_given() -> None:
+    adata = atlas([("normal", "d1", "Normal Adjacent", "Normal Epithelial")])
+    result = harmonise(adata, tiers=shipped(), origin=["colon"], names={"normal adjacent": "colon"})
+    assert list(result.obs["population"]) == ["colon: Normal Epithelial"]
+
+
+def test_unknown_tissues_are_all_listed_with_the_nearest_and_the_row_to_add() -> None:
+    adata = atlas([("normal", "d1", "Hart", ""), ("normal", "d2", "qqqq", ""), ("normal", "d3", "liver", "")])
+    with pytest.raises(InputError) as error:
+        harmonise(adata, tiers=shipped(), origin=["liver"])
+    text = str(error.value)
+    assert "atlas 'toy': 2 tissue name(s)" in text
+    assert "'Hart'; nearest: 'heart'" in text
+    assert "'qqqq'" in text
+    assert "vital\\t1\\t0.05\\tno" in text
+    with pytest.raises(InputError, match="origin: 1 tissue name"):
+        harmonise(atlas([("normal", "d3", "liver", "")]), tiers=shipped(), origin=["livr"])
+
+
+def test_the_order_of_observations_is_kept() -> None:
+    names = ["liver", "lung", "liver", "cerebellum", "lung"]
+    adata = atlas([("normal", str(i), name, "") for i, name in enumerate(names)])
+    result = harmonise(adata, tiers=shipped(), origin=["lung"])
+    assert list(result.obs["tissue"]) == ["liver", "lung", "liver", "brain", "lung"]
+    assert list(result.obs["is_origin"]) == [False, True, False, False, True]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["consensus_ntpm", "gtex_tpm", "fantom_ntpm"])
+def test_every_tissue_of_the_summary_tables_is_known(shared_data: Path, name: str) -> None:
+    file = shared_data / "normal_tissue_rna" / f"hpa21_{name}_by_tissue.tsv.gz"
+    tissues = pd.read_csv(file, sep="\t", nrows=1).columns[2:]
+    assert [tissue for tissue in tissues if shipped().find(tissue) is None] == []
+
+
+@pytest.mark.real_data
+def test_every_tissue_of_the_stains_is_known(shared_data: Path) -> None:
+    file = shared_data / "protein_hpa" / "hpa22_normal_tissue_ihc.tsv.gz"
+    pairs = pd.read_csv(file, sep="\t", usecols=["tissue", "cell_type"], keep_default_na=False).drop_duplicates()
+    found = [(tissue, shipped().find(tissue, cell)) for tissue, cell in pairs.itertuples(index=False)]
+    assert [tissue for tissue, place in found if place is None] == []
+    assert {place.tissue for _, place in found if place} >= {"brain", "heart", "bone marrow"}
+
+
+@pytest.mark.real_data
+def test_every_prefix_of_the_bulk_set_leads_to_a_known_tissue() -> None:
+    tissues = pd.read_csv("resources/tcga_normals.tsv", sep="\t")["tissue"]
+    assert [tissue for tissue in tissues if shipped().find(tissue) is None] == []
+
+
+def test_every_population_of_the_simulated_atlas_is_known() -> None:
+    frame = pd.read_csv("cartarget/atlas/simulated_populations.tsv", sep="\t", comment="#", keep_default_na=False)
+    assert [row.tissue for row in frame.itertuples() if shipped().find(row.tissue, row.cell_type) is None] == []

@@ -1,0 +1,93 @@
+"""Curated tables: every row has what it needs, and fits the other tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cartarget.config import load_config
+from cartarget.errors import InputError
+from cartarget.indications import read_indication, read_indications
+from cartarget.safety.tiers import read_tiers
+
+IDENTIFIER = re.compile(r"^(doi:10\.\d{4,}/\S+|PMID:\d+|NCT\d{8})$")
+
+
+def rows(name: str) -> pd.DataFrame:
+    return pd.read_csv(Path("resources") / name, sep="\t", dtype=str, keep_default_na=False)
+
+
+def test_every_origin_is_a_known_tissue() -> None:
+    tiers = read_tiers("config/tissue_tiers.tsv")
+    for indication in read_indications().values():
+        for tissue in indication.origin:
+            place = tiers.find(tissue)
+            assert place is not None and place.tissue == tissue, (indication.key, tissue)
+
+
+def test_the_origin_of_a_sexed_tumor_is_not_ignored() -> None:
+    tiers = read_tiers("config/tissue_tiers.tsv")
+    for indication in read_indications().values():
+        for tissue in indication.origin:
+            assert tiers.for_sex(indication.sex).find(tissue).tier != "ignored", indication.key
+
+
+def test_the_tumors_of_the_bulk_set_are_there() -> None:
+    assert set(read_indications()) >= {"read", "chol", "kich", "ucs", "lung", "simulated"}
+    assert read_indication("ucs").sex == "female"
+    assert "liver" not in read_indication("chol").origin, "hepatocytes cannot be spared in cholangiocarcinoma"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("x\tname\t\t\t\tsrc", "line 2: origin is empty"),
+        ("x\tname\tlung\tboth\t\tsrc", "line 2: sex is 'both'"),
+        ("x\tname\tlung\t\t\t", "line 2: source is empty"),
+        ("x\tname\tlung\t\t\tsrc\nx\tname\tlung\t\t\tsrc", "line 3: 'x' stands twice"),
+    ],
+)
+def test_bad_indications_are_refused(tmp_path: Path, line: str, message: str) -> None:
+    file = tmp_path / "indications.tsv"
+    file.write_text(f"indication\tname\torigin\tsex\tepithelium\tsource\n{line}\n")
+    with pytest.raises(InputError) as error:
+        read_indications(file)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["controls.tsv", "surface_rescue.tsv"])
+def test_every_row_has_an_identifier_and_the_title_of_its_source(name: str) -> None:
+    table = rows(name)
+    assert [value for value in table["source"] if not IDENTIFIER.match(value)] == []
+    assert (table["source_title"].str.len() > 15).all()
+    assert (table["reason"].str.len() > 15).all()
+
+
+def test_controls_have_a_kind_and_fit_an_indication() -> None:
+    table = rows("controls.tsv")
+    assert set(table["kind"]) == {"clinical", "housekeeping", "intracellular"}
+    named = {key for cell in table["indication"] for key in cell.split("|") if key}
+    assert named <= set(read_indications())
+    assert not table.duplicated(["kind", "symbol", "indication"]).any()
+    clinical = table[table["kind"] == "clinical"]
+    for key in ("read", "lung", "simulated"):
+        assert clinical["indication"].str.split("|").map(lambda keys, key=key: key in keys).sum() >= 5
+
+
+@pytest.mark.parametrize("path", sorted(Path("config/examples").glob("*.yaml")), ids=lambda path: path.stem)
+def test_examples_name_release_licence_and_citation(path: Path) -> None:
+    config = load_config(path)
+    read_indication(config.indication)
+    for atlas in config.atlases:
+        assert atlas.release and atlas.licence and atlas.citation, atlas.name
+
+
+@pytest.mark.real_data
+def test_curated_symbols_are_current(shared_data: Path) -> None:
+    known = pd.read_csv(shared_data / "genes" / "ncbi_protein_coding_with_hgnc.tsv.gz", sep="\t", dtype=str)
+    symbols = set(known["gene_symbol"])
+    for name in ("controls.tsv", "surface_rescue.tsv"):
+        assert set(rows(name)["symbol"]) - symbols == set(), name
