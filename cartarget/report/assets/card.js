@@ -1,0 +1,179 @@
+// The card of one antigen or gate, drawn when it is asked for; its address is the permalink.
+
+import { el, byId, pill, show, names, fractionText, signed, countText, levelText, linkTo, plural } from "./dom.js";
+import { intervalBar, patientDots } from "./charts.js";
+import { tissueTable } from "./tissues.js";
+
+const SOURCES = ["UniProt", "GO", "HPA", "SURFY", "CSPA"];
+
+/** What the run concluded about safety, in words. */
+export function verdict(table, i, rows) {
+  const value = (name) => table.value(i, name);
+  const worst = (name) => {
+    const hits = rows.filter((row) => row.is_measured && row.side === "normal" && (row.tissue === name || row.population === name));
+    const counted = hits.filter((row) => row.fraction !== null).map((row) => row.fraction);
+    if (counted.length) return `${name} ${fractionText(Math.max(...counted))}`;
+    const levels = hits.filter((row) => row.evidence === "summary" && row.level !== null);
+    return levels.length ? `${name} ${levelText(Math.max(...levels.map((row) => row.level)))} ${levels[0].unit}` : name;
+  };
+  const listed = (name) => names(value(name)).map(worst).join(", ");
+  const parts = {
+    safe: ["Safe at this threshold: every required tissue is measured and every cap is kept."],
+    "origin-only": [`Only the organ of origin is hit${value("liability_origin_population") ? `: ${worst(value("liability_origin_population"))}` : ""}.`],
+    unknown: ["Safety unknown."],
+    unsafe: [`Unsafe: ${listed("tissues_broken") || (value("liability_population") ? worst(value("liability_population")) : "a cap is broken")}.`],
+  }[value("safety_class")] ?? [];
+  if (value("tissues_unmeasured")) parts.push(`Not measured in ${names(value("tissues_unmeasured")).join(", ")}.`);
+  if (value("tissues_unresolved")) parts.push(`Unresolved in ${names(value("tissues_unresolved")).join(", ")}.`);
+  return parts.join(" ");
+}
+
+function figure(title, main, note, chart) {
+  return el("div", { class: "figure" }, el("dt", {}, title), el("dd", {}, el("span", { class: "figure-main" }, main), chart, el("span", { class: "figure-note" }, note)));
+}
+
+function figures(table, i) {
+  const value = (name) => table.value(i, name);
+  const text = (name) => fractionText(value(name));
+  const bar = (name, side) => value(name) !== null && intervalBar({ fraction: value(name), side,
+    lower: value(`${name}_lower`) ?? value(name), upper: value(`${name}_upper`) ?? value(name) });
+  const against = (name) => (value(name) ? `in ${value(name)}` : "");
+  return el("dl", { class: "figures" },
+    figure("Coverage", text("coverage") || "unknown", `${value("coverage_lower") !== null ? `${text("coverage_lower")}–${text("coverage_upper")} · ` : ""}${plural(value("n_patients") ?? 0, "patient")}`, bar("coverage", "tumor")),
+    figure("Liability", text("liability") || "unknown", `${value("liability_upper") !== null ? `up to ${text("liability_upper")} ` : ""}${against("liability_population")}`, bar("liability", "normal")),
+    figure("In the origin", text("liability_origin") || "–", against("liability_origin_population"), bar("liability_origin", "normal")),
+    figure("Window", value("window") === null ? "–" : `${signed(value("window"))} log2`, value("window_population") ? `against ${value("window_population")}` : ""),
+    figure("Selectivity", signed(value("selectivity")) || "–", "coverage − liability"));
+}
+
+function tumor(model, name, rows) {
+  const levels = model.run.patients[name];
+  const vital = rows.filter((row) => row.side === "normal" && row.tier === "vital" && !row.is_origin && row.is_measured && row.level !== null
+    && row.evidence === (model.run.primary === "bulk" ? "samples" : "cells"));
+  const counts = rows.filter((row) => row.side === "tumor" && row.is_present).map((row) =>
+    el("div", { class: "entry tumor-entry" }, el("span", { class: "entry-label" }, row.population), el("span", { class: "entry-bar" }, intervalBar(row)),
+      el("span", { class: "entry-value" }, el("b", {}, fractionText(row.fraction)), " ", el("small", {}, `${fractionText(row.lower)}–${fractionText(row.upper)}`)),
+      el("span", { class: "entry-note" }, row.n_positive === null ? "" : `${countText(row.n_positive)} of ${countText(row.n_observations)}`)));
+  if (levels?.length) {
+    const threshold = model.run.primary === "bulk" ? model.run.thresholds.bulk ?? null : null;
+    const unit = rows.find((row) => row.side === "tumor")?.unit ?? "";
+    return [patientDots(levels, { threshold, unit, normals: model.run.primary === "bulk" ? vital : [] }), counts];
+  }
+  return counts.length ? counts : el("p", { class: "empty" }, "No tumour measurement is in this file.");
+}
+
+function members(model, table, i) {
+  const gate = table.key.get(i);
+  const parts = gate.split(/\s*[&|~()]\s*|\s+/).filter((part) => model.antigens.rowOf.has(part));
+  if (table.name !== "gates" || parts.length === 0) return null;
+  const line = (from, at, name, kind) => el("tr", { class: name === gate ? "this" : null },
+    el("th", { scope: "row" }, kind ? el("a", { href: linkTo(name, kind) }, name) : name), el("td", {}, pill(from.value(at, "safety_class"))),
+    ["coverage", "liability"].map((column) => el("td", { class: "num" }, fractionText(from.value(at, column)))),
+    el("td", {}, from.value(at, "liability_population") ?? ""), el("td", { class: "num" }, signed(from.value(at, "window"))),
+    el("td", { class: "num" }, signed(from.value(at, "selectivity"))));
+  const gains = ["gain_coverage", "gain_liability", "gain_window", "gain_selectivity"].filter((name) => table.value(i, name) !== null)
+    .map((name) => `${table.by[name].title.replace("Gain in ", "")} ${signed(table.value(i, name))}`).join(" · ");
+  return section("Against its members", el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["", "Safety", "Coverage", "Liability", "Where", "Window", "Selectivity"].map((title, at) =>
+    el("th", { scope: "col", class: at === 2 || at === 3 || at > 4 ? "num" : null }, title)))), el("tbody", {}, line(table, i, gate, null), parts.map((part) => line(model.antigens, model.antigens.rowOf.get(part), part, "antigen")))),
+  gains && el("p", { class: "note" }, `Gain over ${table.value(i, "best_member") ?? "the best member"}: ${gains}.`));
+}
+
+function surface(table, i) {
+  if (table.name !== "antigens") return null;
+  const votes = table.value(i, "n_votes");
+  const sources = names(table.value(i, "surface_sources"));
+  const has = (source) => sources.some((one) => one.toLowerCase().startsWith(source.toLowerCase()));
+  return section("On the surface?", el("p", { class: "votes" }, SOURCES.map((source) => el("span", { class: has(source) ? "vote yes" : "vote" }, source)),
+    el("span", { class: "note" }, `${table.value(i, "surface_status")}${votes === null ? "" : `, ${plural(votes, "vote")} of five`}`)));
+}
+
+function caveats(table, i) {
+  const value = (name) => table.value(i, name);
+  const list = [
+    value("tissues_unresolved") && ["Experiment to do", `stain or count single cells in ${names(value("tissues_unresolved")).join(", ")}: the evidence at hand cannot tell whether one cell carries what the gate asks for.`],
+    value("protein_veto") && ["Protein vetoes", `reliable membrane staining in ${names(value("protein_veto")).join(", ")}.`],
+    value("protein_flag") && ["Protein flag", `stained at medium or more in ${names(value("protein_flag")).join(", ")}, by an antibody too weak to veto.`],
+    value("is_protein_known") === false && ["Protein not checked", "some required tissue has no graded stain; its absence is no prize."],
+    value("cell_types_unmeasured") && ["Rare cell types not measured", `${names(value("cell_types_unmeasured")).join(", ")}.`],
+    value("hardware") && ["To build", value("hardware")],
+    value("failure") && ["When it fails", value("failure")],
+    value("liability_naive") !== null && value("liability_naive") !== undefined && ["Naive liability", `${fractionText(value("liability_naive"))} if the blocker were believed inside the sample; never ranked.`],
+  ].filter(Boolean);
+  return list.length ? section("What to mind", el("dl", { class: "caveats" }, list.map(([term, text]) => [el("dt", {}, term), el("dd", {}, text)]))) : null;
+}
+
+function joined(table, i) {
+  const [malignant, normal, note] = ["cells_malignant", "cells_normal", "cells_note"].map((name) => table.value(i, name));
+  if (malignant === null && normal === null && !note) return null;
+  const bar = (value, side) => el("span", { class: "entry-bar" }, intervalBar({ fraction: value, lower: value, upper: value, side }));
+  const line = (label, value, side) => value !== null && el("div", { class: "entry tumor-entry" }, el("span", { class: "entry-label" }, label), bar(value, side), el("span", { class: "entry-value" }, el("b", {}, fractionText(value))));
+  return section("Inside single cells", line("malignant cells", malignant, "tumor"), line("normal epithelial cells", normal, "normal"), note && el("p", { class: "note" }, note));
+}
+
+const section = (title, ...content) => el("section", {}, el("h3", {}, title), content);
+
+function everything(table, i) {
+  const rows = table.columns.filter((column) => column.get(i) !== null).map((column) =>
+    el("tr", {}, el("th", { scope: "row", title: column.meaning }, column.title), el("td", {}, show(column.get(i), column), column.unit && !["fraction"].includes(column.unit) ? ` ${column.unit}` : "")));
+  return el("details", { class: "all-numbers" }, el("summary", {}, "Every number of this row"), el("table", { class: "plain" }, el("tbody", {}, rows)));
+}
+
+/** Draw a card for the row of a table. */
+export function drawCard(model, table, name) {
+  const i = table.rowOf.get(name);
+  const rows = model.exposure(name);
+  const rank = table.value(i, "rank");
+  const control = table.value(i, "control");
+  return [
+    el("header", {},
+      el("p", { class: "eyebrow" }, [table.name === "antigens" ? "Antigen" : "Gate", rank !== null && `rank ${countText(rank)}`, control && `${control} control`,
+        table.value(i, "is_redundant") && "redundant", table.value(i, "is_eligible") === false && "below the coverage floor"].filter(Boolean).join(" · ")),
+      el("h2", { id: "card-title", tabindex: "-1" }, name),
+      el("p", { class: "verdict" }, pill(table.value(i, "safety_class")), " ", verdict(table, i, rows))),
+    figures(table, i), members(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
+    section("In normal tissue", tissueTable(model.run, rows)), surface(table, i), caveats(table, i), everything(table, i),
+  ].filter(Boolean);
+}
+
+function unknownName(model, name) {
+  return [el("header", {}, el("h2", { id: "card-title", tabindex: "-1" }, name),
+    el("p", { class: "verdict" }, model.run.funnel_genes[name] ?? "This file holds no card of that name. It may be among the gates that were left out, or not in the input."))];
+}
+
+/** Open the card that the address names, or close it. */
+export function followAddress(model) {
+  const match = /^#(antigen|gate)=(.*)$/.exec(location.hash);
+  const panel = byId("card");
+  if (!match) return closeCard();
+  let name = match[2];
+  try { name = decodeURIComponent(name); } catch { /* a half-typed address is taken as it stands */ }
+  const table = match[1] === "antigen" ? model.antigens : model.gates;
+  if (panel.hidden) panel.opener = document.activeElement;
+  byId("card-body").replaceChildren(...(table.rowOf.has(name) ? drawCard(model, table, name) : unknownName(model, name)));
+  panel.hidden = false;
+  document.body.classList.add("has-card");
+  byId("card-body").scrollTop = 0;
+  byId("card-title").focus({ preventScroll: true });
+  return undefined;
+}
+
+/** Close the card and give the focus back to where it came from. */
+export function closeCard() {
+  const panel = byId("card");
+  if (panel.hidden) return;
+  panel.hidden = true;
+  document.body.classList.remove("has-card");
+  if (panel.opener?.isConnected) panel.opener.focus({ preventScroll: true });
+}
+
+/** Wire the close button, Escape and the address. */
+export function wireCard(model) {
+  const leave = () => { history.pushState(null, "", location.pathname + location.search); closeCard(); };
+  byId("card-close").addEventListener("click", leave);
+  byId("card-print").addEventListener("click", () => { document.body.classList.add("print-card"); print(); });
+  addEventListener("afterprint", () => document.body.classList.remove("print-card"));
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !byId("card").hidden) leave(); });
+  addEventListener("hashchange", () => followAddress(model));
+  addEventListener("popstate", () => followAddress(model));
+  followAddress(model);
+}

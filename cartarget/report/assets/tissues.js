@@ -1,0 +1,96 @@
+// Normal tissues of one antigen or gate: one row a tissue, one column a kind of evidence, vital first.
+
+import { el, fractionText, levelText, plural, countText } from "./dom.js";
+import { hatched, intervalBar, levelBar, stainSquares, STAINS } from "./charts.js";
+
+export const EVIDENCE = {
+  cells: "Single cells", samples: "Bulk samples", summary: "Tissue summary", protein: "Antibody stain",
+};
+export const TIERS = {
+  vital: "Vital", important: "Important", tolerable: "Tolerable", ignored: "Ignored", "": "No tier",
+};
+const tierOrder = Object.keys(TIERS);
+
+/** Tissues in the order in which they are read: tier, then required, then the worst that is known. */
+export function groupTissues(run, rows) {
+  const found = new Map(run.tissues.map((tissue) => [tissue.tissue, { ...tissue, tier: tissue.tier ?? "", rows: [] }]));
+  for (const row of rows.filter((one) => one.side === "normal")) {
+    const name = row.tissue || row.population;
+    if (!found.has(name)) found.set(name, { tissue: name, tier: row.tier, is_origin: row.is_origin, required: false, rows: [] });
+    found.get(name).rows.push(row);
+  }
+  const worst = (tissue) => Math.max(-1, ...tissue.rows.filter((row) => row.is_measured).map(harm));
+  return [...found.values()].sort((a, b) => tierOrder.indexOf(a.tier) - tierOrder.indexOf(b.tier)
+    || Number(Boolean(b.required)) - Number(Boolean(a.required)) || worst(b) - worst(a) || (a.tissue < b.tissue ? -1 : 1));
+}
+
+const harm = (row) => row.fraction ?? (row.evidence === "protein" ? (row.level ?? 0) / 3 : row.upper);
+
+function entry(label, bar, value, note) {
+  return el("div", { class: "entry" }, label && el("span", { class: "entry-label" }, label), el("span", { class: "entry-bar" }, bar),
+    el("span", { class: "entry-value" }, value), note && el("span", { class: "entry-note" }, note));
+}
+
+const counted = (row) => [row.n_donors !== null && plural(row.n_donors, "donor"),
+  row.n_observations !== null && row.n_observations !== row.n_donors && plural(row.n_observations, row.evidence === "cells" ? "cell" : "sample"),
+  row.is_thin && "thin"].filter(Boolean).join(" · ");
+
+function countedEntry(row, label) {
+  if (!row.is_measured) return entry(label, hatched(), el("span", { class: "unknown" }, "not measured"));
+  return entry(label, intervalBar(row), [el("b", {}, row.fraction === null ? "?" : fractionText(row.fraction)), " ",
+    el("small", {}, `${fractionText(row.lower)}–${fractionText(row.upper)}`)], counted(row));
+}
+
+function summaryEntry(row, label, threshold) {
+  if (!row.is_measured || row.level === null && row.upper >= 1) return entry(label, hatched(), el("span", { class: "unknown" }, row.is_measured ? "unresolved" : "not measured"));
+  const hit = row.upper > 0;
+  return entry(label, levelBar(row.level ?? 0, { threshold, is_hit: hit }),
+    [el("b", {}, row.level === null ? "" : levelText(row.level)), " ", el("small", {}, row.unit)], hit ? "detected: 0 to 1 of its cells" : "not at this level");
+}
+
+function proteinEntry(rows) {
+  const measured = rows.filter((row) => row.is_measured && row.level !== null);
+  if (measured.length === 0) return entry(null, hatched(), el("span", { class: "unknown" }, "not measured"));
+  const worst = measured.reduce((a, b) => (b.level > a.level ? b : a));
+  return entry(null, stainSquares(rows.map((row) => ({ ...row, is_measured: row.is_measured && row.level !== null }))),
+    el("b", {}, STAINS[worst.level] ?? ""), worst.level > 0 ? worst.cell_type : plural(measured.length, "cell type"));
+}
+
+function cellOf(tissue, evidence, { threshold, atlases }) {
+  const rows = tissue.rows.filter((row) => row.evidence === evidence && row.is_present);
+  if (rows.length === 0) return el("td", { class: "missing" }, entry(null, hatched(), el("span", { class: "unknown" }, "not measured")));
+  if (evidence === "protein") return el("td", {}, proteinEntry(rows));
+  const sorted = [...rows].sort((a, b) => Number(b.is_measured) - Number(a.is_measured) || harm(b) - harm(a));
+  return el("td", {}, sorted.map((row) => {
+    const label = row.cell_type || (atlases[evidence].size > 1 ? row.atlas : null);
+    return evidence === "summary" ? summaryEntry(row, label, threshold) : countedEntry(row, label);
+  }));
+}
+
+function tissueRow(tissue, kinds, about) {
+  const marks = [tissue.is_origin && el("span", { class: "mark-word" }, "origin"), tissue.required && el("span", { class: "mark-word" }, "required")];
+  const blank = tissue.rows.every((row) => !row.is_present || !row.is_measured);
+  return el("tr", { class: blank ? "unmeasured" : null }, el("th", { scope: "row" }, tissue.tissue, el("span", { class: "mark-words" }, marks)),
+    kinds.map((kind) => cellOf(tissue, kind, about)));
+}
+
+/** The table of normal tissues of one gate. */
+export function tissueTable(run, rows) {
+  const normal = rows.filter((row) => row.side === "normal");
+  const kinds = Object.keys(EVIDENCE).filter((kind) => normal.some((row) => row.evidence === kind && row.is_present));
+  const atlases = Object.fromEntries(kinds.map((kind) => [kind, new Set(normal.filter((row) => row.evidence === kind).map((row) => row.atlas))]));
+  if (kinds.length === 0) return el("p", { class: "empty" }, "No normal tissue is measured: nothing can be said about safety.");
+  const about = { threshold: run.thresholds.bulk ?? null, atlases };
+  const tissues = groupTissues(run, rows);
+  const body = [];
+  for (const tier of tierOrder) {
+    const members = tissues.filter((tissue) => (TIERS[tissue.tier] ? tissue.tier : "") === tier);
+    if (members.length === 0) continue;
+    const missing = members.filter((tissue) => tissue.rows.every((row) => !row.is_present || !row.is_measured)).length;
+    body.push(el("tbody", {}, el("tr", { class: "tier" }, el("th", { scope: "colgroup", colspan: kinds.length + 1 }, TIERS[tier],
+      el("small", {}, `${plural(members.length, "tissue")}${missing ? `, ${countText(missing)} not measured` : ""}`))),
+    members.map((tissue) => tissueRow(tissue, kinds, about))));
+  }
+  return el("table", { class: "tissues" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Tissue"),
+    kinds.map((kind) => el("th", { scope: "col" }, EVIDENCE[kind], " ", el("small", {}, [...atlases[kind]].join(", ")))))), body);
+}

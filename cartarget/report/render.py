@@ -1,0 +1,207 @@
+"""One offline HTML file from a run's tables: nothing is fetched, nothing but the hashed script and style may run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import os
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from cartarget.contracts import CLASSES, read_table
+from cartarget.errors import InputError
+from cartarget.files import whole
+from cartarget.report.engine import Engine, read_engine
+from cartarget.report.payload import TIERS, Block, add_exposure, add_table, read_exposure
+
+SCRIPTS = ("payload", "dom", "tip", "charts", "grid", "tables", "tissues", "card", "search", "window", "main")
+STYLES = ("base", "page", "tables", "card", "print")
+BUDGET = 5_000_000
+"""Bytes that a report may have; gates from the end of the ranking are left out until it fits."""
+GATES = 3_000
+"""Gates that a report holds at most; the rest stay in `gates.parquet`."""
+
+_MODULE = re.compile(r"^import [^;]*;\n|^export (?=(?:async )?(?:function|const|let|class)\b)", re.MULTILINE)
+
+
+def render_report(run_dir: str | os.PathLike[str], *, max_gates: int = GATES) -> Path:
+    """Write `report.html` beside a run's tables and return its path.
+
+    Parameters
+    ----------
+    run_dir
+        Folder with `antigens.parquet`, `gates.parquet`, `exposure.parquet` and `summary.json`.
+    max_gates
+        Gates that the file holds at most: the ranked first, then controls, then redundant ones in the table's order.
+
+    Returns
+    -------
+    pathlib.Path
+        The report. The same tables give the same bytes.
+
+    Raises
+    ------
+    InputError
+        A table or `summary.json` is missing or breaks its contract.
+    """
+    run_dir = Path(run_dir)
+    summary = read_summary(run_dir / "summary.json")
+    antigens = read_table("antigens", _present(run_dir / "antigens.parquet"))
+    gates = read_table("gates", _present(run_dir / "gates.parquet"))
+    engine = read_engine()
+    kept = choose_gates(gates, limit=max_gates)
+    while True:
+        page = _page(summary, antigens, gates, gates.loc[kept], _present(run_dir / "exposure.parquet"), engine)
+        if len(page) <= BUDGET or len(kept) <= 100:
+            break
+        kept = choose_gates(gates, limit=int(len(kept) * 0.7))
+    report = run_dir / "report.html"
+    with whole(report) as temporary:
+        temporary.write_bytes(page)
+    return report
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """Read `summary.json`; keys that are absent are empty."""
+    try:
+        content = json.loads(_present(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error}); run the pipeline again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected an object at the top level, found {type(content).__name__}")
+    lists = ("origin", "funnel", "tissues", "atlases", "controls", "methods", "limits", "inputs")
+    maps = ("funnel_genes", "thresholds", "patients", "versions", "config")
+    texts = ("name", "title", "indication", "primary", "question", "command")
+    empty: dict[str, Any] = {**{key: [] for key in lists}, **{key: {} for key in maps}, **dict.fromkeys(texts, "")}
+    return {**empty, "is_simulated": False, **{key: value for key, value in content.items() if value is not None}}
+
+
+def choose_gates(gates: pd.DataFrame, *, limit: int) -> pd.Index:
+    """Rows to embed, in the table's order: ranked gates first, then controls, then redundant ones.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"rank": [None, 1, 2], "control": ["clinical", None, None]})
+    >>> choose_gates(frame, limit=2).tolist()
+    [1, 2]
+    """
+    rank = pd.to_numeric(gates["rank"], errors="coerce").astype("float64").to_numpy(na_value=np.nan)
+    is_control = gates["control"].fillna("").astype(str).ne("").to_numpy()
+    urgency = np.where(np.isfinite(rank), 0, np.where(is_control, 1, 2))
+    chosen = np.lexsort((np.arange(len(gates)), np.nan_to_num(rank, nan=0.0), urgency))[:limit]
+    return gates.index[np.sort(chosen)]
+
+
+def _present(path: Path) -> Path:
+    if not path.is_file():
+        raise InputError(f"{path}: the report needs this file and it is absent; run `cartarget run CONFIG` first")
+    return path
+
+
+def _page(
+    summary: dict[str, Any],
+    antigens: pd.DataFrame,
+    gates: pd.DataFrame,
+    kept: pd.DataFrame,
+    exposure: Path,
+    engine: Engine,
+) -> bytes:
+    block = Block({"run": {key: summary[key] for key in _FOR_PAGE}})
+    add_table(block, "antigens", antigens)
+    add_table(block, "gates", kept)
+    names = pd.Index(pd.concat([antigens["symbol"], kept["gate"]]).astype(str)).unique()
+    add_exposure(block, read_exposure(exposure, gates=names), gates=names)
+    script = engine.script + "".join(_module(f"{name}.js") for name in SCRIPTS)
+    script = re.sub(r"<(?=!--|/?script)", r"\\x3C", script, flags=re.IGNORECASE)
+    style = "".join(_asset(f"{name}.css") for name in STYLES)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(files("cartarget.report") / "templates")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["number"] = lambda value: (
+        f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else value
+    )
+    html = environment.get_template("report.html.j2").render(
+        run=summary,
+        engine=engine,
+        facts=_facts(summary, antigens, gates),
+        tissues=_tissues(summary),
+        funnel=_funnel(summary["funnel"]),
+        words=_EVIDENCE_WORDS,
+        n_gates=len(gates),
+        n_gates_kept=len(kept),
+        payload=block.encode(),
+        script=script,
+        style=style,
+        script_hash=_csp(script),
+        style_hash=_csp(style),
+    )
+    return html.encode("utf-8")
+
+
+_EVIDENCE_WORDS = {"samples": "samples", "cells": "single cells", "summary": "summary", "protein": "stain"}
+_TISSUE: dict[str, Any] = {"tier": "", "required": False, "is_origin": False, "measured_by": []}
+_FOR_PAGE = (
+    "name",
+    "title",
+    "indication",
+    "is_simulated",
+    "primary",
+    "origin",
+    "tissues",
+    "thresholds",
+    "patients",
+    "funnel_genes",
+)
+
+
+def _asset(name: str) -> str:
+    return (files("cartarget.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _module(name: str) -> str:
+    return f"// {name}\n{_MODULE.sub('', _asset(name))}"
+
+
+def _csp(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def _facts(summary: dict[str, Any], antigens: pd.DataFrame, gates: pd.DataFrame) -> dict[str, Any]:
+    candidates = antigens[antigens["control"].fillna("").eq("")]
+    ranked = gates[gates["control"].fillna("").eq("") & ~gates["is_redundant"].fillna(False)]
+    required = [tissue for tissue in summary["tissues"] if tissue.get("required")]
+    return {
+        "patients": int(antigens["n_patients"].max()) if len(antigens) else 0,
+        "antigens": len(candidates),
+        "antigen_classes": {name: int(candidates["safety_class"].eq(name).sum()) for name in CLASSES},
+        "gates": len(ranked),
+        "gate_classes": {name: int(ranked["safety_class"].eq(name).sum()) for name in CLASSES},
+        "required": len(required),
+        "required_measured": sum(bool(tissue.get("measured_by")) for tissue in required),
+    }
+
+
+def _tissues(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    place = {tier: number for number, tier in enumerate(TIERS)}
+    rows = [_TISSUE | tissue | {"order": place.get(tissue.get("tier"), len(TIERS))} for tissue in summary["tissues"]]
+    return sorted(rows, key=lambda tissue: (tissue["order"], not tissue["required"], str(tissue["tissue"])))
+
+
+def _funnel(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    most = max((step["n"] for step in steps), default=0)
+    return [
+        {"lost": 0, "reason": ""} | step | {"width": round(100 * math.log1p(step["n"]) / max(math.log1p(most), 1), 2)}
+        for step in steps
+    ]
