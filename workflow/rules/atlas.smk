@@ -20,7 +20,5 @@ rule read:
         genes=lookup(dpath="genes", within=config),
         surface=lookup(dpath="surface", within=config),
         seed=lookup(dpath="seed", within=config),
-    message:
-        "read the atlases"
     script:
         "../scripts/step.py"

@@ -34,7 +34,5 @@ rule gates:
         thresholds=lookup(dpath="thresholds", within=config),
         coverage_floor=lookup(dpath="coverage_floor", within=config),
         top=lookup(dpath="top", within=config),
-    message:
-        "search gates of two antigens"
     script:
         "../scripts/step.py"

@@ -22,7 +22,5 @@ rule report:
         runtime=15,
     params:
         asked=lambda wildcards: config,
-    message:
-        "write the report"
     script:
         "../scripts/step.py"

@@ -23,7 +23,5 @@ rule screen:
         origin=lookup(dpath="origin", within=config),
         thresholds=lookup(dpath="thresholds", within=config),
         coverage_floor=lookup(dpath="coverage_floor", within=config),
-    message:
-        "screen single antigens"
     script:
         "../scripts/step.py"

@@ -1,0 +1,189 @@
+"""The demo from end to end: by command and by Snakemake, again, changed, and after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from cartarget.config import Config
+from cartarget.contracts import TABLES, read_table
+from cartarget.steps import STEPS
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+DELIVERED = [
+    "antigens.parquet", "antigens.tsv", "exposure.parquet", "exposure.tsv", "gates.parquet", "gates.tsv",
+    "config.yaml", "genes_lost.tsv", "provenance.json", "report.html", "summary.json",
+]  # fmt: skip
+
+
+def command(program: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", {"cartarget": "cartarget.cli"}.get(program, program), *arguments]
+
+
+def call(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(program, *arguments), cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
+    )
+
+
+def delivered(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / "results" / "demo" / name).read_bytes() for name in DELIVERED}
+
+
+def workplace(folder: Path) -> Path:
+    """A folder with the repository's workflow, configuration and resources, and nothing else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("workflow", "config", "resources"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "environment.yml", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def by_command(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = workplace(tmp_path_factory.mktemp("by_command") / "here")
+    return folder, call("cartarget", "demo", folder=folder)
+
+
+@pytest.fixture(scope="module")
+def by_snakemake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = workplace(tmp_path_factory.mktemp("by_snakemake") / "there")
+    done = call("snakemake", folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_demo_ends_with_the_report_and_the_top_rows(
+    by_command: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = by_command
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().splitlines()[-1] == "Report: results/demo/report.html"
+    first = read_table("antigens", folder / "results/demo/antigens.parquet").sort_values("rank")["symbol"].iloc[0]
+    assert first in done.stdout
+    assert "[4/4] report" in done.stderr, "progress is visible"
+
+
+def test_a_run_leaves_what_it_promises(by_command: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    run = by_command[0] / "results" / "demo"
+    assert {path.name for path in run.iterdir()} == {*DELIVERED, "log", "work"}
+    for table in TABLES:
+        assert len(read_table(table, run / f"{table}.parquet"))
+    for step in STEPS:
+        log = (run / "log" / f"{step.name}.log").read_text()
+        assert log.startswith(f"step: {step.name}\ncommand: ")
+        assert "seconds: " in log
+    told = json.loads((run / "provenance.json").read_text())
+    assert told["command"] == "cartarget run results/demo/config.yaml"
+    assert str(by_command[0]) not in (run / "provenance.json").read_text() + (run / "report.html").read_text()
+
+
+def test_command_and_workflow_give_the_same_bytes(
+    by_command: tuple[Path, subprocess.CompletedProcess[str]], by_snakemake: Path
+) -> None:
+    one, two = delivered(by_command[0]), delivered(by_snakemake)
+    assert [name for name in DELIVERED if one[name] != two[name]] == []
+
+
+def test_the_recorded_command_repeats_the_run(by_snakemake: Path, tmp_path: Path) -> None:
+    here = workplace(tmp_path / "again")
+    (here / "results" / "demo").mkdir(parents=True)
+    shutil.copy(by_snakemake / "results/demo/config.yaml", here / "results/demo/config.yaml")
+    told = json.loads((by_snakemake / "results/demo/provenance.json").read_text())["command"].split()
+    done = call(*told, folder=here)
+    assert done.returncode == 0, done.stderr
+    assert delivered(here) == delivered(by_snakemake)
+
+
+def planned(folder: Path, *arguments: str) -> set[str]:
+    """Steps that Snakemake would do."""
+    plan = call("snakemake", "--dry-run", *arguments, folder=folder)
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    return {step.name for step in STEPS if f"rule {step.name}:" in plan.stdout + plan.stderr}
+
+
+def test_a_second_run_does_nothing(by_snakemake: Path) -> None:
+    assert planned(by_snakemake) == set()
+    again = call("snakemake", folder=by_snakemake)
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "steps"),
+    [
+        ("title=Other", {"report"}),
+        ("top=7", {"gates", "report"}),
+        ("coverage_floor=0.25", {"screen", "gates", "report"}),
+        ("seed=1", {"read", "screen", "gates", "report"}),
+    ],
+)
+def test_a_changed_key_runs_what_depends_on_it(by_snakemake: Path, changed: str, steps: set[str]) -> None:
+    assert planned(by_snakemake, "--config", changed) == steps
+
+
+def test_a_changed_input_runs_what_depends_on_it(by_snakemake: Path) -> None:
+    tiers = by_snakemake / Config().tiers
+    before = tiers.read_text(encoding="utf-8")
+    stamp = tiers.stat()
+    try:
+        tiers.write_text(before.replace("\t0.05\t", "\t0.04\t"), encoding="utf-8")
+        assert {"screen", "gates", "report"} <= planned(by_snakemake)
+    finally:
+        tiers.write_text(before, encoding="utf-8")
+        os.utime(tiers, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+
+
+def test_snakemakes_report_has_words(by_snakemake: Path) -> None:
+    done = call("snakemake", "--report", "report.zip", folder=by_snakemake)
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(by_snakemake / "report.zip") as archive:
+        page = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("report.html") and "/data/" not in name)
+    for word in ("Report", "Antigens", "Gates", "Exposure", "ranked antigens", "the report to mail"):
+        assert word in page
+
+
+@pytest.mark.parametrize("program", ["snakemake", "cartarget"])
+@pytest.mark.parametrize("during", ["screen", "gates"])
+def test_a_killed_run_leaves_nothing_half_written_and_resumes(
+    by_snakemake: Path, tmp_path: Path, program: str, during: str
+) -> None:
+    folder = workplace(tmp_path / "killed")
+    run = folder / "results" / "demo"
+    arguments = ["demo"] if program == "cartarget" else []
+    started = subprocess.Popen(
+        command(program, *arguments), cwd=folder, env=ENVIRONMENT, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (run / "log" / f"{during}.log").exists():
+        assert started.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait(timeout=20)
+
+    for path in run.glob("*.parquet"):
+        pyarrow.parquet.read_table(path)
+    for path in run.glob("*.json"):
+        json.loads(path.read_text())
+    assert not (run / "report.html").exists()
+
+    read_at = (run / "work" / "atlases.done").stat().st_mtime_ns
+    done = call(program, *arguments, folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert delivered(folder) == delivered(by_snakemake)
+    assert not list(run.rglob("*.part"))
+    if program == "snakemake":
+        assert (run / "work" / "atlases.done").stat().st_mtime_ns == read_at, "what was done is not done again"
