@@ -156,7 +156,9 @@ def _check_obs(obs: pd.DataFrame, *, where: str, role: str | None) -> None:
     for side in SIDES if role == "primary" else ():
         if not (obs["side"] == side).any():
             word = "tumour" if side == "tumor" else side
-            raise InputError(f"{where}: no {word} observation; a primary atlas needs both sides: check its patterns or labels")
+            raise InputError(
+                f"{where}: no {word} observation; a primary atlas needs both sides: check its file patterns or labels"
+            )
 
 
 def _check_var(adata: AnnData, *, where: str, kind: str) -> None:
@@ -170,16 +172,17 @@ def _check_var(adata: AnnData, *, where: str, kind: str) -> None:
     datasets = set(adata.obs["dataset"].astype(str))
     if not isinstance(measured, pd.DataFrame) or set(measured.columns) != datasets:
         raise InputError(f"{where}: varm['is_measured'] must be a frame of genes × datasets {sorted(datasets)}")
-    if not (measured.dtypes == bool).all():
+    if measured.to_numpy().dtype != np.bool_:
         raise InputError(f"{where}: varm['is_measured'] must be boolean")
 
 
 def _check_values(adata: AnnData, *, where: str, kind: str) -> None:
-    if sparse.issparse(adata.X) and adata.X.format != "csr":
-        raise InputError(f"{where}: X is sparse {adata.X.format}; expected CSR or dense")
-    if adata.X.dtype != np.float32:
-        raise InputError(f"{where}: X is {adata.X.dtype}; expected float32")
-    stored = adata.X.data if sparse.issparse(adata.X) else adata.X
+    values: Any = adata.X
+    if sparse.issparse(values) and values.format != "csr":
+        raise InputError(f"{where}: X is sparse {values.format}; expected CSR or dense")
+    if values.dtype != np.float32:
+        raise InputError(f"{where}: X is {values.dtype}; expected float32")
+    stored = values.data if sparse.issparse(values) else values
     if not stored.size:
         return
     least, most = np.min(stored), np.max(stored)

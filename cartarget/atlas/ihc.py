@@ -6,7 +6,7 @@ that level. `Ascending`, `Descending`, `Not representative` and `N/A` are not gr
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import pyarrow
 import pyarrow.csv
 
 from cartarget.atlas.contract import assemble
-from cartarget.atlas.tables import read_bytes
+from cartarget.atlas.tables import opened
 from cartarget.errors import InputError
 from cartarget.files import sha256
 from cartarget.genes import GeneTable, MergePlan, plan_merge, resolve, with_ids
@@ -54,8 +54,8 @@ def read_ihc(
     Parameters
     ----------
     atlas
-        `path` is the table of stains (gene, tissue, cell type, level, reliability), `locations` the table of subcellular
-        locations.
+        `path` is the table of stains (gene, tissue, cell type, level, reliability), `locations` the table of
+        subcellular locations.
     config
         `data_dir`.
     genes
@@ -106,38 +106,36 @@ def _files(atlas: AtlasConfig, config: Config) -> list[Path]:
     return [config.data(path) for path in (atlas.path, atlas.locations) if path]
 
 
-def _read(path: Path, wanted: dict[str, tuple[str, ...]]) -> pyarrow.Table:
+def _read(path: Path, wanted: Mapping[str, tuple[str, ...]]) -> pyarrow.Table:
     """The wanted columns of a tab-separated table, dictionary-encoded text."""
-    content = read_bytes(path)
-    header = content.split(b"\n", 1)[0].decode("utf-8", errors="replace").rstrip("\r").split("\t")
-    found = {}
-    for key, names in wanted.items():
-        name = next((name for name in names if name in header), None)
-        if name is None:
+    with opened(path) as handle:
+        first = handle.readline()
+        header = first.decode("utf-8", errors="replace").rstrip("\r\n").split("\t")
+        found = {next((name for name in names if name in header), ""): key for key, names in wanted.items()}
+        if "" in found:
+            names = wanted[found[""]]
             raise InputError(f"{path}, line 1: column {names[-1]!r} (or {names[0]!r}) is missing; found {header}")
-        found[name] = key
-    try:
-        table = pyarrow.csv.read_csv(
-            pyarrow.BufferReader(pyarrow.py_buffer(content)),
-            parse_options=pyarrow.csv.ParseOptions(delimiter="\t", quote_char=False),
-            convert_options=pyarrow.csv.ConvertOptions(
-                include_columns=list(found),
-                column_types={name: pyarrow.dictionary(pyarrow.int32(), pyarrow.string()) for name in found},
-                strings_can_be_null=False,
-            ),
-        )
-    except pyarrow.ArrowInvalid as error:
-        raise InputError(f"{path}{_ragged(content, len(header)) or f': {error}'}") from None
-    if not table.num_rows:
-        raise InputError(f"{path}: no row below the header")
+        try:
+            table = pyarrow.csv.read_csv(
+                handle,
+                read_options=pyarrow.csv.ReadOptions(column_names=header),
+                parse_options=pyarrow.csv.ParseOptions(delimiter="\t", quote_char=False),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    include_columns=list(found),
+                    column_types={name: pyarrow.dictionary(pyarrow.int32(), pyarrow.string()) for name in found},
+                ),
+            )
+        except pyarrow.ArrowInvalid as error:
+            raise InputError(f"{path}{_ragged(path, len(header)) or f': no row can be read ({error})'}") from None
     return table.rename_columns([found[name] for name in table.column_names]).unify_dictionaries().combine_chunks()
 
 
-def _ragged(content: bytes, n_fields: int) -> str:
-    for number, line in enumerate(content.splitlines(), start=1):
-        n_found = line.count(b"\t") + 1
-        if line and n_found != n_fields:
-            return f", line {number}: found {n_found} fields, expected {n_fields} as in the header; mend the row"
+def _ragged(path: Path, n_fields: int) -> str:
+    with opened(path) as handle:
+        for number, line in enumerate(handle, start=1):
+            n_found = line.count(b"\t") + 1
+            if line.strip(b"\r\n") and n_found != n_fields:
+                return f", line {number}: found {n_found} fields, expected {n_fields} as in the header; mend the row"
     return ""
 
 
@@ -166,9 +164,7 @@ def _rows(table: pyarrow.Table, genes: GeneTable | None) -> tuple[np.ndarray, Me
     ids, id_texts = _column(table["id"])
     names, name_texts = _column(table["gene"])
     codes, pairs = pd.factorize(ids.astype(np.int64) * len(name_texts) + names)
-    plan = plan_merge(
-        resolve(name_texts[pairs % len(name_texts)], table=genes, ids=id_texts[pairs // len(name_texts)])
-    )
+    plan = plan_merge(resolve(name_texts[pairs % len(name_texts)], table=genes, ids=id_texts[pairs // len(name_texts)]))
     return plan.gene_of[codes], plan
 
 

@@ -146,8 +146,8 @@ def _sides(folder: Path, *, atlas: AtlasConfig, indication: str) -> dict[Path, s
     if not tumor:
         known = sorted({name.split("-")[0] for name in fnmatch.filter(names, _TUMOR.replace("{indication}", "*"))})
         raise InputError(
-            f"{folder}: no tumour file {pattern!r}; set `indication` to one that is there ({', '.join(known) or 'none'}) "
-            f"or atlases.{atlas.name}.tumor to the pattern of its file name"
+            f"{folder}: no tumour file {pattern!r}; set `indication` to one that is there "
+            f"({', '.join(known) or 'none'}) or atlases.{atlas.name}.tumor to the pattern of its file name"
         )
     if atlas.normal is not None:
         normal = fnmatch.filter(names, atlas.normal.replace("{indication}", indication))
@@ -205,21 +205,24 @@ def _gather(
 ) -> AnnData:
     from tqdm import tqdm
 
-    blocks, lost, known = [], [], {}
-    for file, obs in tqdm(parts, desc=f"reading {atlas.name}", unit="file", leave=False, delay=2):
-        table = read_numbers(file)
-        names = tuple(map(tuple, table.labels.to_numpy()))
-        if names not in known:
-            known[names] = resolve_labels(table.labels, genes=genes)
-        values, var, gone = _cpm(table, file, resolved=known[names], keep=keep)
-        blocks.append((values, var, obs["dataset"].iloc[0]))
-        lost.append(gone)
-    var = pd.concat([block[1] for block in blocks])
-    var = var[~var.index.duplicated()]
     obs = pd.concat([obs for _, obs in parts])
-    measured = {dataset: var.index.isin(block.index) for _, block, dataset in blocks}
+    whole = np.zeros((len(obs), 0), dtype=np.float32)
+    var = pd.DataFrame({"given": []}, index=pd.Index([], dtype=object))
+    resolved, lost, held, start = pd.DataFrame(), [], {}, 0
+    for file, samples in tqdm(parts, desc=f"reading {atlas.name}", unit="file", leave=False, delay=2):
+        table = read_numbers(file)
+        resolved = _resolve(table.labels, genes=genes, before=resolved)
+        values, found, gone = _cpm(table, file, resolved=resolved, keep=keep)
+        fresh = found[~found.index.isin(var.index)]
+        if len(fresh):
+            var = pd.concat([var, fresh])
+            whole = np.hstack([whole, np.zeros((len(obs), len(fresh)), dtype=np.float32)])
+        whole[start : start + len(values), var.index.get_indexer(found.index)] = values
+        start += len(values)
+        held[samples["dataset"].iloc[0]] = found.index
+        lost.append(gone)
     return assemble(
-        _stack(blocks, var.index, len(obs)),
+        whole,
         obs=obs,
         genes=with_ids(var, genes),
         kind="samples",
@@ -228,19 +231,18 @@ def _gather(
         files=[{"path": file.as_posix(), "sha256": sha256(file)} for file, _ in parts],
         lost=pd.concat(lost).drop_duplicates(),
         notes=["CPM by the whole library: all rows of a file are counted before any gene is lost"],
-        is_measured=pd.DataFrame(measured, index=var.index),
+        is_measured=pd.DataFrame({name: var.index.isin(symbols) for name, symbols in held.items()}, index=var.index),
     )
 
 
-def _stack(blocks: list[tuple[np.ndarray, pd.DataFrame, str]], symbols: pd.Index, n_obs: int) -> np.ndarray:
-    """One matrix out of the files' blocks, each freed as soon as it is copied."""
-    whole = np.zeros((n_obs, len(symbols)), dtype=np.float32)
-    start = 0
-    while blocks:
-        values, var, _ = blocks.pop(0)
-        whole[start : start + len(values), symbols.get_indexer(var.index)] = values
-        start += len(values)
-    return whole
+def _resolve(labels: pd.DataFrame, *, genes: GeneTable | None, before: pd.DataFrame) -> pd.DataFrame:
+    """Resolve a file's labels; if the file before had the same ones in any order, its answer is put in this order."""
+    keys = pd.Index(labels.iloc[:, 0].str.cat(labels.iloc[:, 1:], sep="\t"))
+    if len(before) == len(keys) and before.index.is_unique:
+        at = before.index.get_indexer(keys)
+        if (at >= 0).all() and keys.is_unique:
+            return before.iloc[at]
+    return resolve_labels(labels, genes=genes).set_axis(keys)
 
 
 def _cpm(

@@ -11,10 +11,10 @@ the tissue's donors) and b[t, g] the summary (mean, if it has several entries fo
   that have one, and is flagged. (Leaving out each tissue of the real files in turn: with three tissues the gene's own
   ratio predicts the left-out one better than the global ratio does, median error 0.59 against 0.74 log2 for the HPA
   consensus, 0.61 against 0.80 for GTEx; with ten or more 0.33 against 0.73.)
-- A ratio is held within eightfold of the global one. In the real files 98 % of genes lie within about sixfold (log2 −1.9 to
-  2.7 around 0.6); beyond it are artefacts of dissection and mapping (SPRR3 and CRNN: TCGA's oesophagus is glandular
-  beside HPA's squamous; NME2: a read-through transcript takes its reads), which must not wipe a gene out of the
-  tissues that only the summary measures.
+- A ratio is held within eightfold of the global one. In the real files 98 % of genes lie within about sixfold (log2
+  −1.9 to 2.7 around 0.6); beyond it are artefacts of dissection and mapping (SPRR3 and CRNN: TCGA's oesophagus is
+  glandular beside HPA's squamous; NME2: a read-through transcript takes its reads), which must not wipe a gene out of
+  the tissues that only the summary measures.
 - Zero stays zero and NaN (not measured) stays NaN.
 """
 
@@ -64,7 +64,7 @@ def to_scale(summary: AnnData, *, reference: AnnData) -> AnnData:
     >>> import anndata
     >>> genes = pd.DataFrame(index=["A", "B"])
     >>> tissues = ["lung", "liver", "colon"]
-    >>> obs = pd.DataFrame({"side": "normal", "donor": ["1", "2", "3"], "tissue": tissues, "cell_type": ""}, index=tissues)
+    >>> obs = pd.DataFrame({"side": "normal", "donor": tissues, "tissue": tissues, "cell_type": ""}, index=tissues)
     >>> samples = anndata.AnnData(np.array([[39.0, 0], [79, 0], [19, 0]]), obs=obs, var=genes)
     >>> samples.uns["cartarget"] = {"kind": "samples", "unit": "CPM"}
     >>> table = anndata.AnnData(np.array([[19.0, 0], [39, 0], [9, 5]]), obs=obs, var=genes)
@@ -76,13 +76,12 @@ def to_scale(summary: AnnData, *, reference: AnnData) -> AnnData:
         if adata.uns["cartarget"]["kind"] != kind:
             raise InputError(f"to_scale: expected an atlas of kind {kind}, found {adata.uns['cartarget']['kind']}")
     tissues, log_ratio = _log_ratios(summary, reference)
+    about, unit = summary.uns["cartarget"], reference.uns["cartarget"]["unit"]
+    scale, is_global, note = _scale(log_ratio, tissues, about["unit"], unit)
     scaled = summary.copy()
-    scale, is_global, note = _scale(log_ratio, tissues, summary.uns["cartarget"]["unit"], reference.uns["cartarget"]["unit"])
     scaled.X = (summary.X * scale).astype(np.float32)
     scaled.var["scale"] = scale
     scaled.var["is_scale_global"] = is_global
-    about = summary.uns["cartarget"]
-    unit = reference.uns["cartarget"]["unit"]
     scaled.uns["cartarget"] = {**about, "unit": unit, "notes": [*about["notes"], note]}
     return scaled
 
@@ -108,9 +107,7 @@ def _log_ratios(summary: AnnData, reference: AnnData) -> tuple[list[str], np.nda
     return tissues, log_ratio
 
 
-def _scale(
-    log_ratio: np.ndarray, tissues: list[str], unit: str, target: str
-) -> tuple[np.ndarray, np.ndarray, str]:
+def _scale(log_ratio: np.ndarray, tissues: list[str], unit: str, target: str) -> tuple[np.ndarray, np.ndarray, str]:
     """Factor per gene, whether it is the global one, and a sentence for the report."""
     is_own = (~np.isnan(log_ratio)).sum(axis=0) >= MIN_TISSUES
     if not is_own.any():
@@ -123,7 +120,8 @@ def _scale(
     logs[is_own] = np.clip(own, centre - reach, centre + reach)
     n_held = int((np.abs(own - centre) > reach).sum())
     note = (
-        f"{unit} was mapped to {target} by each gene's median ratio over {len(tissues)} shared tissues ({', '.join(tissues)}); "
+        f"{unit} was mapped to {target} by each gene's median ratio over {len(tissues)} shared tissues "
+        f"({', '.join(tissues)}); "
         f"{int((~is_own).sum()):,} of {is_own.size:,} genes took the global ratio {2**centre:.2f} (flagged), "
         f"{n_held:,} ratios were held within {MAX_FOLD:g}-fold of it"
     )

@@ -1,11 +1,12 @@
 """Wide summary tables: one number per gene and tissue or cell type.
 
 What a column stands for is told, in this order: by `tissue` in the configuration (the columns are cell types of that
-tissue; `""`: of no one tissue); by `celltype` in the file's name (cell types of no one tissue); by names such as
-`Fibroblast_AdultHeart2` (Human Cell Landscape: cell type and sample, split at the last underscore, a study's name behind
-it left out); else the columns are
-tissues. What unit the numbers have is told by `unit` in the configuration, by the file's name (`_ntpm_`, `_tpm_`, `_nx_`, `_cpm`), or by
-the columns' sums (10⁶: CPM; 10⁴: counts per 10,000, made CPM by × 100). Counts become CPM:
+tissue; `""`: of no one tissue); by names such as `Fibroblast_AdultHeart2` (Human Cell Landscape: cell type and sample,
+split at the last underscore, a study's name behind it left out); by `celltype` in the file's name (cell types of no
+one tissue); else the columns are tissues.
+
+What unit the numbers have is told by `unit` in the configuration, by the file's name (`ntpm`, `tpm`, `nx`, `cpm`, as a
+word of its own), or by the columns' sums (10⁶: CPM; 10⁴: counts per 10,000, made CPM by × 100). Counts become CPM:
 
     CPM[column, gene] = count[column, gene] / sum over the file's genes (count[column, ·]) × 10⁶
 """
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cartarget.atlas.contract import UNITS, assemble
+from cartarget.atlas.contract import assemble
 from cartarget.atlas.tables import read_numbers, resolve_labels
 from cartarget.errors import InputError
 from cartarget.files import sha256
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from cartarget.config import AtlasConfig, Config
 
+_LINEAR = ("counts", "CPM", "CP10k", "TPM", "nTPM", "NX")
+_LOG_MAX, _MANY_GENES = 50.0, 1000
 _NAMED_UNITS = {"ntpm": "nTPM", "tpm": "TPM", "nx": "NX", "cpm": "CPM", "counts": "counts"}
 _SAMPLE = re.compile(r"_(?:Adult|Fetal|Neonatal)")
 # Studies that the Human Cell Landscape took in: `Beta cell_AdultPancreas_Baron` is cell type, tissue, study.
@@ -98,20 +101,23 @@ def _linear(
     values: np.ndarray, *, unit: str | None, path: Path, atlas: AtlasConfig
 ) -> tuple[np.ndarray, str, list[str]]:
     """Values on a linear scale per million where that can be had, their unit, and what was done."""
+    if unit in _LINEAR and values.shape[1] >= _MANY_GENES and np.nanmax(values) < _LOG_MAX:
+        raise InputError(
+            f"{path}: the values look like logs (largest {np.nanmax(values):g} among {values.shape[1]} genes), but "
+            f"{unit} is expected; undo the log"
+        )
     if unit == "CP10k":
         return values * np.float32(100), "CPM", ["counts per 10,000 (every column sums to 10⁴) were multiplied by 100"]
     if unit == "counts":
         library = np.nansum(values, axis=1, dtype=np.float64, keepdims=True)
         if (library == 0).any():
             raise InputError(f"{path}: a column holds no count at all; remove it")
-        if np.nanmax(values) < 50 and np.nanmin(library) < 1000:
-            raise InputError(f"{path}: the values look like logs (largest {np.nanmax(values):g}); expected counts")
         note = f"counts were made CPM by the sum over the {values.shape[1]} genes of the file"
         return (values / library * 1e6).astype(np.float32), "CPM", [note]
-    if unit not in UNITS:
+    if unit not in _LINEAR:
         raise InputError(
-            f"{path}: the unit of its values is not known ({unit}); set atlases.{atlas.name}.unit to one of "
-            "counts, CPM, CP10k, TPM, nTPM, NX"
+            f"{path}: the unit of its values is {unit or 'not known'}; set atlases.{atlas.name}.unit to one of "
+            f"{', '.join(_LINEAR)}"
         )
     return values, unit, []
 

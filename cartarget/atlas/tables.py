@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
-import io
+import itertools
 import os
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -20,10 +22,10 @@ from cartarget.errors import InputError
 from cartarget.genes import GeneTable, resolve
 
 # Headers (lower case) of columns that name genes rather than hold numbers; the first column always does.
-_LABELS = frozenset(
-    "gene gene.name gene_name gene_id gene_symbol symbol hugo_symbol ensembl ensembl_gene ensembl_gene_id "
-    "entrez entrez_gene_id ncbi_gene_id".split()
-)
+_SYMBOLS = {"gene", "gene.name", "gene_name", "gene name", "gene_id", "gene_symbol", "symbol", "hugo_symbol"}
+_IDS = {"ensembl", "ensembl_gene", "ensembl_gene_id", "entrez", "entrez_gene_id", "ncbi_gene_id"}
+_NO_ROW = "no row below the header; expected one line per gene"
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|NaN|inf|Inf|infinity|Infinity)")
 
 
 @dataclass(frozen=True)
@@ -45,29 +47,31 @@ class NumberTable:
     values: np.ndarray
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """A file's bytes, decompressed when its name ends in `.gz`.
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a file for reading bytes, decompressed when its name ends in `.gz`.
 
     Raises
     ------
     InputError
-        The file is absent, cannot be read, or its gzip stream is truncated or damaged.
+        The file is absent, cannot be read, or (while it is read) its gzip stream is truncated or damaged.
 
     Examples
     --------
-    >>> read_bytes("absent.tsv")
+    >>> with opened("absent.tsv") as handle:
+    ...     handle.read()
     Traceback (most recent call last):
     cartarget.errors.InputError: absent.tsv: no such file...
     """
     try:
-        raw = Path(path).read_bytes()
-        return gzip.decompress(raw) if str(path).endswith(".gz") else raw
+        with gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb") as handle:
+            yield handle  # type: ignore[misc]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check data_dir and the atlas's path") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def read_header(path: str | os.PathLike[str]) -> list[str]:
@@ -78,12 +82,8 @@ def read_header(path: str | os.PathLike[str]) -> list[str]:
     InputError
         The file cannot be read, is empty, or two columns have one name.
     """
-    try:
-        with gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb") as handle:
-            line = handle.readline()
-    except (OSError, EOFError, zlib.error):
-        line = read_bytes(path)  # to raise the right error
-    return _header(line, path)
+    with opened(path) as handle:
+        return _header(handle.readline(), path)
 
 
 def _header(line: bytes, path: str | os.PathLike[str]) -> list[str]:
@@ -125,7 +125,7 @@ def label_columns(header: list[str]) -> int:
     1
     """
     n = 1
-    while n < len(header) and header[n].lower() in _LABELS:
+    while n < len(header) and header[n].lower() in _SYMBOLS | _IDS:
         n += 1
     return n
 
@@ -152,36 +152,27 @@ def read_numbers(path: str | os.PathLike[str], *, may_miss: bool = False) -> Num
         Unreadable file, duplicate columns, ragged rows, text where a number belongs, NaN, negative or infinite
         values, or no row at all; the message names file and line.
     """
-    content = read_bytes(path)
-    end = content.find(b"\n")
-    first = content if end < 0 else content[:end]
-    names = _header(first, path)
-    n_labels = label_columns(names)
-    if len(names) == n_labels:
-        raise InputError(f"{path}, line 1: no column of numbers; found only {', '.join(map(repr, names))}")
-    stop = len(content.rstrip(b"\r\n"))
-    if end < 0 or stop <= end:
-        raise InputError(f"{path}: no row below the header; expected one line per gene")
-    keys = [f"c{i}" for i in range(len(names))]
-    types = {key: pyarrow.string() if i < n_labels else pyarrow.float32() for i, key in enumerate(keys)}
-    delimiter = _delimiter(first)
-    if first.rstrip(b"\r").endswith(delimiter.encode()):
-        types["end"] = pyarrow.string()
-    table = _parse(
-        pyarrow.py_buffer(content).slice(end + 1, stop - end - 1),
-        path=path,
-        keys=list(types),
-        types=types,
-        delimiter=delimiter,
-        null_values=["", "NA", "NaN", "nan"] if may_miss else [],
-    )
-    for line in np.flatnonzero(table.column("end").to_numpy() != "")[:1] if "end" in types else ():
-        raise InputError(f"{path}, line {line + 2}: a field more than the header has names; mend the row")
+    with opened(path) as handle:
+        first = handle.readline()
+        names = _header(first, path)
+        n_labels = label_columns(names)
+        if len(names) == n_labels:
+            raise InputError(f"{path}, line 1: no column of numbers; found only {', '.join(map(repr, names))}")
+        null_values = ["", "NA", "NaN", "nan"] if may_miss else []
+        delimiter = _delimiter(first)
+        is_ended = first.rstrip(b"\r\n").endswith(delimiter.encode())  # one empty field more in every line
+        table = _parse(
+            handle, path=path, numbers=range(n_labels, len(names)), n=len(names) + is_ended, delimiter=delimiter,
+            null=null_values,
+        )  # fmt: skip
     values = np.empty((len(names) - n_labels, table.num_rows), dtype=np.float32)
-    for row, key in enumerate(keys[n_labels:]):
-        values[row] = table.column(key).to_numpy()
+    for row in range(len(values)):
+        values[row] = table.column(n_labels + row).to_numpy()
     _check(values, path=path, columns=names[n_labels:], may_miss=may_miss)
-    labels = {names[i]: _text(table.column(keys[i])) for i in range(n_labels)}
+    labels = {names[i]: _text(table.column(i)) for i in range(n_labels)}
+    for row in np.flatnonzero(table.column(len(names)).to_numpy() != "")[:1] if is_ended else ():
+        number = next(itertools.islice(_lines(path), int(row), None))[0]
+        raise InputError(f"{path}, line {number}: found one field more than the header has names; mend the row")
     return NumberTable(pd.DataFrame(labels, dtype=object), names[n_labels:], values)
 
 
@@ -191,65 +182,71 @@ def _text(column: pyarrow.ChunkedArray) -> np.ndarray:
 
 
 def _parse(
-    buffer: pyarrow.Buffer,
-    *,
-    path: str | os.PathLike[str],
-    keys: list[str],
-    types: dict[str, pyarrow.DataType],
-    delimiter: str,
-    null_values: list[str],
+    handle: IO[bytes], *, path: str | os.PathLike[str], numbers: range, n: int, delimiter: str, null: list[str]
 ) -> pyarrow.Table:
+    """The lines below the header: text, then float32."""
+    keys = [f"c{i}" for i in range(n)]
+    types = {key: pyarrow.float32() if i in numbers else pyarrow.string() for i, key in enumerate(keys)}
     try:
-        return pyarrow.csv.read_csv(
-            pyarrow.BufferReader(buffer),
-            read_options=pyarrow.csv.ReadOptions(column_names=keys, use_threads=False, block_size=1 << 22),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False, ignore_empty_lines=False),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=types, null_values=null_values, strings_can_be_null=False
-            ),
+        table = pyarrow.csv.read_csv(
+            handle,
+            read_options=pyarrow.csv.ReadOptions(column_names=keys, use_threads=False),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=types, null_values=null),
+            memory_pool=pyarrow.system_memory_pool(),
         )
     except pyarrow.ArrowInvalid as error:
-        raise InputError(f"{path}{_explain(buffer, str(error), keys, types, delimiter, null_values)}") from None
+        if "Empty" in str(error):
+            raise InputError(f"{path}: {_NO_ROW}") from None
+        where = _explain(path, numbers=numbers, n=n, delimiter=delimiter, null=null)
+        raise InputError(f"{path}{where or f': cannot be read as a table ({error})'}") from None
+    if not table.num_rows:
+        raise InputError(f"{path}: {_NO_ROW}")
+    return table
 
 
-def _explain(
-    buffer: pyarrow.Buffer,
-    message: str,
-    keys: list[str],
-    types: dict[str, pyarrow.DataType],
-    delimiter: str,
-    null_values: list[str],
-) -> str:
+def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
+    """Numbers and contents of the lines below the header that are not blank, as the parser counts them."""
+    with opened(path) as handle:
+        for number, line in enumerate(handle, start=1):
+            if number > 1 and line.strip(b"\r\n"):
+                yield number, line
+
+
+def _explain(path: str | os.PathLike[str], *, numbers: range, n: int, delimiter: str, null: list[str]) -> str:
     """Find the first line that cannot be read, and say why (only ever run on a broken file)."""
-    kinds = list(types.values())
-    numbers = slice(kinds.index(pyarrow.float32()), kinds.index(pyarrow.float32()) + kinds.count(pyarrow.float32()))
-    for number, line in enumerate(io.BytesIO(buffer), start=2):
+    for number, line in _lines(path):
         try:
             fields = line.decode("utf-8").rstrip("\r\n").split(delimiter)
         except UnicodeDecodeError:
             return f", line {number}: not text in UTF-8"
-        if len(fields) != len(keys):
-            return f", line {number}: found {len(fields)} fields, expected {len(keys)} as in the header; mend the row"
-        for field in map(str.strip, fields[numbers]):
-            if field not in null_values and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", field):
+        if len(fields) != n:
+            return f", line {number}: found {len(fields)} fields, expected {n} as in the header; mend the row"
+        for field in map(str.strip, fields[numbers.start : numbers.stop]):
+            if field not in null and not _NUMBER.fullmatch(field):
                 kind = "nothing" if not field else repr(field[:40])
                 return f", line {number}: found {kind} where a number belongs; expected digits such as 12.5"
-    return f": cannot be read as a table ({message})"
+    return ""
 
 
 def _check(values: np.ndarray, *, path: str | os.PathLike[str], columns: list[str], may_miss: bool) -> None:
+    """Numbers are finite and not negative; NaN only where it may mean *not measured*."""
     with np.errstate(invalid="ignore"):
+        if values.min() >= 0 and values.max() < np.inf:
+            return
         bad = ~((values >= 0) & (values < np.inf))
     if may_miss:
         bad &= ~np.isnan(values)
     if not bad.any():
         return
-    line = int(np.flatnonzero(bad.any(axis=0))[0])
-    column = int(np.flatnonzero(bad[:, line])[0])
-    found = values[column, line]
+    row = int(np.flatnonzero(bad.any(axis=0))[0])
+    column = int(np.flatnonzero(bad[:, row])[0])
+    found = values[column, row]
+    number = next(itertools.islice(_lines(path), row, None))[0]
     hint = "log ratios and other signed scales cannot be counted" if found < 0 else "every value must be finite"
     raise InputError(
-        f"{path}, line {line + 2}: found {found:g} in column {columns[column]!r}; expected a number of zero or more ({hint})"
+        f"{path}, line {number}: found {found:g} in column {columns[column]!r}; "
+        f"expected a number of zero or more ({hint})"
     )
 
 
