@@ -97,7 +97,7 @@ def _through(last: str, config: Config, *, fresh: bool) -> None:
     from cartarget.provenance import journal
     from cartarget.steps import STEPS
 
-    sweep(config.run_dir)
+    sweep(path for step in STEPS for path in step.outputs(config))
     names = [step.name for step in STEPS]
     for number, step in enumerate(STEPS[: names.index(last) + 1], start=1):
         if not fresh and step.name != last and all(Path(path).exists() for path in step.outputs(config)):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,20 +39,20 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def sweep(folder: str | os.PathLike[str]) -> int:
-    """Remove what a killed run left half-written within a folder; return how many files.
+def sweep(paths: Iterable[str | os.PathLike[str]]) -> int:
+    """Remove what a killed writer of these paths left half-written beside them; return how many files.
 
     Examples
     --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> (folder / ".a.txt.x1.part").touch()
-    >>> sweep(folder)
+    >>> sweep([folder / "a.txt"])
     1
     """
-    stale = list(Path(folder).rglob(".*.part"))
-    for path in stale:
-        path.unlink(missing_ok=True)
+    stale = [part for path in map(Path, paths) for part in path.parent.glob(f".{glob.escape(path.name)}.*.part")]
+    for part in stale:
+        part.unlink(missing_ok=True)
     return len(stale)
 
 

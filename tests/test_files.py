@@ -39,7 +39,7 @@ def test_a_killed_writer_leaves_the_file_as_it_was(tmp_path: Path, number: signa
         writer.send_signal(number)
         writer.wait(timeout=20)
     assert (target.read_text() if target.exists() else None) == before
-    swept = sweep(tmp_path)
+    swept = sweep([target])
     assert swept == (number != signal.SIGINT), "an interrupt cleans up; a kill leaves one part, which is swept"
     assert list(tmp_path.iterdir()) == ([target] if before else [])
 
@@ -72,14 +72,12 @@ def test_a_file_gets_the_permissions_that_the_user_wants(tmp_path: Path, mask: i
     assert stat.S_IMODE((tmp_path / "table.tsv").stat().st_mode) == 0o666 & ~mask
 
 
-def test_sweeping_takes_only_parts(tmp_path: Path) -> None:
-    kept = [tmp_path / "a.part", tmp_path / ".hidden", tmp_path / "deep" / "table.tsv"]
-    for path in [*kept, tmp_path / "deep" / ".table.tsv.x.part"]:
-        path.parent.mkdir(exist_ok=True)
+def test_sweeping_takes_only_the_parts_of_the_named_files(tmp_path: Path) -> None:
+    kept = [tmp_path / name for name in ("table.tsv", ".table.tsv", "a.part", ".other.tsv.x.part", ".table.parquet.x.part")]
+    for path in [*kept, tmp_path / ".table.tsv.x.part"]:
         path.touch()
-    assert sweep(tmp_path) == 1
-    assert all(path.exists() for path in kept)
-    assert sweep(tmp_path / "absent") == 0
+    assert sweep([tmp_path / "table.tsv", tmp_path / "absent" / "table.tsv"]) == 1
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
 def test_the_checksum_is_that_of_the_bytes(tmp_path: Path) -> None:

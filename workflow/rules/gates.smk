@@ -9,6 +9,7 @@ rule gates:
             category="Gates",
             labels={"table": "ranked gates", "run": asked.name},
         ),
+        "<results>/work/search.json",
         "<results>/exposure.parquet",
         report(
             "<results>/exposure.tsv",
@@ -31,6 +32,7 @@ rule gates:
         runtime=60,
     params:
         primary=lookup(dpath="primary", within=config),
+        origin=lookup(dpath="origin", within=config),
         thresholds=lookup(dpath="thresholds", within=config),
         coverage_floor=lookup(dpath="coverage_floor", within=config),
         top=lookup(dpath="top", within=config),

@@ -13,7 +13,7 @@ from cartarget.steps import STEPS
 
 step = {step.name: step for step in STEPS}[snakemake.rule]
 asked = parse_config(snakemake.config)
-sweep(asked.run_dir)
+sweep(step.outputs(asked))
 try:
     with journal(snakemake.log[0], title=step.name):
         step.function(asked)
