@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from cartarget.errors import InputError
 
@@ -178,11 +177,12 @@ def _check_var(adata: AnnData, *, where: str, kind: str) -> None:
 
 def _check_values(adata: AnnData, *, where: str, kind: str) -> None:
     values: Any = adata.X
-    if sparse.issparse(values) and values.format != "csr":
-        raise InputError(f"{where}: X is sparse {values.format}; expected CSR or dense")
+    is_dense = isinstance(values, np.ndarray)
+    if not is_dense and getattr(values, "format", "") != "csr":
+        raise InputError(f"{where}: X is {type(values).__name__}; expected a CSR matrix or a dense array")
     if values.dtype != np.float32:
         raise InputError(f"{where}: X is {values.dtype}; expected float32")
-    stored = values.data if sparse.issparse(values) else values
+    stored = values if is_dense else values.data
     if not stored.size:
         return
     least, most = np.min(stored), np.max(stored)

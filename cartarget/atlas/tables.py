@@ -100,7 +100,7 @@ def _header(line: bytes, path: str | os.PathLike[str]) -> list[str]:
         raise InputError(
             f"{path}, line 1: found one column {names[0][:40]!r}; expected a tab- or comma-separated table"
         )
-    if len(names) > 2 and names[0] == names[1] and names[1].lower() in _LABELS:  # "Gene", "Gene": symbol and id
+    if len(names) > 2 and names[0] == names[1] and names[1].lower() in _SYMBOLS | _IDS:  # "Gene", "Gene": symbol and id
         names[1] = "gene_id"
     seen: set[str] = set()
     for name in names:
@@ -182,15 +182,24 @@ def _text(column: pyarrow.ChunkedArray) -> np.ndarray:
 
 
 def _parse(
-    handle: IO[bytes], *, path: str | os.PathLike[str], numbers: range, n: int, delimiter: str, null: list[str]
+    handle: IO[bytes],
+    *,
+    path: str | os.PathLike[str],
+    n_labels: int,
+    n: int,
+    delimiter: str,
+    null: list[str],
+    has_end: bool,
 ) -> pyarrow.Table:
-    """The lines below the header: text, then float32."""
+    """The lines below the header: text, then float32; `has_end` says that a delimiter ends every line."""
     keys = [f"c{i}" for i in range(n)]
-    types = {key: pyarrow.float32() if i in numbers else pyarrow.string() for i, key in enumerate(keys)}
+    types = {key: pyarrow.string() if i < n_labels else pyarrow.float32() for i, key in enumerate(keys)}
+    if has_end:
+        types["end"] = pyarrow.string()
     try:
         table = pyarrow.csv.read_csv(
             handle,
-            read_options=pyarrow.csv.ReadOptions(column_names=keys, use_threads=False),
+            read_options=pyarrow.csv.ReadOptions(column_names=list(types), use_threads=False),
             parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False),
             convert_options=pyarrow.csv.ConvertOptions(column_types=types, null_values=null),
             memory_pool=pyarrow.system_memory_pool(),
@@ -198,10 +207,12 @@ def _parse(
     except pyarrow.ArrowInvalid as error:
         if "Empty" in str(error):
             raise InputError(f"{path}: {_NO_ROW}") from None
-        where = _explain(path, numbers=numbers, n=n, delimiter=delimiter, null=null)
+        where = _explain(path, n_labels=n_labels, n=n, delimiter=delimiter, null=null, has_end=has_end)
         raise InputError(f"{path}{where or f': cannot be read as a table ({error})'}") from None
     if not table.num_rows:
         raise InputError(f"{path}: {_NO_ROW}")
+    for row in np.flatnonzero(table.column("end").to_numpy() != "")[:1] if has_end else ():
+        raise InputError(f"{path}, line {_line(path, row)}: a field more than the header has names; mend the row")
     return table
 
 
@@ -213,16 +224,23 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _explain(path: str | os.PathLike[str], *, numbers: range, n: int, delimiter: str, null: list[str]) -> str:
+def _line(path: str | os.PathLike[str], row: int) -> int:
+    """Number of the line that holds a row."""
+    return next(itertools.islice(_lines(path), int(row), None))[0]
+
+
+def _explain(
+    path: str | os.PathLike[str], *, n_labels: int, n: int, delimiter: str, null: list[str], has_end: bool
+) -> str:
     """Find the first line that cannot be read, and say why (only ever run on a broken file)."""
     for number, line in _lines(path):
         try:
             fields = line.decode("utf-8").rstrip("\r\n").split(delimiter)
         except UnicodeDecodeError:
             return f", line {number}: not text in UTF-8"
-        if len(fields) != n:
-            return f", line {number}: found {len(fields)} fields, expected {n} as in the header; mend the row"
-        for field in map(str.strip, fields[numbers.start : numbers.stop]):
+        if len(fields) != n + has_end:
+            return f", line {number}: found {len(fields)} fields, expected {n + has_end} as in the header; mend the row"
+        for field in map(str.strip, fields[n_labels:n]):
             if field not in null and not _NUMBER.fullmatch(field):
                 kind = "nothing" if not field else repr(field[:40])
                 return f", line {number}: found {kind} where a number belongs; expected digits such as 12.5"
@@ -242,10 +260,9 @@ def _check(values: np.ndarray, *, path: str | os.PathLike[str], columns: list[st
     row = int(np.flatnonzero(bad.any(axis=0))[0])
     column = int(np.flatnonzero(bad[:, row])[0])
     found = values[column, row]
-    number = next(itertools.islice(_lines(path), row, None))[0]
     hint = "log ratios and other signed scales cannot be counted" if found < 0 else "every value must be finite"
     raise InputError(
-        f"{path}, line {number}: found {found:g} in column {columns[column]!r}; "
+        f"{path}, line {_line(path, row)}: found {found:g} in column {columns[column]!r}; "
         f"expected a number of zero or more ({hint})"
     )
 
