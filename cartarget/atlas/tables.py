@@ -158,21 +158,25 @@ def read_numbers(path: str | os.PathLike[str], *, may_miss: bool = False) -> Num
         n_labels = label_columns(names)
         if len(names) == n_labels:
             raise InputError(f"{path}, line 1: no column of numbers; found only {', '.join(map(repr, names))}")
-        null_values = ["", "NA", "NaN", "nan"] if may_miss else []
         delimiter = _delimiter(first)
         is_ended = first.rstrip(b"\r\n").endswith(delimiter.encode())  # one empty field more in every line
         table = _parse(
-            handle, path=path, numbers=range(n_labels, len(names)), n=len(names) + is_ended, delimiter=delimiter,
-            null=null_values,
-        )  # fmt: skip
+            handle,
+            path=path,
+            numbers=range(n_labels, len(names)),
+            n=len(names) + is_ended,
+            delimiter=delimiter,
+            null=["", "NA", "NaN", "nan"] if may_miss else [],
+        )
+    for row in np.flatnonzero(table.column(len(names)).to_numpy() != "")[:1] if is_ended else ():
+        raise InputError(
+            f"{path}, line {_line(path, row)}: found one field more than the header has names; mend the row"
+        )
     values = np.empty((len(names) - n_labels, table.num_rows), dtype=np.float32)
     for row in range(len(values)):
         values[row] = table.column(n_labels + row).to_numpy()
     _check(values, path=path, columns=names[n_labels:], may_miss=may_miss)
     labels = {names[i]: _text(table.column(i)) for i in range(n_labels)}
-    for row in np.flatnonzero(table.column(len(names)).to_numpy() != "")[:1] if is_ended else ():
-        number = next(itertools.islice(_lines(path), int(row), None))[0]
-        raise InputError(f"{path}, line {number}: found one field more than the header has names; mend the row")
     return NumberTable(pd.DataFrame(labels, dtype=object), names[n_labels:], values)
 
 
@@ -182,20 +186,10 @@ def _text(column: pyarrow.ChunkedArray) -> np.ndarray:
 
 
 def _parse(
-    handle: IO[bytes],
-    *,
-    path: str | os.PathLike[str],
-    n_labels: int,
-    n: int,
-    delimiter: str,
-    null: list[str],
-    has_end: bool,
+    handle: IO[bytes], *, path: str | os.PathLike[str], numbers: range, n: int, delimiter: str, null: list[str]
 ) -> pyarrow.Table:
-    """The lines below the header: text, then float32; `has_end` says that a delimiter ends every line."""
-    keys = [f"c{i}" for i in range(n)]
-    types = {key: pyarrow.string() if i < n_labels else pyarrow.float32() for i, key in enumerate(keys)}
-    if has_end:
-        types["end"] = pyarrow.string()
+    """The lines below the header: `n` columns, float32 where `numbers` says, else text."""
+    types = {f"c{i}": pyarrow.float32() if i in numbers else pyarrow.string() for i in range(n)}
     try:
         table = pyarrow.csv.read_csv(
             handle,
@@ -207,12 +201,10 @@ def _parse(
     except pyarrow.ArrowInvalid as error:
         if "Empty" in str(error):
             raise InputError(f"{path}: {_NO_ROW}") from None
-        where = _explain(path, n_labels=n_labels, n=n, delimiter=delimiter, null=null, has_end=has_end)
+        where = _explain(path, numbers=numbers, n=n, delimiter=delimiter, null=null)
         raise InputError(f"{path}{where or f': cannot be read as a table ({error})'}") from None
     if not table.num_rows:
         raise InputError(f"{path}: {_NO_ROW}")
-    for row in np.flatnonzero(table.column("end").to_numpy() != "")[:1] if has_end else ():
-        raise InputError(f"{path}, line {_line(path, row)}: a field more than the header has names; mend the row")
     return table
 
 
@@ -229,18 +221,16 @@ def _line(path: str | os.PathLike[str], row: int) -> int:
     return next(itertools.islice(_lines(path), int(row), None))[0]
 
 
-def _explain(
-    path: str | os.PathLike[str], *, n_labels: int, n: int, delimiter: str, null: list[str], has_end: bool
-) -> str:
+def _explain(path: str | os.PathLike[str], *, numbers: range, n: int, delimiter: str, null: list[str]) -> str:
     """Find the first line that cannot be read, and say why (only ever run on a broken file)."""
     for number, line in _lines(path):
         try:
             fields = line.decode("utf-8").rstrip("\r\n").split(delimiter)
         except UnicodeDecodeError:
             return f", line {number}: not text in UTF-8"
-        if len(fields) != n + has_end:
-            return f", line {number}: found {len(fields)} fields, expected {n + has_end} as in the header; mend the row"
-        for field in map(str.strip, fields[n_labels:n]):
+        if len(fields) != n:
+            return f", line {number}: found {len(fields)} fields, expected {n} as in the header; mend the row"
+        for field in (fields[i].strip() for i in numbers):
             if field not in null and not _NUMBER.fullmatch(field):
                 kind = "nothing" if not field else repr(field[:40])
                 return f", line {number}: found {kind} where a number belongs; expected digits such as 12.5"
