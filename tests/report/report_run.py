@@ -445,3 +445,23 @@ def _tissue(tissue: str, tier: str, required: bool) -> dict[str, Any]:
         "is_origin": tissue in ORIGIN,
         "measured_by": measured,
     }
+
+
+def make_unknown_run(folder: Path) -> Path:
+    """A run in which nothing is known: one antigen, no coverage, no measured tissue, an empty summary."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bare = {
+        "safety_class": "unknown",
+        "is_eligible": False,
+        "n_patients": 0,
+        "is_safety_known": False,
+        "is_protein_known": False,
+    }
+    antigens = pd.DataFrame([{"symbol": "MYSTERY", "surface_status": "unknown"} | bare])
+    place = {"population": "brain", "side": "normal", "is_origin": False, "evidence": "samples", "atlas": "none"}
+    nothing = {"fraction_lower": 0.0, "fraction_upper": 1.0, "is_measured": False, "is_thin": False}
+    write_table("antigens", antigens, folder / "antigens")
+    write_table("gates", pd.DataFrame(columns=list(columns("gates"))), folder / "gates")
+    write_table("exposure", pd.DataFrame([{"gate": "MYSTERY"} | place | nothing]), folder / "exposure")
+    (folder / "summary.json").write_text("{}", encoding="utf-8")
+    return folder

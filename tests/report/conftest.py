@@ -1,0 +1,68 @@
+"""A browser for the report: Debian's Chromium, driven by playwright; absent, its tests are skipped visibly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+WATCH = """
+window.__violations = [];
+document.addEventListener("securitypolicyviolation",
+  (event) => window.__violations.push(event.violatedDirective + " " + event.blockedURI));
+window.alert = () => window.__violations.push("alert was called");
+"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for the session."""
+    if not CHROMIUM.exists():
+        pytest.skip("Debian's chromium is absent (apt-get install chromium): the report is not opened")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open a report from disk; at the end nothing may have been fetched, logged or refused."""
+    opened: list[tuple[Any, list[str]]] = []
+
+    def _visit(report: Path, address: str = "", **options: Any) -> Any:
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+        page = context.new_page()
+        trouble: list[str] = []
+        page.on("console", lambda message: trouble.append(f"console {message.type}: {message.text}"))
+        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+        page.on(
+            "request",
+            lambda request: (
+                trouble.append(f"request: {request.url}") if request.url.split("#")[0] != report.as_uri() else None
+            ),
+        )
+        page.add_init_script(WATCH)
+        page.goto(report.as_uri() + address)
+        page.wait_for_selector("html[data-ready=yes]", timeout=15_000)
+        opened.append((page, trouble))
+        return page
+
+    yield _visit
+    for page, trouble in opened:
+        violations = page.evaluate("window.__violations")
+        page.context.close()
+        assert trouble == []
+        assert violations == []
