@@ -1,0 +1,164 @@
+"""Single cells in any `.h5ad`: dense, CSR or CSC, counts wherever they are kept, a few thousand cells at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from cartarget.atlas.labels import label_cells
+from cartarget.atlas.single_cell import CHUNK, build_cells
+from cartarget.config import AtlasConfig, Config
+from cartarget.errors import InputError
+from cartarget.files import sha256
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cartarget.genes import GeneTable
+
+_PLACES = ("layers/counts", "layers/raw_counts", "layers/umi", "raw/X", "X")
+"""Where values may be: the first that holds whole numbers is read, else the first without negative ones."""
+
+_SYMBOLS = ("feature_name", "gene_symbols", "gene_symbol", "gene_name", "symbol", "hgnc_symbol", "gene_short_name")
+_PEEK = 256
+
+
+def read_h5ad(
+    atlas: AtlasConfig, *, config: Config, genes: GeneTable | None, keep: Collection[str] | None = None
+) -> AnnData:
+    """Read single cells from an `.h5ad` file.
+
+    Counts are looked for in `layers["counts"]` (or `raw_counts`, `umi`), `raw.X` and `X`; normalised values are turned
+    back into counts where that is possible. Names are the file's gene symbols (`feature_name`, `gene_symbols` …) and
+    its Ensembl ids, wherever they stand in `var`.
+
+    Parameters
+    ----------
+    atlas
+        `path` is the file; `labels` says what the columns of its `obs` mean.
+    config
+        `data_dir`.
+    genes
+        Gene table. None: symbols as given.
+    keep
+        Symbols to keep; only some thousand cells are then held with all of their genes. None: all.
+
+    Returns
+    -------
+    AnnData
+        Kind `cells`; unit and notes as `cartarget.atlas.single_cell.build_cells` says.
+
+    Raises
+    ------
+    ConfigError
+        A label's column does not exist (the nearest is named).
+    InputError
+        The file is absent, damaged or not an `.h5ad`, or anything that `label_cells` or `build_cells` rejects.
+    """
+    import h5py
+
+    path = config.data(atlas.path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check data_dir and atlases.{atlas.name}.path")
+    try:
+        with h5py.File(path, "r") as handle:
+            return _read(handle, atlas=atlas, where=str(path), genes=genes, keep=keep)
+    except OSError as error:
+        raise InputError(f"{path}: truncated, damaged or not an .h5ad file ({' '.join(str(error).split())})") from error
+
+
+def _read(
+    handle: Any, *, atlas: AtlasConfig, where: str, genes: GeneTable | None, keep: Collection[str] | None
+) -> AnnData:
+    from anndata.io import read_elem
+
+    for key in ("obs", "var"):
+        if key not in handle:
+            raise InputError(f"{where}: it holds no {key!r}, so it is not an .h5ad file; write one with anndata")
+    cells = read_elem(handle["obs"])
+    cells.index = cells.index.astype(str)
+    obs, is_kept = label_cells(cells, atlas=atlas, where=f"{where}: obs")
+    place = _place(handle, where)
+    labels = _labels(handle, place)
+    n_cells, n_genes = _open(handle[place]).shape
+    if (n_cells, n_genes) != (len(cells), len(labels)):
+        raise InputError(
+            f"{where}: {place} is {n_cells} × {n_genes}, but there are {len(cells)} cells and {len(labels)} genes"
+        )
+    return build_cells(
+        _chunks(handle[place], is_kept, name=atlas.name),
+        obs=obs,
+        labels=labels,
+        atlas=atlas,
+        where=f"{where}: {place}",
+        files=[{"path": where, "sha256": sha256(where)}],
+        genes=genes,
+        keep=keep,
+        notes=[f"values are read from {place}"],
+    )
+
+
+def _open(element: Any) -> Any:
+    """A dense dataset, or a sparse one that can be sliced by row without reading the rest (CSR)."""
+    from anndata.io import sparse_dataset
+
+    return element if hasattr(element, "dtype") else sparse_dataset(element)
+
+
+def _rows(values: Any, start: int, stop: int) -> sparse.csr_matrix:
+    return sparse.csr_matrix(values[start:stop], dtype=np.float32)
+
+
+def _place(handle: Any, where: str) -> str:
+    there = [place for place in _PLACES if place in handle]
+    if not there:
+        raise InputError(f"{where}: no values; expected them in one of {', '.join(_PLACES)}")
+    is_positive = {}
+    for place in there:
+        data = _rows(_open(handle[place]), 0, _PEEK).data
+        if len(data) and (data == np.rint(data)).all() and data.min() >= 0:
+            return place
+        is_positive[place] = not (data < 0).any()
+    return next((place for place in there if is_positive[place]), there[0])
+
+
+def _labels(handle: Any, place: str) -> pd.DataFrame:
+    """What each column is called: its symbol and its Ensembl id as far as the file has them."""
+    from anndata.io import read_elem
+
+    var = read_elem(handle["var"])
+    if place == "raw/X":
+        raw = read_elem(handle["raw/var"])
+        var = raw.join(var[var.columns.difference(raw.columns)], how="left")
+    names = pd.Series(var.index.astype(str), index=var.index)
+    texts = [names] + [var[column].astype(object) for column in var]
+    ids = next((text for text in texts if text.astype(str).str.startswith("ENSG").mean() > 0.5), None)
+    symbols = next((var[column].astype(object) for column in _SYMBOLS if column in var), None)
+    if symbols is None and ids is not names:
+        symbols = names
+    if symbols is None:
+        return pd.DataFrame({"name": _text(names)})
+    if ids is None or ids is symbols:
+        return pd.DataFrame({"symbol": _text(symbols)})
+    symbol, ensembl = _text(symbols), _text(ids)
+    return pd.DataFrame({"symbol": np.where(symbol == "", ensembl, symbol), "ensembl": ensembl})
+
+
+def _text(text: pd.Series) -> NDArray[np.object_]:
+    return text.astype(object).where(text.notna(), "").astype(str).to_numpy(dtype=object)
+
+
+def _chunks(element: Any, is_kept: NDArray[np.bool_], *, name: str) -> Iterator[sparse.csr_matrix]:
+    """The cells that are kept, `CHUNK` at a time; CSC cannot be cut by cell on disk and is read whole."""
+    from tqdm import tqdm
+
+    values = _open(element)
+    if getattr(values, "format", "") == "csc":
+        values = values.to_memory().tocsr()
+    for start in tqdm(range(0, len(is_kept), CHUNK), desc=f"reading {name}", unit="chunk", leave=False, delay=2):
+        yield _rows(values, start, start + CHUNK)[np.flatnonzero(is_kept[start : start + CHUNK])]
