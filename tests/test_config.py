@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_the_default_file_is_the_default() -> None:
 
 def test_each_key_of_the_default_file_says_what_it_is() -> None:
     lines = default_config().splitlines()
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in pairwise(lines):
         if not line.lstrip().startswith("#"):
             assert above.lstrip().startswith("#"), f"no comment above {line!r}"
 
@@ -55,7 +56,10 @@ def test_examples_are_right(path: Path) -> None:
         ({"nmae": "x"}, "unknown key 'nmae'; did you mean 'name'?"),
         ({"thresholds": {"blk": 3}}, "unknown key 'thresholds.blk'; did you mean 'bulk'?"),
         ({"atlases": [SIMULATED | {"raeder": "h5ad"}]}, "unknown key 'atlases.0.raeder'; did you mean 'reader'?"),
-        ({"atlases": [SIMULATED | {"labels": {"doner": "x"}}]}, "unknown key 'atlases.0.labels.doner'; did you mean 'donor'?"),
+        (
+            {"atlases": [SIMULATED | {"labels": {"doner": "x"}}]},
+            "unknown key 'atlases.0.labels.doner'; did you mean 'donor'?",
+        ),
         ({"zzz": 1}, "unknown key 'zzz'; expected one of name, title"),
         ({"coverage_floor": 2}, "coverage_floor: found 2"),
         ({"coverage_floor": "half"}, "coverage_floor: found 'half'"),

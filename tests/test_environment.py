@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -71,6 +73,16 @@ def test_conda_is_the_twin_of_the_project() -> None:
 def test_provenance_records_each_dependency() -> None:
     assert list(PACKAGES) == [requirement.name for requirement in CORE]
     assert set(versions()) == {"python", "cartarget", *PACKAGES}
+
+
+def test_each_package_that_is_imported_is_declared() -> None:
+    names = {"yaml": "pyyaml", "Bio": "biopython", "llvmlite": "numba"}
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "cartarget").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    found = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found |= {str(node.module).split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
+    outside = found - set(sys.stdlib_module_names) - {"cartarget"}
+    assert {names.get(name, name) for name in outside} <= set(PACKAGES), "declare it in pyproject.toml"
 
 
 def test_the_version_is_told_once() -> None:

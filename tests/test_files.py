@@ -73,7 +73,9 @@ def test_a_file_gets_the_permissions_that_the_user_wants(tmp_path: Path, mask: i
 
 
 def test_sweeping_takes_only_the_parts_of_the_named_files(tmp_path: Path) -> None:
-    kept = [tmp_path / name for name in ("table.tsv", ".table.tsv", "a.part", ".other.tsv.x.part", ".table.parquet.x.part")]
+    kept = [
+        tmp_path / name for name in ("table.tsv", ".table.tsv", "a.part", ".other.tsv.x.part", ".table.parquet.x.part")
+    ]
     for path in [*kept, tmp_path / ".table.tsv.x.part"]:
         path.touch()
     assert sweep([tmp_path / "table.tsv", tmp_path / "absent" / "table.tsv"]) == 1

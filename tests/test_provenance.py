@@ -39,7 +39,9 @@ def test_no_absolute_path_is_told(folder: Path) -> None:
 
 
 def test_the_command_repeats_the_run(folder: Path) -> None:
-    config = parse_config({"name": "mine", "title": "Rectal: a «trial»", "thresholds": {"bulk": 5}, "origin": ["colon"]})
+    config = parse_config(
+        {"name": "mine", "title": "Rectal: a «trial»", "thresholds": {"bulk": 5}, "origin": ["colon"]}
+    )
     command = json.loads(write_provenance(config, inputs=[]).read_text())["command"]
     assert command == "cartarget run results/mine/config.yaml"
     assert load_config(command.split()[-1]) == config

@@ -23,7 +23,9 @@ def labelled(draw: st.DrawFn, *, max_observations: int = 200) -> Labelled:
     n_observations = draw(st.integers(1, max_observations))
     n_antigens = draw(st.integers(1, 4))
     positive = draw(hnp.arrays(bool, (n_observations, n_antigens)))
-    population = draw(st.lists(st.sampled_from(["p1", "p2", "gut", "liver"]), min_size=n_observations, max_size=n_observations))
+    population = draw(
+        st.lists(st.sampled_from(["p1", "p2", "gut", "liver"]), min_size=n_observations, max_size=n_observations)
+    )
     donor = draw(st.lists(st.sampled_from(["d1", "d2", "d10"]), min_size=n_observations, max_size=n_observations))
     side = ["tumor" if name.startswith("p") else "normal" for name in population]
     return positive, population, donor, side
@@ -64,7 +66,9 @@ def test_counts_per_donor_with_several_observations_are_plain_counts(case: Label
     counts = count_positive(packed)
     segments = packed.segments.assign(name=packed.populations["population"].to_numpy()[packed.segments["population"]])
     for name in set(population):
-        groups = [np.flatnonzero((np.array(population) == name) & (np.array(donor) == one)) for one in sorted(set(donor))]
+        groups = [
+            np.flatnonzero((np.array(population) == name) & (np.array(donor) == one)) for one in sorted(set(donor))
+        ]
         expected = [tuple(positive[rows].sum(axis=0)) for rows in groups if len(rows) > 1]
         single = [rows for rows in groups if len(rows) == 1]
         if single:

@@ -149,7 +149,11 @@ def test_snakemakes_report_has_words(by_snakemake: Path) -> None:
     done = call("snakemake", "--report", "report.zip", folder=by_snakemake)
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(by_snakemake / "report.zip") as archive:
-        page = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("report.html") and "/data/" not in name)
+        page = next(
+            archive.read(name).decode()
+            for name in archive.namelist()
+            if name.endswith("report.html") and "/data/" not in name
+        )
     for word in ("Report", "Antigens", "Gates", "Exposure", "ranked antigens", "the report to mail"):
         assert word in page
 

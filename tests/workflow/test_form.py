@@ -1,4 +1,4 @@
-"""The form of the workflow: short files, thin scripts, a log and a benchmark for each rule, the same files as the steps."""
+"""The form of the workflow: short files, thin scripts, logs and benchmarks, the same files as the steps."""
 
 from __future__ import annotations
 
