@@ -26,9 +26,15 @@ class CellLabels(_Strict):
 
     malignant: str | None = Field(None, description="column that tells malignant cells; none: use `side`")
     malignant_values: list[str] = Field(["yes"], description="values of that column that mean malignant")
-    exclude_values: list[str] = Field([], description="values of the cell type column that are neither tumour nor a known normal type")
-    donor: str | None = Field(None, description="column of the patient or donor; none: one donor, so every population is thin")
-    donor_pattern: str | None = Field(None, description="regular expression whose first group is the donor, searched in the donor column")
+    exclude_values: list[str] = Field(
+        [], description="values of the cell type column that are neither tumour nor a known normal type"
+    )
+    donor: str | None = Field(
+        None, description="column of the patient or donor; none: one donor, so every population is thin"
+    )
+    donor_pattern: str | None = Field(
+        None, description="regular expression whose first group is the donor, searched in the donor column"
+    )
     cell_type: str | None = Field(None, description="column of the cell type")
     tissue: str | None = Field(None, description="column of the tissue; none: the atlas's `tissue`")
 
@@ -42,12 +48,18 @@ class AtlasConfig(_Strict):
     )
     path: str = Field("", description="file or folder, relative to data_dir; a reader may accept a glob pattern")
     role: Literal["primary", "normal", "protein", "joined"] = Field(
-        "primary", description="primary: counted, holds the tumour; normal: summary of normal tissue; protein: antibody stains; "
-        "joined: cells shown beside the result"
+        "primary",
+        description="primary: counted, holds the tumour; normal: summary of normal tissue; protein: antibody stains; "
+        "joined: cells shown beside the result",
     )
-    tumor: str | None = Field(None, description="pattern of the tumour's file names within path; {indication} stands for the config's indication")
+    tumor: str | None = Field(
+        None,
+        description="pattern of the tumour's file names within path; {indication} stands for the config's indication",
+    )
     normal: str | None = Field(None, description="pattern of the normal file names within path")
-    unit: str | None = Field(None, description="unit of the values, when the file does not say: counts, CPM, TPM, nTPM, log1p …")
+    unit: str | None = Field(
+        None, description="unit of the values, when the file does not say: counts, CPM, TPM, nTPM, log1p …"
+    )
     tissue: str | None = Field(None, description="tissue of all observations, when the file does not say")
     labels: CellLabels = Field(default_factory=lambda: CellLabels(), description="single cell: which columns mean what")
     locations: str | None = Field(None, description="ihc: subcellular location table, for the membrane rule")
@@ -57,16 +69,29 @@ class AtlasConfig(_Strict):
 
 
 class Genes(_Strict):
-    table: str | None = Field(None, description="NCBI-style table of genes with synonyms, relative to data_dir; none: symbols are taken as given")
+    """What genes are called."""
+
+    table: str | None = Field(
+        None,
+        description="NCBI-style table of genes with synonyms, relative to data_dir; none: symbols are taken as given",
+    )
 
 
 class Surface(_Strict):
-    votes: str | None = Field(None, description="table of surface votes, relative to data_dir; none: surface evidence is unknown")
+    """What sits on the cell surface."""
+
+    votes: str | None = Field(
+        None, description="table of surface votes, relative to data_dir; none: surface evidence is unknown"
+    )
     min_votes: Annotated[int, Field(ge=0, le=5)] = Field(2, description="votes that make a candidate")
-    rescue: str = Field("resources/surface_rescue.tsv", description="antigens kept in spite of their votes, with sources")
+    rescue: str = Field(
+        "resources/surface_rescue.tsv", description="antigens kept in spite of their votes, with sources"
+    )
 
 
 class Thresholds(_Strict):
+    """What counts as positive."""
+
     bulk: Annotated[float, Field(gt=0)] = Field(10.0, description="bulk samples: positive at or above this many CPM")
     count: Annotated[int, Field(ge=1)] = Field(1, description="single cell: positive at or above this many counts")
     protein: Literal["Low", "Medium", "High"] = Field("Medium", description="stain that counts as positive")
@@ -78,16 +103,23 @@ class Config(_Strict):
     name: Name = Field("demo", description="name of the run; results go to <results>/<name>/")
     title: str = Field("", description="what the report is headed; none: the indication's name")
     indication: Name = Field("simulated", description="row of resources/indications.tsv: name and tissues of origin")
-    origin: list[str] | None = Field(None, description="tissues from which the tumour arises; none: from the indication")
+    origin: list[str] | None = Field(
+        None, description="tissues from which the tumour arises; none: from the indication"
+    )
     primary: Literal["bulk", "single_cell"] = Field("single_cell", description="which evidence orders the ranking")
     data_dir: str = Field(".", description="folder against which the paths of atlases, genes and votes are read")
     results: str = Field("results", description="folder of the results, within the working directory")
     atlases: list[AtlasConfig] = Field(
-        default_factory=lambda: [AtlasConfig(name="simulated", reader="simulated")], description="what is expressed where", min_length=1
+        default_factory=lambda: [AtlasConfig(name="simulated", reader="simulated")],
+        description="what is expressed where",
+        min_length=1,
     )
     genes: Genes = Field(default_factory=lambda: Genes(), description="what genes are called")
     surface: Surface = Field(default_factory=lambda: Surface(), description="what sits on the cell surface")
-    tiers: str = Field("config/tissue_tiers.tsv", description="table of tissues and cell types: tier, weight, cap, required, reason, source")
+    tiers: str = Field(
+        "config/tissue_tiers.tsv",
+        description="table of tissues and cell types: tier, weight, cap, required, reason, source",
+    )
     thresholds: Thresholds = Field(default_factory=lambda: Thresholds(), description="what counts as positive")
     coverage_floor: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="coverage that makes a gate eligible")
     top: Annotated[int, Field(ge=1)] = Field(10_000, description="gates kept in gates.parquet, beside the controls")
@@ -105,7 +137,7 @@ class Config(_Strict):
 
     @model_validator(mode="after")
     def _results_stay_inside(self) -> Config:
-        if os.path.isabs(self.results) or ".." in Path(self.results).parts:
+        if Path(self.results).is_absolute() or ".." in Path(self.results).parts:
             raise ValueError(f"results: {self.results!r} is outside the working directory; give a folder inside it")
         return self
 
@@ -232,7 +264,7 @@ def _commented(model: BaseModel, indent: int) -> list[str]:
                 block = _commented(item, indent + 4)
                 first = next(i for i, line in enumerate(block) if not line.lstrip().startswith("#"))
                 marked = block[first][: indent + 2] + "- " + block[first].lstrip()
-                lines += block[:first] + [marked] + block[first + 1 :]
+                lines += [*block[:first], marked, *block[first + 1 :]]
         else:
             lines.append(f"{pad}{key}: {json.dumps(value, ensure_ascii=False)}")
     return lines

@@ -45,10 +45,12 @@ class Packed:
 
     @property
     def n_antigens(self) -> int:
+        """How many antigens."""
         return len(self.symbols)
 
     @property
     def n_observations(self) -> int:
+        """How many observations, tumour and normal."""
         return int(self.segments["n_observations"].sum())
 
 

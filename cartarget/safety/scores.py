@@ -1,0 +1,177 @@
+"""The numbers of a gate: coverage by patient, liability and where, selectivity, window, and what is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cartarget.contracts import CLASSES
+from cartarget.evidence.intervals import fraction_interval, posterior_quantile
+from cartarget.evidence.panel import Panel
+from cartarget.safety.exposure import COUNTED, EXPOSED, NO_VALUE, UNMEASURED, UNRESOLVED, Judged
+from cartarget.safety.window import Windows
+
+
+def score(panel: Panel, judged: Judged, windows: Windows, *, floor: float = 0.5) -> pd.DataFrame:
+    """Score gates: one row a gate, in the columns of `cartarget.contracts`.
+
+    Coverage is the fraction of patients hit (bulk) or the mean over patients of the fraction of
+    malignant cells hit (single cell). Liability is the worst of weight × exposure over the normal
+    populations outside the origin that may decide: posterior medians, thin populations left out, a unit of
+    summary evidence at or above its level counted as 1. Its upper bound takes the one-sided 95 % bound
+    instead, and 1 where evidence is unresolved or a required tissue is not measured.
+    Selectivity is coverage (tenth percentile over patients in single cell) minus liability.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    judged
+        The gates held against it.
+    windows
+        Their windows.
+    floor
+        Coverage that makes a gate eligible.
+
+    Returns
+    -------
+    Frame of scores; a liability is missing where no population may decide.
+    """
+    frame = _coverage(panel, judged, floor)
+    median, upper = _exposures(panel, judged)
+    columns = _where(panel)
+    is_origin = _origin(panel)
+    for suffix, chosen in (("", ~is_origin), ("_origin", is_origin)):
+        value, place = _worst(median, chosen)
+        frame[f"liability{suffix}"] = value
+        frame[f"liability{suffix}_upper"] = np.fmax(_worst(upper, chosen)[0], value)
+        frame[f"liability{suffix}_population"] = [columns[i] if i >= 0 else None for i in place]
+    by = frame["coverage_p10"] if panel.kind == "cells" else frame["coverage"]
+    both = frame[["liability", "liability_origin"]].max(axis=1)
+    frame["selectivity"] = by - frame["liability"].fillna(0.0)
+    frame["selectivity_origin"] = by - both.fillna(0.0)
+    frame["liability_naive"] = _worst(_exposures(panel, judged, naive=True)[0], ~is_origin)[0]
+    frame["window"] = windows.vital
+    frame["window_population"] = [columns[i] if i >= 0 else None for i in windows.worst]
+    frame["window_important"] = windows.important
+    frame["window_tolerable"] = windows.tolerable
+    frame["window_origin"] = windows.origin
+    frame["safety_class"] = np.array(CLASSES, dtype=object)[judged.safety_class]
+    frame["is_safety_known"] = judged.is_known
+    return frame.assign(**_tissues(panel, judged))
+
+
+def _coverage(panel: Panel, judged: Judged, floor: float) -> pd.DataFrame:
+    table = panel.populations
+    tumor = judged.fraction[:, panel.is_tumor]
+    n_patients = int(table.loc[panel.is_tumor, "n_donors"].sum())
+    mean = tumor.mean(axis=1)
+    lower, upper = fraction_interval(mean, n_patients)
+    frame = pd.DataFrame({"coverage": mean, "coverage_lower": lower, "coverage_upper": upper, "n_patients": n_patients})
+    if panel.kind == "cells":
+        frame["coverage_median"] = np.median(tumor, axis=1)
+        frame["coverage_p10"] = np.quantile(tumor, 0.1, axis=1)
+    frame["is_eligible"] = mean >= floor - 1e-12
+    return frame
+
+
+def _where(panel: Panel) -> list[str]:
+    """Names of the places: populations of observations, then units."""
+    units = panel.units
+    named = [f"{population} ({atlas})" for population, atlas in zip(units["population"], units["atlas"], strict=True)]
+    return [*panel.populations["population"].astype(str), *named]
+
+
+def _origin(panel: Panel) -> NDArray[np.bool_]:
+    own = panel.populations["is_origin"].fillna(False).to_numpy(dtype=bool)
+    return np.concatenate([own, panel.units["is_origin"].to_numpy(dtype=bool)])
+
+
+def _exposures(panel: Panel, judged: Judged, *, naive: bool = False) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weight × exposure, gates × places: median and upper bound; NaN where a place may not decide."""
+    table, units = panel.populations, panel.units
+    n = table["n_effective"].to_numpy(dtype=np.float64)
+    weight = table["weight"].fillna(0.0).to_numpy(dtype=np.float64)
+    decides = ~panel.is_tumor & ~table["is_thin"].to_numpy(dtype=bool)
+    required = table["is_required"].fillna(False).to_numpy(dtype=bool)
+    fraction = judged.naive if naive else judged.fraction
+    nothing = np.full(fraction.shape, np.nan)
+    median, upper = nothing.copy(), nothing.copy()
+    median[:, decides] = weight[decides] * posterior_quantile(fraction[:, decides], n[decides], q=0.5)
+    upper[:, decides] = weight[decides] * posterior_quantile(fraction[:, decides], n[decides], q=0.95)
+    median[judged.state != COUNTED] = np.nan
+    open_ended = (judged.state == UNMEASURED) & required & ~panel.is_tumor
+    upper = np.where(judged.state == COUNTED, upper, np.where(open_ended, weight, np.nan))
+
+    capped = (units["cap"] < 1).to_numpy(dtype=bool)
+    load = np.where(capped, units["weight"].to_numpy(dtype=np.float64), np.nan)
+    unit_median = np.where(judged.unit_state == EXPOSED, load, np.nan)
+    rna = (units["evidence"] == "summary").to_numpy(dtype=bool) & units["is_required"].to_numpy(dtype=bool)
+    unsure = (judged.unit_state == UNRESOLVED) | ((judged.unit_state == NO_VALUE) & rna)
+    unit_upper = np.where((judged.unit_state == EXPOSED) | unsure, load, np.nan)
+    return np.hstack([median, unit_median]), np.hstack([upper, unit_upper])
+
+
+def _worst(values: NDArray[np.float64], chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    columns = np.flatnonzero(chosen)
+    if not len(columns):
+        return np.full(len(values), np.nan), np.full(len(values), -1)
+    part = np.where(np.isnan(values[:, columns]), -1.0, values[:, columns])
+    best = part.argmax(axis=1)
+    worst = part[np.arange(len(part)), best]
+    return np.where(worst < 0, np.nan, worst), np.where(worst < 0, -1, columns[best])
+
+
+def _tissues(panel: Panel, judged: Judged) -> dict[str, list[str]]:
+    tissues = [*panel.populations["tissue"].astype(str), *panel.units["tissue"]]
+    protein = (panel.units["evidence"] == "protein").to_numpy(dtype=bool)
+    unit_tissues = panel.units["tissue"].tolist()
+    veto = judged.unit_breaks & protein
+    return {
+        "tissues_broken": names(np.hstack([judged.breaks, judged.unit_breaks]), tissues),
+        "tissues_unresolved": names(np.hstack([judged.unresolved, judged.unit_unresolved]), tissues),
+        "tissues_unmeasured": names(~judged.decided, panel.required),
+        "protein_veto": names(veto, unit_tissues),
+    }
+
+
+def names(flags: NDArray[np.bool_], labels: Sequence[str]) -> list[str]:
+    """Join the labels of each row's flags: sorted, each once, separated by commas.
+
+    Examples
+    --------
+    >>> names(np.array([[True, True, True], [False, False, False]]), ["lung", "heart", "lung"])
+    ['heart, lung', '']
+    """
+    order = sorted(set(labels))
+    place = {label: column for column, label in enumerate(order)}
+    merged = np.zeros((len(flags), len(order)), dtype=bool)
+    for column, label in enumerate(labels):
+        merged[:, place[label]] |= flags[:, column]
+    rows, first = np.unique(merged, axis=0, return_inverse=True)
+    text = [", ".join(np.array(order, dtype=object)[row]) for row in rows]
+    return [text[i] for i in np.ravel(first)]
+
+
+def protein_columns(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64]) -> pd.DataFrame:
+    """Whether every member was stained in every required tissue, and where a weak antibody stains.
+
+    Returns
+    -------
+    Frame with `is_protein_known` and `protein_flag`; blockers need a stain too.
+    """
+    units = panel.units
+    protein = (units["evidence"] == "protein").to_numpy(dtype=bool)
+    known = np.ones(len(panel.symbols), dtype=bool)
+    for tissue in panel.required:
+        here = protein & (units["tissue"] == tissue).to_numpy(dtype=bool)
+        known &= (~np.isnan(panel.value[:, here])).any(axis=1)
+    flagged = panel.is_flagged & (units["cap"] < 1).to_numpy(dtype=bool)
+    kind = op[:, None]
+    both = np.where(kind == 0, flagged[a] | flagged[b], np.where(kind == 1, flagged[a] & flagged[b], flagged[a]))
+    return pd.DataFrame(
+        {"is_protein_known": known[a] & known[b], "protein_flag": names(both, units["tissue"].tolist())}
+    )

@@ -1,0 +1,327 @@
+"""The screen: every antigen alone, then every gate of two, scored, ranked and written out place by place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cartarget.contracts import CLASSES
+from cartarget.errors import GateError
+from cartarget.evidence.panel import Panel
+from cartarget.gates.algebra import Gate
+from cartarget.gates.judge import ANY, BOTH, NOT
+from cartarget.gates.pairs import GAIN, scan_pairs
+from cartarget.safety.exposure import judge
+from cartarget.safety.rows import exposure_rows
+from cartarget.safety.scores import protein_columns, score
+from cartarget.safety.window import gate_levels, windows
+from cartarget.selection.ranking import rank
+
+REDUNDANT_SHARE = 0.1
+"""Share of the table of gates that shows the best redundant ones."""
+
+_HARDWARE = {
+    ANY: ("tandem or dual CAR, or two products", "kills what either antigen marks: the exposures add up"),
+    BOTH: (
+        "synNotch or split-signal CAR",
+        "tumour that loses either antigen escapes; a primed cell may kill bystanders",
+    ),
+    NOT: ("CAR with an inhibitory CAR", "normal cells that lose or lack the blocker are killed"),
+    None: ("single CAR", "tumour that loses the antigen escapes; kills whatever carries it"),
+}
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Gates of one or two antigens as rows of a panel: `A | B` (0), `A & B` (1), `A & ~B` (2); alone, `A | A`."""
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    op: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64]) -> Gates:
+        """Some of the gates."""
+        return Gates(self.a[rows], self.b[rows], self.op[rows])
+
+    @staticmethod
+    def singles(n: int) -> Gates:
+        """Every antigen alone."""
+        return Gates(np.arange(n), np.arange(n), np.zeros(n, dtype=np.int64))
+
+    def names(self, symbols: Sequence[str]) -> list[str]:
+        """The gates as text, canonical."""
+        literal = [Gate.literal(symbol) for symbol in symbols]
+        blocker = [Gate.literal(symbol, negated=True) for symbol in symbols]
+        text = []
+        for a, b, op in zip(self.a, self.b, self.op, strict=True):
+            if a == b:
+                text.append(str(literal[a]))
+            else:
+                text.append(
+                    str(
+                        literal[a] | literal[b]
+                        if op == ANY
+                        else literal[a] & (literal[b] if op == BOTH else blocker[b])
+                    )
+                )
+        return text
+
+    @staticmethod
+    def parse(gates: Sequence[str | Gate], *, panel: Panel) -> Gates:
+        """Read gates of one or two antigens.
+
+        Raises
+        ------
+        GateError
+            A gate has more than two antigens, kills without sensing any, or names one that the panel lacks.
+        """
+        rows = [_row(gate if isinstance(gate, Gate) else Gate.parse(gate), panel) for gate in gates]
+        table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        return Gates(table[:, 0], table[:, 1], table[:, 2])
+
+
+def _row(gate: Gate, panel: Panel) -> tuple[int, int, int]:
+    literals = gate.parts or (gate,)
+    if len(literals) > 2 or any(part.parts for part in literals):
+        raise GateError(f"gate {str(gate)!r} has more than two antigens; score it with cartarget.search_gates")
+    for part in literals:
+        if part.symbol not in panel.index:
+            raise GateError(f"gate {str(gate)!r}: antigen {part.symbol!r} is not in the panel")
+    plain = [panel.index[part.symbol] for part in literals if not part.is_negated]
+    blockers = [panel.index[part.symbol] for part in literals if part.is_negated]
+    if not plain or (blockers and gate.operator == "|"):
+        raise GateError(
+            f"gate {str(gate)!r} kills cells in which it senses nothing; give at least one antigen to sense"
+        )
+    if blockers:
+        return plain[0], blockers[0], NOT
+    return plain[0], plain[-1], BOTH if gate.operator == "&" else ANY
+
+
+def score_gates(panel: Panel, *, gates: Gates, floor: float = 0.5) -> pd.DataFrame:
+    """Score gates of one or two antigens, unranked.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    gates
+        The gates, as from `Gates.parse(["CDH17 & CDH3"], panel=panel)`.
+    floor
+        Coverage that makes a gate eligible.
+
+    Returns
+    -------
+    One row a gate, in the order given: `gate`, `n_antigens`, and the score columns of `cartarget.contracts`.
+    """
+    judged = judge(panel, a=gates.a, b=gates.b, op=gates.op)
+    levels = gate_levels(panel, a=gates.a, b=gates.b, op=gates.op)
+    frame = score(panel, judged, windows(panel, levels), floor=floor)
+    frame = frame.join(protein_columns(panel, a=gates.a, b=gates.b, op=gates.op))
+    frame.insert(0, "gate", gates.names(panel.symbols))
+    frame["n_antigens"] = np.where(gates.a == gates.b, 1, 2)
+    return frame
+
+
+def screen_antigens(
+    panel: Panel, *, floor: float = 0.5, surface: pd.DataFrame | None = None, controls: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Score and rank every antigen of a panel alone.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens (`cartarget.build_panel`).
+    floor
+        Coverage that makes an antigen eligible.
+    surface
+        Surface evidence per `symbol` (`cartarget.candidates`); its columns are joined.
+    controls
+        `symbol` and `kind`: `housekeeping` and `intracellular` genes are scored but not ranked; `clinical`
+        targets compete and are marked.
+
+    Returns
+    -------
+    The `antigens` table, best first. An antigen that a required tissue does not measure is `unknown`, never safe.
+    """
+    frame = score_gates(panel, gates=Gates.singles(len(panel.symbols)), floor=floor)
+    frame = frame.drop(columns=["n_antigens", "liability_naive"])
+    frame["gate"] = list(panel.symbols)
+    frame = frame.rename(columns={"gate": "symbol"})
+    frame["control"] = control_column(frame["symbol"], controls)
+    if surface is not None:
+        frame = frame.merge(surface.drop(columns="is_candidate", errors="ignore"), on="symbol", how="left")
+    frame["surface_status"] = frame["surface_status"].fillna("unknown") if "surface_status" in frame else "unknown"
+    return rank(frame, name="symbol")
+
+
+def control_column(names: pd.Series, controls: pd.DataFrame | None) -> pd.Series:
+    """Kind of control per name, empty for none; a gene that is several things is named by the first row."""
+    if controls is None:
+        return pd.Series("", index=names.index)
+    kind = controls.drop_duplicates("symbol").set_index("symbol")["kind"]
+    return names.map(kind).fillna("")
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What `screen_gates` found: the ranked table, and the gates behind its rows."""
+
+    table: pd.DataFrame
+    gates: Gates
+    n_gates: int
+    n_eligible: int
+
+
+def screen_gates(
+    panel: Panel,
+    *,
+    candidates: Sequence[str],
+    floor: float = 0.5,
+    top: int = 10_000,
+    controls: pd.DataFrame | None = None,
+    progress: bool = True,
+) -> Screened:
+    """Score `A`, `A | B`, `A & B` and `A & ~B` over all candidates, and rank those that gain on their members.
+
+    Parameters
+    ----------
+    panel
+        Evidence on candidates and controls.
+    candidates
+        Antigens that may stand in a gate; none is set aside beforehand.
+    floor
+        Coverage that makes a gate eligible.
+    top
+        Rows of the table beside the controls; a tenth of them shows the best redundant gates.
+    controls
+        As for :func:`screen_antigens`.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    `Screened`; its table has the columns of `gates`, best first.
+    """
+    kept = panel.take(candidates)
+    scan = scan_pairs(kept, floor=floor, keep_redundant=top, progress=progress)
+    rows = np.array([panel.index[symbol] for symbol in candidates], dtype=np.int64)
+    pairs = Gates(rows[scan.a], rows[scan.b], scan.op)
+    chosen = _shortlist(panel, pairs, scan.safety_class, scan.selectivity, scan.is_redundant, floor, top)
+    alone = Gates.singles(len(panel.symbols))
+    gates = Gates(*(np.concatenate([getattr(alone, f), getattr(pairs.take(chosen), f)]) for f in ("a", "b", "op")))
+    frame = score_gates(panel, gates=gates, floor=floor)
+    frame["row"] = np.arange(len(frame))
+    frame["control"] = control_column(frame["gate"], controls).where(frame["n_antigens"] == 1, "")
+    frame = _gains(frame, gates)
+    ranked = rank(frame)
+    keep = _cut(ranked, top)
+    table = ranked[keep].reset_index(drop=True)
+    return Screened(
+        table=table.drop(columns="row"),
+        gates=gates.take(table["row"].to_numpy()),
+        n_gates=scan.n_gates + len(candidates),
+        n_eligible=scan.n_eligible + int(frame.loc[: len(panel.symbols) - 1, "is_eligible"].sum()),
+    )
+
+
+def _shortlist(
+    panel: Panel,
+    pairs: Gates,
+    safety_class: NDArray[np.int64],
+    selectivity: NDArray[np.float64],
+    is_redundant: NDArray[np.bool_],
+    floor: float,
+    top: int,
+) -> NDArray[np.int64]:
+    """Rows of the scan that can reach the table: by class and selectivity, within unsafe by window."""
+    found = [np.flatnonzero(is_redundant)]
+    ranked = np.flatnonzero(~is_redundant)
+    better = ranked[safety_class[ranked] < len(CLASSES) - 1]
+    if len(better) > 2 * top:
+        order = np.lexsort((-selectivity[better], safety_class[better]))
+        edge = better[order[2 * top - 1]]
+        tied = (safety_class[better] < safety_class[edge]) | (
+            (safety_class[better] == safety_class[edge]) & (selectivity[better] >= selectivity[edge] - 1e-3)
+        )
+        return np.sort(np.concatenate([*found, better[tied]]))
+    found.append(better)
+    unsafe = ranked[safety_class[ranked] == len(CLASSES) - 1]
+    if len(unsafe) > top:
+        gates = pairs.take(unsafe)
+        window = windows(panel, gate_levels(panel, a=gates.a, b=gates.b, op=gates.op)).vital
+        window = np.where(np.isnan(window), -np.inf, window)
+        edge_value = np.partition(window, len(window) - top)[len(window) - top]
+        unsafe = unsafe[window >= edge_value - 1e-6]
+    return np.sort(np.concatenate([*found, unsafe]))
+
+
+def _gains(frame: pd.DataFrame, gates: Gates) -> pd.DataFrame:
+    """What each gate adds to its best member, and whether it adds anything; singles are never redundant."""
+    place = frame["safety_class"].map({label: i for i, label in enumerate(CLASSES)}).to_numpy(dtype=np.int64)
+    selectivity = frame["selectivity"].to_numpy(dtype=np.float64)
+    a, b = gates.a, np.where(gates.op == NOT, gates.a, gates.b)
+
+    def gains(member: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return (place < place[member]) | (selectivity >= selectivity[member] + GAIN - 1e-9)
+
+    second = (place[b] < place[a]) | ((place[b] == place[a]) & (selectivity[b] > selectivity[a]))
+    best = np.where(second, b, a)
+    pair = gates.a != gates.b
+    names = frame["gate"].to_numpy(dtype=object)
+    hardware = [_HARDWARE[int(op) if two else None] for op, two in zip(gates.op, pair, strict=True)]
+
+    def gain(column: str, sign: float = 1.0) -> NDArray[np.float64]:
+        values = frame[column].to_numpy(dtype=np.float64)
+        return np.where(pair, sign * (values - values[best]), np.nan)
+
+    return frame.assign(
+        is_redundant=pair & ~(gains(a) & gains(b)),
+        best_member=pd.Series(names[best], index=frame.index).where(pair),
+        gain_coverage=gain("coverage"),
+        gain_liability=gain("liability", -1.0),
+        gain_window=gain("window"),
+        gain_selectivity=np.where(pair, selectivity - np.maximum(selectivity[a], selectivity[b]), np.nan),
+        hardware=[text[0] for text in hardware],
+        failure=[text[1] for text in hardware],
+    )
+
+
+def _cut(ranked: pd.DataFrame, top: int) -> NDArray[np.bool_]:
+    """Which rows the table keeps: ranked gates, a tenth for redundant ones (or what room is left), all controls."""
+    numbered = ranked["rank"].notna().to_numpy()
+    redundant = ranked["is_redundant"].to_numpy(dtype=bool) & ranked["is_eligible"].to_numpy(dtype=bool)
+    room = min(int(redundant.sum()), max(int(top * REDUNDANT_SHARE), top - int(numbered.sum())))
+    keep_ranked = numbered & (np.cumsum(numbered) <= top - room)
+    keep_redundant = redundant & (np.cumsum(redundant) <= room)
+    return keep_ranked | keep_redundant | (ranked["control"] != "").to_numpy()
+
+
+def expose(panel: Panel, *, gates: Gates, atlas: str) -> pd.DataFrame:
+    """Exposure of gates place by place, in the columns of the `exposure` table.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    gates
+        The gates.
+    atlas
+        Name of the primary atlas.
+    """
+    unit = "CPM" if panel.kind == "samples" else "CP10k"
+    return exposure_rows(
+        panel,
+        judge(panel, a=gates.a, b=gates.b, op=gates.op),
+        gate_levels(panel, a=gates.a, b=gates.b, op=gates.op),
+        names=gates.names(panel.symbols),
+        a=gates.a,
+        b=gates.b,
+        op=gates.op,
+        atlas=atlas,
+        unit=unit,
+    )

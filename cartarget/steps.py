@@ -1,0 +1,203 @@
+"""The four steps of a run, file in and file out; the command line and the workflow call nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from cartarget.config import Config
+from cartarget.contracts import read_table, write_table
+from cartarget.files import whole
+from cartarget.inputs import NEGATIVE, Run, load_run, read_controls, resource_paths, work_path
+
+TSV_GATES = 200
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its name, what it does, and the files that it reads and writes."""
+
+    name: str
+    function: Callable[[Config], None]
+    inputs: Callable[[Config], list[str]]
+    outputs: Callable[[Config], list[str]]
+
+
+def read_step(config: Config) -> None:
+    """Read every atlas of the run, keep the genes that matter, and list the genes lost on the way."""
+    from cartarget.atlas import read_atlas
+    from cartarget.atlas.store import write_atlas
+    from cartarget.genes import read_gene_table
+    from cartarget.surface.votes import candidates, read_rescue, read_votes
+
+    genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
+    votes = read_votes(config.data(config.surface.votes)) if config.surface.votes else None
+    controls = read_controls(config)
+    lost, keep, surface = [], None, pd.DataFrame()
+    ordered = sorted(config.atlases, key=lambda atlas: atlas.role != "primary")
+    for atlas in tqdm(ordered, desc="atlases", unit="atlas", disable=None, leave=False):
+        adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
+        if keep is None:
+            surface = candidates(
+                list(adata.var_names),
+                votes=votes,
+                min_votes=config.surface.min_votes,
+                rescue=read_rescue(config.surface.rescue),
+            )
+            negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
+            surface.loc[surface["symbol"].isin(negative), "is_candidate"] = False
+            keep = sorted({*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]} & set(adata.var_names))
+            adata = adata[:, keep].copy()
+        write_atlas(adata, work_path(config, atlas))
+        lost.append(adata.uns["cartarget"]["lost"].assign(atlas=atlas.name))
+    with whole(config.run_dir / "work" / "genes.parquet") as temporary:
+        surface.to_parquet(temporary, index=False)
+    with whole(config.run_dir / "genes_lost.tsv") as temporary:
+        table = pd.concat(lost)[["atlas", "name", "reason"]] if lost else pd.DataFrame()
+        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+
+
+def screen_step(config: Config) -> None:
+    """Score and rank single antigens."""
+    from cartarget.selection.screen import Gates, screen_antigens
+
+    run = load_run(config)
+    table = screen_antigens(run.panel, floor=config.coverage_floor, surface=run.surface, controls=run.controls)
+    symbols = pd.Index(run.panel.symbols).get_indexer(pd.Index(table["symbol"]))
+    table = _with_cells(run, table, Gates.singles(len(run.panel.symbols)).take(symbols))
+    table["cell_types_unmeasured"] = run.rare_unmeasured
+    write_table("antigens", table, config.run_dir / "antigens")
+
+
+def gates_step(config: Config) -> None:
+    """Score every gate of two antigens, rank those that gain, and write exposures place by place."""
+    import numpy as np
+
+    from cartarget.selection.screen import Gates, expose, screen_gates
+
+    run = load_run(config)
+    found = screen_gates(
+        run.panel, candidates=run.candidates, floor=config.coverage_floor, top=config.top, controls=run.controls
+    )
+    table = _with_cells(run, found.table, found.gates)
+    table["cell_types_unmeasured"] = run.rare_unmeasured
+    write_table("gates", table, config.run_dir / "gates")
+    alone, pair = (
+        Gates.singles(len(run.panel.symbols)),
+        found.gates.take(np.flatnonzero(found.gates.a != found.gates.b)),
+    )
+    both = Gates(*(np.concatenate([getattr(alone, name), getattr(pair, name)]) for name in ("a", "b", "op")))
+    rows = expose(run.panel, gates=both, atlas=run.primary)
+    best = set(table["gate"].head(TSV_GATES))
+    write_table("exposure", rows, config.run_dir / "exposure", tsv_rows=rows["gate"].isin(best))
+    _write_json(config.run_dir / "work" / "search.json", {"n_gates": found.n_gates, "n_eligible": found.n_eligible})
+
+
+def report_step(config: Config) -> None:
+    """Describe the run, record where everything came from, and write the report."""
+    from cartarget.provenance import describe_run, write_provenance
+    from cartarget.report.render import render_report
+    from cartarget.summary import describe
+
+    run = load_run(config)
+    inputs: list[str | dict[str, str]] = [*run.files, *resource_paths(config)]
+    write_provenance(config, inputs=inputs)
+    search = json.loads((config.run_dir / "work" / "search.json").read_text(encoding="utf-8"))
+    tables = {name: read_table(name, config.run_dir / f"{name}.parquet") for name in ("antigens", "gates")}
+    summary = describe(config, run, search=search, **tables) | describe_run(config, inputs=inputs)
+    _write_json(config.run_dir / "summary.json", summary)
+    render_report(config.run_dir)
+
+
+def run(config: Config) -> Path:
+    """Do all steps in order; return the path of the report.
+
+    Parameters
+    ----------
+    config
+        The run.
+
+    Returns
+    -------
+    Path of `report.html`.
+    """
+    for number, step in enumerate(STEPS, start=1):
+        print(f"[{number}/{len(STEPS)}] {step.name}", file=sys.stderr, flush=True)
+        step.function(config)
+    return config.run_dir / "report.html"
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _with_cells(run: Run, table: pd.DataFrame, gates: Any) -> pd.DataFrame:
+    """Add what the first joined single-cell atlas says of each row."""
+    from cartarget.selection.joined import join_cells
+
+    if not run.joined:
+        return table
+    cells = join_cells(run.joined[0], symbols=run.panel.symbols, gates=gates, epithelium=run.indication.epithelium)
+    return table.assign(**{str(name): values.to_numpy() for name, values in cells.items()})
+
+
+def _tables(config: Config, *names: str) -> list[str]:
+    return [f"{config.run_dir.as_posix()}/{name}.{kind}" for name in names for kind in ("parquet", "tsv")]
+
+
+def _inside(config: Config, *names: str) -> list[str]:
+    return [f"{config.run_dir.as_posix()}/{name}" for name in names]
+
+
+def _atlas_files(config: Config) -> list[str]:
+    """Files of the atlases, as far as their paths name them; a folder stands for its files."""
+    found: list[str] = []
+    for atlas in config.atlases:
+        for path in (atlas.path, atlas.locations):
+            if path:
+                whole_path = config.data(path)
+                inside = (
+                    sorted(p.as_posix() for p in whole_path.iterdir() if p.is_file()) if whole_path.is_dir() else []
+                )
+                found += inside or [whole_path.as_posix()]
+    return found
+
+
+def _stored(config: Config) -> list[str]:
+    return [work_path(config, atlas).as_posix() for atlas in config.atlases]
+
+
+STEPS: tuple[Step, ...] = (
+    Step(
+        "read",
+        read_step,
+        inputs=lambda config: [*_atlas_files(config), *resource_paths(config)],
+        outputs=lambda config: [*_stored(config), *_inside(config, "work/genes.parquet", "genes_lost.tsv")],
+    ),
+    Step(
+        "screen",
+        screen_step,
+        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        outputs=lambda config: _tables(config, "antigens"),
+    ),
+    Step(
+        "gates",
+        gates_step,
+        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        outputs=lambda config: [*_tables(config, "gates", "exposure"), *_inside(config, "work/search.json")],
+    ),
+    Step(
+        "report",
+        report_step,
+        inputs=lambda config: [path for step in STEPS[:3] for path in step.outputs(config)],
+        outputs=lambda config: _inside(config, "summary.json", "provenance.json", "config.yaml", "report.html"),
+    ),
+)

@@ -1,0 +1,340 @@
+"""A run described for its report: the question, the funnel with reasons, tissues, controls, methods, limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from cartarget.config import Config
+from cartarget.inputs import NEGATIVE, Run
+
+CARDS = 150
+"""Antigens whose level in every patient the report shows."""
+
+_REASONS = {
+    "too few votes": "surface evidence: {n} of {all} sources place it on the cell surface; {least} are asked for",
+    "unknown": "surface evidence: unknown, since the table of votes does not hold it",
+}
+
+
+def describe(
+    config: Config, run: Run, *, antigens: pd.DataFrame, gates: pd.DataFrame, search: Mapping[str, int]
+) -> dict[str, Any]:
+    """What `summary.json` holds: all that the report says beside the tables.
+
+    Parameters
+    ----------
+    config, run
+        The run.
+    antigens, gates
+        Its tables.
+    search
+        `n_gates` judged, `n_eligible` among them.
+
+    Returns
+    -------
+    Plain data (see docs/extend.md for its keys).
+    """
+    simulated = any(adata.uns["cartarget"]["is_simulated"] for adata in run.atlases.values())
+    title = config.title or run.indication.name[:1].upper() + run.indication.name[1:]
+    return {
+        "name": config.name,
+        "title": title,
+        "indication": run.indication.name,
+        "is_simulated": simulated,
+        "primary": config.primary,
+        "origin": list(run.origin),
+        "question": (
+            f"Which surface antigens, alone or joined by logic, reach {run.indication.name} and spare the body, "
+            "and how sure are we?"
+        ),
+        "funnel": _funnel(config, run, antigens, gates, search),
+        "funnel_genes": _why_not(config, run, antigens),
+        "tissues": _tissues(run),
+        "atlases": [_atlas(config, name, adata) for name, adata in run.atlases.items()],
+        "controls": _controls(run, antigens),
+        "methods": _methods(config, run),
+        "limits": _limits(config, run, simulated),
+        "thresholds": config.thresholds.model_dump() | {"coverage_floor": config.coverage_floor},
+        "patients": _patients(run, antigens),
+    }
+
+
+def _funnel(
+    config: Config, run: Run, antigens: pd.DataFrame, gates: pd.DataFrame, search: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    lost = run.atlases[run.primary].uns["cartarget"]["lost"]
+    merged = lost["reason"].astype(str).str.startswith("merged into")
+    named, candidates = len(run.surface), len(run.candidates)
+    mine = antigens[~antigens["control"].isin(NEGATIVE)]
+    eligible = int(mine["is_eligible"].sum())
+    good = mine[mine["is_eligible"] & mine["safety_class"].isin(["safe", "origin-only"])]
+    negative = len(antigens) - len(mine)
+    rescued = int((mine["surface_status"] == "rescued").sum())
+    few = f"fewer than {config.surface.min_votes} surface votes, or none known; {negative} control genes set apart"
+    ranked = gates[gates["rank"].notna()]
+    return [
+        {"step": "gene names in the tumour's atlas", "n": named + len(lost), "lost": 0, "reason": ""},
+        {
+            "step": "genes under a current symbol",
+            "n": named,
+            "lost": len(lost),
+            "reason": f"{int(merged.sum())} merged, {int((~merged).sum())} unknown or ambiguous",
+        },
+        {
+            "step": "candidates on the cell surface",
+            "n": candidates,
+            "lost": named - candidates,
+            "reason": (few if config.surface.votes else f"no table of votes; {negative} control genes set apart")
+            + (f"; {rescued} rescued" if rescued else ""),
+        },
+        {
+            "step": f"antigens with coverage of at least {config.coverage_floor:g}",
+            "n": eligible,
+            "lost": candidates - eligible,
+            "reason": "the tumour does not carry them widely enough alone; all stay partners of gates",
+        },
+        {
+            "step": "antigens safe, or unsafe in the origin only",
+            "n": len(good),
+            "lost": eligible - len(good),
+            "reason": "a cap is broken, or a required tissue is not known",
+        },
+        {
+            "step": "gates judged",
+            "n": int(search["n_gates"]),
+            "lost": 0,
+            "reason": "every candidate alone, and A AND B, A OR B, A AND NOT B over every pair of candidates",
+        },
+        {
+            "step": f"gates with coverage of at least {config.coverage_floor:g}",
+            "n": int(search["n_eligible"]),
+            "lost": int(search["n_gates"] - search["n_eligible"]),
+            "reason": "coverage below the floor",
+        },
+        {
+            "step": "gates ranked in the table",
+            "n": len(ranked),
+            "lost": int(search["n_eligible"]) - len(ranked),
+            "reason": f"they gain on no member, or rank below the first {config.top:,}",
+        },
+    ]
+
+
+def _why_not(config: Config, run: Run, antigens: pd.DataFrame) -> dict[str, str]:
+    """Every gene of the input that is no candidate, with the step and the reason."""
+    surface = run.surface[~run.surface["is_candidate"]]
+    sources = len(set(", ".join(run.surface["surface_sources"]).split(", ")) - {""})
+    scored = set(antigens["symbol"])
+    reasons = {}
+    for symbol, status, votes in zip(surface["symbol"], surface["surface_status"], surface["n_votes"], strict=True):
+        if symbol in scored:
+            reasons[symbol] = "control gene: scored outside the candidate set"
+        elif status in _REASONS:
+            n = "" if pd.isna(votes) else int(votes)
+            reasons[symbol] = _REASONS[status].format(n=n, all=sources, least=config.surface.min_votes)
+    for adata in run.atlases.values():
+        about = adata.uns["cartarget"]
+        if about["atlas"] != run.primary:
+            continue
+        for name, reason in zip(about["lost"]["name"].astype(str), about["lost"]["reason"].astype(str), strict=True):
+            reasons.setdefault(name.strip(), f"gene names: {reason}")
+    return dict(sorted(reasons.items()))
+
+
+def _tissues(run: Run) -> list[dict[str, Any]]:
+    """Tissues by tier, each with what measures it; required and rare ones appear even if nothing does."""
+    panel = run.panel
+    normal = panel.populations[~panel.is_tumor].assign(atlas=run.primary, evidence=panel.kind)
+    units = panel.units.assign(n_donors=None, n_observations=None)
+    shown = ["tissue", "atlas", "evidence", "n_donors", "n_observations"]
+    everything = pd.concat([normal[shown].astype(object), units[shown].astype(object)], ignore_index=True)
+    sources: dict[str, list[dict[str, Any]]] = {}
+    for (tissue, atlas, evidence), rows in everything.groupby(["tissue", "atlas", "evidence"], sort=True):
+        donors, observations = rows["n_donors"].dropna(), rows["n_observations"].dropna()
+        sources.setdefault(str(tissue), []).append(
+            {
+                "atlas": str(atlas),
+                "evidence": str(evidence),
+                "n_donors": int(donors.max()) if len(donors) else None,
+                "n_observations": int(observations.sum()) if len(observations) else None,
+            }
+        )
+    result = []
+    for row in run.tiers.rows:
+        name = row.cell_type or row.tissue
+        measured = _cell_sources(run, row.tissue, row.cell_type) if row.cell_type else sources.get(row.tissue, [])
+        if not measured and row.tier != "vital":
+            continue
+        if row.cell_type and not (row.tier == "vital" and not measured):
+            continue
+        result.append(
+            {
+                "tissue": name,
+                "tier": row.tier,
+                "required": row.is_required,
+                "is_origin": row.tissue in run.panel.origin,
+                "measured_by": measured,
+            }
+        )
+    return result
+
+
+def _cell_sources(run: Run, tissue: str, cell_type: str) -> list[dict[str, Any]]:
+    table = run.panel.populations
+    here = (table["cell_type"].astype(str) == cell_type) & ~run.panel.is_tumor
+    seen = here.any() or (run.panel.units["cell_type"] == cell_type).any()
+    return (
+        [{"atlas": run.primary, "evidence": run.panel.kind, "n_donors": None, "n_observations": None}] if seen else []
+    )
+
+
+def _atlas(config: Config, name: str, adata: AnnData) -> dict[str, Any]:
+    about = adata.uns["cartarget"]
+    asked = next(atlas for atlas in config.atlases if atlas.name == name)
+    return {
+        "name": name,
+        "role": asked.role,
+        "kind": about["kind"],
+        "unit": about["unit"],
+        "release": asked.release,
+        "licence": asked.licence,
+        "citation": asked.citation,
+        "n_observations": adata.n_obs,
+        "n_donors": len(set(adata.obs["donor"].astype(str)) - {""}),
+        "notes": list(about["notes"]),
+    }
+
+
+def _controls(run: Run, antigens: pd.DataFrame) -> list[dict[str, Any]]:
+    """Where clinical targets rank, and that housekeeping and intracellular genes do not lead."""
+    ranked = antigens[antigens["rank"].notna()]
+    n = len(ranked)
+    place = antigens.set_index("symbol")
+    rows = []
+    for _, control in run.controls.iterrows():
+        symbol, kind = control["symbol"], control["kind"]
+        entry = {"kind": kind, "name": symbol, "expected": "", "rank": None, "n_ranked": n, "passed": None, "note": ""}
+        negative = kind in NEGATIVE
+        entry["expected"] = f"behind the first {_lead(n)}" if negative else "among the candidates"
+        if symbol not in place.index:
+            entry["note"] = "not in the tumour's atlas" if negative else _absence(run, symbol)
+            entry["passed"] = None if negative else False
+        elif negative:
+            row = place.loc[symbol]
+            ahead = int((antigens.index[antigens["symbol"] == symbol][0] > ranked.index).sum())
+            entry |= {"rank": ahead + 1, "passed": bool(ahead >= _lead(n) or not row["is_eligible"])}
+            entry["note"] = "would rank here" if row["is_eligible"] else "not eligible"
+        else:
+            row = place.loc[symbol]
+            entry["rank"] = None if pd.isna(row["rank"]) else int(row["rank"])
+            entry["passed"] = True
+            where = row["tissues_broken"]
+            entry["note"] = f"{row['safety_class']}" + (f": {where}" if isinstance(where, str) and where else "")
+            if not row["is_eligible"]:
+                entry["note"] = f"coverage {row['coverage']:.2f} is below the floor; " + entry["note"]
+        rows.append(entry)
+    return rows
+
+
+def _lead(n: int) -> int:
+    """How many places no negative control may take: the first tenth, at least five."""
+    return max(5, n // 10)
+
+
+def _absence(run: Run, symbol: str) -> str:
+    found = run.surface[run.surface["symbol"] == symbol]
+    if found.empty:
+        return "not in the tumour's atlas under this symbol"
+    return f"no candidate: {found['surface_status'].iloc[0]}"
+
+
+def _methods(config: Config, run: Run) -> list[str]:
+    thresholds = config.thresholds
+    bulk = run.panel.kind == "samples"
+    positive = (
+        f"A sample is positive at {thresholds.bulk:g} CPM or more."
+        if bulk
+        else f"A cell is positive at {thresholds.count} count{'s' if thresholds.count > 1 else ''} or more; where only "
+        "log-normalised values are known, above zero."
+    )
+    scale = (
+        "Summaries of normal tissue were mapped to CPM by a median ratio per gene over shared tissues, a global ratio "
+        "where fewer than three tissues inform it."
+    )
+    coverage = (
+        "Coverage is the fraction of patients hit."
+        if bulk
+        else "Coverage is the mean over patients of the fraction of malignant cells hit; selectivity uses the tenth "
+        "percentile over patients."
+    )
+    blocker = (
+        "Inside a bulk sample a blocker earns no credit: the exposure of A AND NOT B is that of A."
+        if bulk
+        else "A blocker is credited inside each cell."
+    )
+    return [
+        positive,
+        coverage,
+        "Exposure of a normal population is the posterior median of a beta-binomial with the donor as unit (Jeffreys "
+        "prior); intervals hold 95 %. Populations of few donors are marked thin and decide no rank by their width.",
+        *([scale] if bulk and any(a.role == "normal" for a in config.atlases) else []),
+        "Liability is the worst of weight × exposure outside the tissues of origin; a summary at or above its level "
+        "counts as exposed. What is not measured counts as [0, 1].",
+        "Safety: safe if every required tissue is measured and every cap kept; origin-only if only the origin breaks "
+        "its cap; unknown if a required tissue is unmeasured or the evidence is unresolved; unsafe if a cap is broken.",
+        blocker,
+        "A stain vetoes only if the antibody is Enhanced or Supported, the level "
+        f"{thresholds.protein.lower()} or more, and the protein located at the membrane; else it is a flag.",
+        "Rank: eligible first; then class; within safe, origin-only and unknown selectivity, then window; within "
+        "unsafe window; then fewer antigens; then name. A gate is ranked only if it gains on each member a better "
+        "class, or 0.05 in selectivity.",
+    ]
+
+
+def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
+    unmeasured = sorted(set(run.panel.required) - _measured(run))
+    limits = [
+        "Research use only: this report nominates candidates; it is not clinical advice.",
+        "Expression cannot see cross-reactivity (a titin-like accident), shed antigen, antigen density or epitope.",
+    ]
+    if simulated:
+        limits.insert(0, "The atlas is simulated: no number here is a measurement.")
+    if unmeasured:
+        limits.append(f"Required tissues that no input measures: {', '.join(unmeasured)}. Nothing can be called safe.")
+    if run.rare_unmeasured:
+        limits.append(f"Vital but not measured by any input: {run.rare_unmeasured}.")
+    if not config.surface.votes:
+        limits.append("Surface evidence is unknown: no table of votes was given, so every gene is a candidate.")
+    if not config.genes.table:
+        limits.append("Gene symbols are taken as given: no table of aliases was given.")
+    if run.panel.kind == "samples":
+        limits.append(
+            "A bulk sample mixes cell types: A AND B counted inside a sample is an upper bound for cells, optimistic "
+            "for coverage and conservative for safety."
+        )
+    limits.append("The best of many is partly luck: the ranking is not cross-validated.")
+    return limits
+
+
+def _measured(run: Run) -> set[str]:
+    table = run.panel.populations
+    enough = table[~run.panel.is_tumor & (table["n_donors"] >= 5).to_numpy(dtype=bool)]
+    return {*enough["tissue"].astype(str), *run.panel.units.loc[run.panel.units["evidence"] == "summary", "tissue"]}
+
+
+def _patients(run: Run, antigens: pd.DataFrame) -> dict[str, list[float]]:
+    """Per leading antigen, its level in each patient (bulk) or the fraction of malignant cells hit, sorted."""
+    panel = run.panel
+    if panel.kind == "samples":
+        rows = np.flatnonzero(panel.is_tumor[panel.level_population])
+        values, digits = np.exp2(panel.levels[rows].T) - 1, 2
+    else:
+        values, digits = panel.fraction[:, panel.is_tumor], 4
+    chosen = [symbol for symbol in antigens["symbol"].head(CARDS) if re.search(r"\S", symbol)]
+    return {symbol: np.sort(values[panel.index[symbol]]).round(digits).astype(float).tolist() for symbol in chosen}
