@@ -6,8 +6,9 @@ The order of proof, strongest first:
 2. the current symbol;
 3. a previous symbol that belongs to one gene;
 4. an alias that belongs to one gene;
-5. a stable id that several names of the file share (RNAseqDB gives KCTD7 and RABGEF1 the same Entrez id, so the
-   id cannot tell them apart and the names go first).
+5. a stable id that several names of the file share, if none of those names is known otherwise (probes of one gene).
+   RNAseqDB gives KCTD7 and RABGEF1 one Entrez id, and SYS1-DBNDD2 that of SYS1: the names go first, and a name that
+   only borrows the id of a gene beside it is lost rather than added to it.
 
 NCBI's gene table has one column, `synonyms`, for both previous symbols and aliases; a table with a column
 `previous_symbols` (HGNC) keeps the two apart. A name that fits several genes (CEA: CEACAM3, CEACAM5, PSG2) is lost,
@@ -157,23 +158,22 @@ def resolve(
         ("symbol", parts["symbol"], pd.Series(table.symbols.index, index=table.symbols.index)),
         ("previous", parts["symbol"], table.previous),
         ("alias", parts["symbol"].mask(parts["symbol"].isin(table.ambiguous.index)), table.alias),
-        ("ensembl", parts["ensembl"].where(is_shared["ensembl"]), table.ensembl),
-        ("entrez", parts["entrez"].where(is_shared["entrez"]), table.entrez),
     ]
     symbol = pd.Series(pd.NA, index=given.index, dtype=object)
     how = pd.Series("lost", index=given.index, dtype=object)
     for proof, keys, lookup in proofs:
-        found = keys.map(lookup).astype(object)
-        fresh = symbol.isna() & found.notna()
-        symbol[fresh], how[fresh] = found[fresh], proof
+        _prove(symbol, how, keys=keys, lookup=lookup, proof=proof)
+    for proof, lookup in (("ensembl", table.ensembl), ("entrez", table.entrez)):
+        keys = parts[proof].where(is_shared[proof])
+        _prove(symbol, how, keys=keys.mask(keys.isin(keys[symbol.notna()])), lookup=lookup, proof=proof)
     return pd.DataFrame({"name": given, "symbol": symbol, "how": how, "reason": _reasons(parts, symbol, table)})
 
 
 def _parts(given: pd.Series, ids: Iterable[str] | None, entrez: Iterable[str] | None) -> pd.DataFrame:
     """What each name says: a symbol, an Ensembl id, an Entrez id ("" where it does not say)."""
     split = given.str.extract(r"^(?P<symbol>.+)\|(?P<entrez>\d+)$")
-    symbol = split["symbol"].fillna(given).str.strip().replace("?", "")
-    number = split["entrez"].where(split["entrez"].notna(), given.where(given.str.fullmatch(r"\d+")))
+    symbol = _either(split["symbol"], given).str.strip().replace("?", "")
+    number = _either(split["entrez"], given.where(given.str.fullmatch(r"\d+")))
     stable = symbol.str.extract(_ENSEMBL)[0]
     symbol = symbol.mask(stable.notna() | symbol.str.fullmatch(r"\d+"), "")
     for label, column in (("ids", ids), ("entrez", entrez)):
@@ -183,10 +183,17 @@ def _parts(given: pd.Series, ids: Iterable[str] | None, entrez: Iterable[str] | 
         if len(beside) != len(given):
             raise InputError(f"{label}: found {len(beside)} for {len(given)} names; give one for each name")
         if label == "ids":
-            stable = beside.str.extract(_ENSEMBL)[0].fillna(stable)
+            stable = _either(beside.str.extract(_ENSEMBL)[0], stable)
         else:
-            number = beside.where(beside.str.fullmatch(r"0*[1-9]\d*")).fillna(number)
-    return pd.DataFrame({"symbol": symbol, "ensembl": stable.fillna(""), "entrez": number.fillna("")}).astype(object)
+            number = _either(beside.where(beside.str.fullmatch(r"0*[1-9]\d*")), number)
+    none = pd.Series("", index=given.index, dtype=object)
+    parts = {"symbol": symbol, "ensembl": _either(stable, none), "entrez": _either(number, none)}
+    return pd.DataFrame(parts, index=given.index, dtype=object)
+
+
+def _either(first: pd.Series, second: pd.Series) -> pd.Series:
+    """The first where it says something, else the second."""
+    return first.astype(object).where(first.notna(), second.astype(object))
 
 
 def _is_shared(ids: pd.Series, symbols: pd.Series) -> pd.Series:
@@ -196,12 +203,21 @@ def _is_shared(ids: pd.Series, symbols: pd.Series) -> pd.Series:
     return ids.map(n_names).fillna(0).astype(int) > 1
 
 
+def _prove(symbol: pd.Series, how: pd.Series, *, keys: pd.Series, lookup: pd.Series, proof: str) -> None:
+    """Fill in the symbols that this proof finds and no stronger one did (in place)."""
+    found = keys.map(lookup).astype(object)
+    fresh = symbol.isna() & found.notna()
+    symbol[fresh], how[fresh] = found[fresh], proof
+
+
 def _reasons(parts: pd.DataFrame, symbol: pd.Series, table: GeneTable) -> pd.Series:
     candidates = parts["symbol"].map(table.ambiguous).astype(object)
+    owner = _either(parts["ensembl"].map(table.ensembl), parts["entrez"].map(table.entrez))
     unknown = np.where(parts["symbol"] == "", "id not in the gene table", "name not in the gene table")
     reason = pd.Series(unknown, index=parts.index, dtype=object)
     reason = reason.mask((parts == "").all(axis=1), "name is empty")
     reason = reason.mask(candidates.notna(), "ambiguous: " + candidates.astype(str))
+    reason = reason.mask(candidates.isna() & owner.notna(), "its id is that of " + owner.astype(str))
     return reason.mask(symbol.notna(), "")
 
 
