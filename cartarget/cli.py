@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cartarget.config import Config, config_schema, default_config, load_config
-from cartarget.errors import CartargetError
+from cartarget.errors import CartargetError, InputError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,6 +98,7 @@ def _through(last: str, config: Config, *, fresh: bool) -> None:
     from cartarget.provenance import journal
     from cartarget.steps import STEPS
 
+    _look(STEPS[0].inputs(config))
     sweep(path for step in STEPS for path in step.outputs(config))
     names = [step.name for step in STEPS]
     for number, step in enumerate(STEPS[: names.index(last) + 1], start=1):
@@ -106,6 +108,16 @@ def _through(last: str, config: Config, *, fresh: bool) -> None:
             print(f"[{number}/{names.index(last) + 1}] {step.name}", file=sys.stderr, flush=True)
             step.function(config)
     _summarise(config)
+
+
+def _look(paths: Iterable[str]) -> None:
+    """Raise if a file that the run reads is not there, before any work is done."""
+    for path in paths:
+        if not Path(path).exists():
+            raise InputError(
+                f"{path}: no such file; check `data_dir` and the path in the configuration, "
+                "and run in the folder that holds config/ and resources/"
+            )
 
 
 def _summarise(config: Config, *, rows: int = 5) -> None:
@@ -131,6 +143,9 @@ def main() -> None:
         app(prog_name="cartarget")
     except CartargetError as error:
         typer.echo(f"error: {error}", err=True)
+        raise SystemExit(1) from None
+    except OSError as error:
+        typer.echo(f"error: {error.filename or 'file'}: {error.strerror or error}", err=True)
         raise SystemExit(1) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,13 +85,24 @@ def test_a_wrong_file_is_one_message(tmp_path: Path, command: tuple[str, ...], c
     assert [path.name for path in tmp_path.rglob("*")] == ["inside", "mine.yaml"], "nothing was written"
 
 
-def test_an_absent_table_is_one_message(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("tiers: absent.tsv")
-    told = cartarget("screen", "mine.yaml", folder=tmp_path)
-    assert told.returncode == 1
-    assert told.stderr.splitlines()[-1].startswith("error: ")
-    assert "absent.tsv" in told.stderr
-    assert "Traceback" not in told.stderr
+@pytest.mark.parametrize(
+    "content",
+    [
+        "tiers: absent.tsv",
+        "surface: {votes: absent.tsv}",
+        "genes: {table: absent.tsv}",
+        "atlases: [{name: cells, reader: h5ad, path: absent.h5ad}]",
+        "{data_dir: absent, atlases: [{name: bulk, reader: rsem_counts, path: counts}]}",
+    ],
+)
+def test_an_absent_file_is_one_message_before_any_work(tmp_path: Path, content: str) -> None:
+    for name in ("config", "resources"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "mine.yaml").write_text(content)
+    told = cartarget("run", "mine.yaml", folder=tmp_path)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert re.fullmatch(r"error: absent\S*: no such file; check .*\n", told.stderr), told.stderr
+    assert not (tmp_path / "results").exists()
 
 
 def test_an_unknown_option_is_a_usage_error() -> None:

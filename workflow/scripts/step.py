@@ -17,5 +17,5 @@ sweep(step.outputs(asked))
 try:
     with journal(snakemake.log[0], title=step.name):
         step.function(asked)
-except CartargetError as error:
+except (CartargetError, OSError) as error:
     sys.exit(f"error: {error}")
