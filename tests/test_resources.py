@@ -13,7 +13,7 @@ from cartarget.errors import InputError
 from cartarget.indications import read_indication, read_indications
 from cartarget.safety.tiers import read_tiers
 
-IDENTIFIER = re.compile(r"^(doi:10\.\d{4,}/\S+|PMID:\d+|NCT\d{8})$")
+IDENTIFIER = re.compile(r"^(doi:10\.\d{4,}/\S+|PMID:\d+|PMCID:PMC\d+|NCT\d{8})$")
 
 
 def rows(name: str) -> pd.DataFrame:
@@ -58,12 +58,13 @@ def test_bad_indications_are_refused(tmp_path: Path, line: str, message: str) ->
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["controls.tsv", "surface_rescue.tsv"])
+@pytest.mark.parametrize("name", ["controls.tsv", "surface_rescue.tsv", "clinical_targets.tsv", "toxicity.tsv"])
 def test_every_row_has_an_identifier_and_the_title_of_its_source(name: str) -> None:
     table = rows(name)
     assert [value for value in table["source"] if not IDENTIFIER.match(value)] == []
     assert (table["source_title"].str.len() > 15).all()
-    assert (table["reason"].str.len() > 15).all()
+    if "reason" in table:
+        assert (table["reason"].str.len() > 15).all()
 
 
 def test_controls_have_a_kind_and_fit_an_indication() -> None:
@@ -75,6 +76,18 @@ def test_controls_have_a_kind_and_fit_an_indication() -> None:
     clinical = table[table["kind"] == "clinical"]
     for key in ("read", "lung", "simulated"):
         assert clinical["indication"].str.split("|").map(lambda keys, key=key: key in keys).sum() >= 5
+
+
+def test_clinical_memory_is_large_enough_and_fits_the_other_tables() -> None:
+    targets, events = rows("clinical_targets.tsv"), rows("toxicity.tsv")
+    in_patients = targets[~targets["status"].str.contains("preclinical")]
+    assert in_patients["symbol"].nunique() >= 60
+    assert len(events[["symbol", "organ"]].drop_duplicates()) >= 20
+    assert not targets.duplicated(["symbol", "id", "modality"]).any()
+    named = {key for cell in targets["keys"] for key in cell.split("|") if key}
+    assert named <= set(read_indications())
+    clinical = rows("controls.tsv").query("kind == 'clinical'")
+    assert set(clinical["symbol"]) <= set(targets["symbol"]), "a clinical control is a clinical target"
 
 
 @pytest.mark.parametrize("path", sorted(Path("config/examples").glob("*.yaml")), ids=lambda path: path.stem)
@@ -89,5 +102,5 @@ def test_examples_name_release_licence_and_citation(path: Path) -> None:
 def test_curated_symbols_are_current(shared_data: Path) -> None:
     known = pd.read_csv(shared_data / "genes" / "ncbi_protein_coding_with_hgnc.tsv.gz", sep="\t", dtype=str)
     symbols = set(known["gene_symbol"])
-    for name in ("controls.tsv", "surface_rescue.tsv"):
+    for name in ("controls.tsv", "surface_rescue.tsv", "clinical_targets.tsv", "toxicity.tsv"):
         assert set(rows(name)["symbol"]) - symbols == set(), name

@@ -121,7 +121,11 @@ class Tiers:
     @property
     def rare(self) -> tuple[str, ...]:
         """Vital tissues and cell types that are not required: to be named where no atlas measures them."""
-        return tuple(row.cell_type or row.tissue for row in self.rows if row.tier == "vital" and not row.is_required)
+        return tuple(
+            row.cell_type or row.tissue
+            for row in self.rows
+            if row.tier == "vital" and not row.is_required and (not row.cell_type or row.tissue in self.required)
+        )
 
     @cached_property
     def _places(self) -> dict[str, Place]:
@@ -152,7 +156,7 @@ class Tiers:
         --------
         >>> tiers = read_tiers("config/tissue_tiers.tsv")
         >>> tiers.find("Heart muscle", "cardiomyocytes").population
-        'heart: cardiomyocytes'
+        'heart: cardiomyocyte'
         >>> tiers.find("cerebellum").population
         'brain (cerebellum)'
         >>> tiers.find("hart") is None

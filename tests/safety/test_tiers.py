@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import anndata as ad
@@ -17,6 +18,7 @@ from cartarget.safety.tiers import TIERS, Tiers, harmonise, read_tiers
 HEAD = "tissue\tcell_type\ttier\tweight\tcap\trequired\tnames\tparts\treason\tsource\n"
 
 
+@functools.cache
 def shipped() -> Tiers:
     return read_tiers("config/tissue_tiers.tsv")
 
@@ -55,7 +57,7 @@ def test_regions_stay_apart_and_synonyms_do_not() -> None:
     names = ["cerebellum", "brain", "heart muscle", "Heart", "stomach 2"]
     populations = [tiers.find(name).population for name in names]
     assert populations == ["brain (cerebellum)", "brain", "heart", "heart", "stomach (2)"]
-    assert tiers.find("duodenum", "enterocytes").population == "small intestine (duodenum): enterocytes"
+    assert tiers.find("duodenum", "enterocytes").population == "small intestine (duodenum): enterocyte"
 
 
 def test_a_row_of_its_own_overrides_the_tissue() -> None:
@@ -66,6 +68,16 @@ def test_a_row_of_its_own_overrides_the_tissue() -> None:
     assert tiers.find("colon", "B-cells").tier == "tolerable"
     assert tiers.find("colon", "T cell").tier == "vital"
     assert tiers.find("B cells").population == "any tissue: B cell"
+
+
+def test_a_cell_type_of_a_tissue_keeps_the_tissues_worth_and_stands_for_it_alone() -> None:
+    tiers = shipped()
+    for row in tiers.rows:
+        if row.cell_type and row.reason.startswith("a cell type of the"):
+            whole = tiers.find(row.tissue)
+            assert (row.tier, row.is_required) == (whole.tier, whole.is_required), row.cell_type
+    assert tiers.find("Alveolar.cells.type.1").population == "lung: alveolar type 1 cell"
+    assert tiers.find("colon", "CD8+T").population == "colon: CD8+T"
 
 
 def test_beginnings_match_but_exact_names_win() -> None:
@@ -188,6 +200,24 @@ def test_every_tissue_of_the_stains_is_known(shared_data: Path) -> None:
     found = [(tissue, shipped().find(tissue, cell)) for tissue, cell in pairs.itertuples(index=False)]
     assert [tissue for tissue, place in found if place is None] == []
     assert {place.tissue for _, place in found if place} >= {"brain", "heart", "bone marrow"}
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["hca_ref", "hpa20", "hpa21", "normal_pancreas"])
+def test_every_cell_type_of_the_reference_tables_is_known(shared_data: Path, name: str) -> None:
+    (file,) = (shared_data / "normal_single_cell").glob(f"{name}*.tsv.gz")
+    names = [name for name in pd.read_csv(file, sep="\t", nrows=1).columns if name.lower() not in ("gene", "ensembl")]
+    names = [name for name in names if not name.startswith(("Gene.", "Unnamed"))]
+    assert len(names) > 10
+    assert [name for name in names if shipped().find(name) is None] == []
+
+
+@pytest.mark.real_data
+def test_every_source_of_the_cell_landscape_is_known(shared_data: Path) -> None:
+    (file,) = (shared_data / "normal_single_cell").glob("human_cell_landscape*.tsv.gz")
+    sources = {name.rsplit("_", 1)[-1] for name in pd.read_csv(file, sep="\t", nrows=1).columns[1:]}
+    assert [source for source in sources if shipped().find(source) is None] == []
+    assert shipped().find("FetalHeart1").tier == "ignored"
 
 
 @pytest.mark.real_data

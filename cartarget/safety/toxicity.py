@@ -1,0 +1,187 @@
+"""What history says: targets tried in patients, harm they did, and whether an organ's expression would have warned."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cartarget.errors import InputError
+from cartarget.safety.tiers import Tiers
+
+TARGETS = Path("resources") / "clinical_targets.tsv"
+EVENTS = Path("resources") / "toxicity.tsv"
+
+MODALITIES = (
+    *("CAR T", "logic-gated CAR T", "TCR T", "T-cell engager"),
+    *("antibody-drug conjugate", "antibody", "radioligand"),
+)
+SEVERITIES = ("fatal", "severe", "moderate", "mild")
+CERTAINTIES = ("shown", "likely", "suspected", "contested")
+
+UNSOURCED = ("shed antigen", "antigen density", "orthologue in an animal model")
+"""What is known to matter, and for which there is no sourced table: `unknown` for every antigen."""
+
+_IDENTIFIER = re.compile(r"^(doi:10\.\d{4,9}/\S+|PMID:\d+|PMCID:PMC\d+|NCT\d{8})$")
+
+
+def read_clinical_targets(path: str | os.PathLike[str] = TARGETS) -> pd.DataFrame:
+    """Read the antigens that were pursued in solid tumours.
+
+    Columns: `symbol`, `indication` (words), `keys` (keys of the indications table, separated by `|`), `modality`
+    (one of `MODALITIES`), `status`, `id` (NCT, PMID or DOI of the trial or paper), `source` (where the
+    row was read) and `source_title`.
+
+    Raises
+    ------
+    InputError
+        A row lacks a cell that it needs, or its `id` or `source` is no identifier. The message gives the line.
+
+    Examples
+    --------
+    >>> targets = read_clinical_targets()
+    >>> "GUCY2C" in set(targets.loc[targets["keys"].str.contains("read"), "symbol"])
+    True
+    """
+    names = ["symbol", "indication", "keys", "modality", "status", "id", "source", "source_title"]
+    frame = _read(path, names, {"keys"})
+    _one_of(frame, "modality", MODALITIES, path)
+    _identified(frame, ["id", "source"], path)
+    return frame
+
+
+def read_toxicity(path: str | os.PathLike[str] = EVENTS, *, tiers: Tiers) -> pd.DataFrame:
+    """Read the on-target harm to normal organs that patients have suffered.
+
+    Columns: `symbol`, `organ` (a tissue of the tier table; returned under its harmonised name), `severity` (one
+    of `SEVERITIES`), `certainty` that the antigen was the cause (one of `CERTAINTIES`), `modality`, `event`,
+    `source`, `source_title`.
+
+    Raises
+    ------
+    InputError
+        A row lacks a cell, above all its source; its organ is in no row of the tier table; or a word is not
+        among those allowed. The message gives the line.
+
+    Examples
+    --------
+    >>> from cartarget.safety.tiers import read_tiers
+    >>> events = read_toxicity(tiers=read_tiers("config/tissue_tiers.tsv"))
+    >>> events.loc[events["symbol"] == "CA9", "organ"].tolist()
+    ['bile duct']
+    """
+    names = ["symbol", "organ", "severity", "certainty", "modality", "event", "source", "source_title"]
+    frame = _read(path, names, set())
+    _one_of(frame, "severity", SEVERITIES, path)
+    _one_of(frame, "certainty", CERTAINTIES, path)
+    _one_of(frame, "modality", MODALITIES, path)
+    _identified(frame, ["source"], path)
+    for line, organ in frame["organ"].items():
+        place = tiers.find(organ)
+        if place is None:
+            near = ", ".join(tiers.nearest(organ)) or "see the tier table"
+            raise InputError(f"{path}, line {line}: {tiers.path} has no organ {organ!r}; nearest: {near}")
+        frame.loc[line, "organ"] = place.tissue
+    return frame
+
+
+def rank_organs(levels: pd.DataFrame, *, events: pd.DataFrame) -> pd.DataFrame:
+    """Rank each harmed organ among the tissues of its antigen by level: would expression have warned?
+
+    Parameters
+    ----------
+    levels
+        Tissues × symbols, higher is more, one row per harmonised tissue (take the worst of its regions and
+        cell types before). NaN: not measured.
+    events
+        Events as `read_toxicity` gives them.
+
+    Returns
+    -------
+    DataFrame
+        One row per pair of `symbol` and `organ`: `rank` (1 is the highest level; ties share their mid-rank;
+        missing where it cannot be told), `n_tissues` measured for the antigen, and `reason` (empty, or why this
+        evidence cannot see the event).
+
+    Examples
+    --------
+    >>> levels = pd.DataFrame({"CEACAM5": [90.0, 5.0, 5.0]}, index=["colon", "lung", "liver"])
+    >>> events = pd.DataFrame({"symbol": ["CEACAM5", "CA9"], "organ": ["lung", "bile duct"]})
+    >>> rank_organs(levels, events=events)[["rank", "n_tissues", "reason"]].values.tolist()
+    [[2.5, 3, ''], [nan, 0, 'CA9 is not measured']]
+    """
+    if levels.index.has_duplicates:
+        twice = levels.index[levels.index.duplicated()][0]
+        raise InputError(f"levels: tissue {twice!r} stands twice; take the worst of its rows first")
+    rows = []
+    for symbol, organ in events[["symbol", "organ"]].drop_duplicates().itertuples(index=False, name=None):
+        values = levels[symbol].dropna() if symbol in levels else pd.Series(dtype=float)
+        reason, rank = "", float("nan")
+        if values.empty:
+            reason = f"{symbol} is not measured"
+        elif organ not in values.index:
+            reason = f"{organ} is not measured"
+        elif values.max() <= 0:
+            reason = f"{symbol} is detected nowhere"
+        else:
+            rank = float(values.rank(ascending=False, method="average")[organ])
+        rows.append((symbol, organ, rank, len(values), reason))
+    return pd.DataFrame(rows, columns=["symbol", "organ", "rank", "n_tissues", "reason"])
+
+
+def recall(ranks: pd.DataFrame, *, at: Sequence[int] = (1, 3, 5, 10)) -> pd.DataFrame:
+    """How many events stand among the first organs of their antigen, as counts.
+
+    Parameters
+    ----------
+    ranks
+        As `rank_organs` gives them. Events without a rank count in no denominator.
+    at
+        How many of the first organs to look at.
+
+    Returns
+    -------
+    DataFrame
+        One row per number: `at`, `n_found`, `n_visible`.
+
+    Examples
+    --------
+    >>> recall(pd.DataFrame({"rank": [1.0, 2.5, float("nan")]}), at=(1, 3)).values.tolist()
+    [[1, 1, 2], [3, 2, 2]]
+    """
+    seen = ranks["rank"].dropna()
+    return pd.DataFrame({"at": list(at), "n_found": [int((seen <= k).sum()) for k in at], "n_visible": len(seen)})
+
+
+def _read(path: str | os.PathLike[str], names: Sequence[str], may_be_empty: Iterable[str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
+    missing = [name for name in names if name not in frame]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(names)}")
+    frame = frame[list(names)].apply(lambda column: column.str.strip()).set_axis(range(2, len(frame) + 2), axis=0)
+    for name in (name for name in names if name not in set(may_be_empty)):
+        empty = frame.index[frame[name].eq("")]
+        if len(empty):
+            raise InputError(f"{path}, line {empty[0]}: {name} is empty; a row without one does not count")
+    return frame
+
+
+def _one_of(frame: pd.DataFrame, name: str, allowed: Sequence[str], path: str | os.PathLike[str]) -> None:
+    wrong = frame.index[~frame[name].isin(allowed)]
+    if len(wrong):
+        raise InputError(f"{path}, line {wrong[0]}: {name} is {frame[name][wrong[0]]!r}; expected {', '.join(allowed)}")
+
+
+def _identified(frame: pd.DataFrame, names: Sequence[str], path: str | os.PathLike[str]) -> None:
+    for name in names:
+        wrong = frame.index[~frame[name].str.match(_IDENTIFIER)]
+        if len(wrong):
+            found = frame[name][wrong[0]]
+            expected = "doi:10.…, PMID:…, PMCID:PMC… or NCT…"
+            raise InputError(f"{path}, line {wrong[0]}: {name} is {found!r}; expected {expected}")
