@@ -146,7 +146,7 @@ def _labels(handle: Any, place: str) -> pd.DataFrame:
     if ids is None or ids is symbols:
         return pd.DataFrame({"symbol": _text(symbols)})
     symbol, ensembl = _text(symbols), _text(ids)
-    return pd.DataFrame({"symbol": np.where(symbol == "", ensembl, symbol), "ensembl": ensembl})
+    return pd.DataFrame({"ensembl": ensembl, "symbol": np.where(symbol == "", ensembl, symbol)})
 
 
 def _text(text: pd.Series) -> NDArray[np.object_]:

@@ -5,6 +5,8 @@ every value of a cell is a whole multiple of what one count became, and some gen
 
     y = f(x),   u = min over the cell's positive y,   count = y / u whole for every value
 
+(failing that y / (u / 2) or y / (u / 3): the cell's smallest count is then 2 or 3),
+
 with f(x) = exp(x) − 1, 2^x − 1 or x. Whether that holds is tested on every value of every cell, never assumed: it holds
 for E-MTAB-6149 (ln, though its source says log2), for the colorectal example of scMetaLink (ln) and for
 the lung sample of METAFlux (log2), and it fails for TPM.
@@ -22,13 +24,14 @@ from scipy import sparse
 LOG_MAX = 50.0
 """Logs of counts, CPM or TPM never reach this, counts and TPM nearly always do."""
 
-TOLERANCE = 0.1
+TOLERANCE = 0.03
 """How far from a whole number a multiple may lie, in counts; values in text carry few digits."""
 
 RELATIVE = 5e-4
 """The same per count, for large ones."""
 
-_SMALL = 20.0
+_FEW = 20.0
+_SMALLEST = 3
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +41,7 @@ SCALES: dict[str, Callable[[Floats], Floats]] = {
     "log2(1 + x)": lambda x: np.exp2(x) - 1,
     "a factor per cell": lambda x: x,
 }
-"""Scales that are tried, in order, with the function that undoes each."""
+"""Scales that are tried, with the function that undoes each; of several that fit, the one that fits best."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +66,8 @@ def recover_counts(values: sparse.csr_matrix, *, scale: str | None = None) -> Re
     Returns
     -------
     Recovery
-        `counts` in the shape of `values`, whole float32 numbers. A cell whose smallest count is 2 comes out
-        with half its counts only if all of them are even; otherwise it fails, and so does the atlas: a guess
-        is not made.
+        `counts` in the shape of `values`, whole float32 numbers. A common factor of all of a cell's counts cannot be
+        seen: 2, 4, 6 comes out as 1, 2, 3.
 
     Examples
     --------
@@ -80,15 +82,19 @@ def recover_counts(values: sparse.csr_matrix, *, scale: str | None = None) -> Re
     """
     values = _positive(values)
     if not values.nnz:
-        return Recovery(values, scale or "counts", "")
-    for name in SCALES if scale is None else [scale]:
-        counts = values if name == "counts" and _is_whole(values.data) else _recover(values, name)
-        if counts is not None:
-            if scale is None and name != "counts" and not _is_informative(counts):
-                return Recovery(None, "", "no cell has two different values, so one count cannot be told")
-            return Recovery(counts, name, "")
-    tried = ", ".join(SCALES) if scale is None else scale
-    return Recovery(None, "", f"under no scale ({tried}) are all values of a cell whole multiples of one count")
+        return Recovery(values, scale or "", "")
+    if scale in (None, "counts") and _is_whole(values.data):
+        return Recovery(values, "counts", "")
+    tried = list(SCALES)[1:] if scale is None else [scale]
+    fits = {name: _recover(values, name) for name in tried if name != "counts"}
+    found = {name: counts for name, (counts, _) in fits.items() if counts is not None}
+    if not found:
+        names = ", ".join(SCALES) if scale is None else scale
+        return Recovery(None, "", f"under no scale ({names}) are all values of a cell whole multiples of one count")
+    best = min(found, key=lambda name: fits[name][1])
+    if scale is None and not _is_informative(found[best]):
+        return Recovery(None, "", "no cell has two different values, so one count cannot be told")
+    return Recovery(found[best], best, "")
 
 
 def _positive(values: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -101,22 +107,37 @@ def _is_whole(values: NDArray[np.float32]) -> bool:
     return bool((values == np.rint(values)).all())
 
 
-def _recover(values: sparse.csr_matrix, scale: str) -> sparse.csr_matrix | None:
-    """Counts under one scale, or None as soon as a value does not fit."""
-    if scale == "counts" or (("log" in scale or "ln" in scale) and values.data.max() >= LOG_MAX):
-        return None
+def _recover(values: sparse.csr_matrix, scale: str) -> tuple[sparse.csr_matrix | None, float]:
+    """Counts under one scale, or None if a value does not fit; and how far from whole the multiples are on average."""
+    if scale != "a factor per cell" and values.data.max() >= LOG_MAX:
+        return None, np.inf
     per_cell = np.diff(values.indptr)
-    starts = values.indptr[:-1][per_cell > 0]
-    per_cell = per_cell[per_cell > 0]
+    starts, per_cell = values.indptr[:-1][per_cell > 0], per_cell[per_cell > 0]
     y = SCALES[scale](values.data.astype(np.float64))
-    multiple = y / np.repeat(np.minimum.reduceat(y, starts), per_cell)
-    small = np.where(multiple < _SMALL, multiple, 0)
-    refined = np.add.reduceat(small, starts) / np.add.reduceat(np.rint(small), starts)  # rounding of the smallest value
+    counts, residual = np.zeros_like(y), np.zeros_like(y)
+    is_open = np.ones(len(starts), dtype=bool)
+    for smallest in range(1, _SMALLEST + 1):
+        whole, off = _multiples(y, starts, per_cell, smallest=smallest)
+        fits = is_open & ~np.logical_or.reduceat(off > TOLERANCE + RELATIVE * whole, starts)
+        here = np.repeat(fits, per_cell)
+        counts[here], residual[here] = whole[here], off[here]
+        is_open &= ~fits
+        if not is_open.any():
+            shaped = (counts.astype(np.float32), values.indices, values.indptr)
+            return sparse.csr_matrix(shaped, shape=values.shape), float(residual.mean())
+    return None, np.inf
+
+
+def _multiples(
+    y: Floats, starts: NDArray[np.int32], per_cell: NDArray[np.int32], *, smallest: int
+) -> tuple[Floats, Floats]:
+    """Counts if the smallest value of each cell is `smallest` counts, and how far from whole the multiples are."""
+    multiple = y * smallest / np.repeat(np.minimum.reduceat(y, starts), per_cell)
+    few = np.where(multiple < _FEW, multiple, 0)
+    refined = np.add.reduceat(few, starts) / np.add.reduceat(np.rint(few), starts)  # the smallest value is rounded too
     multiple /= np.repeat(refined, per_cell)
     whole = np.rint(multiple)
-    if (np.abs(multiple - whole) > TOLERANCE + RELATIVE * whole).any():
-        return None
-    return sparse.csr_matrix((whole.astype(np.float32), values.indices, values.indptr), shape=values.shape)
+    return whole, np.abs(multiple - whole)
 
 
 def _is_informative(counts: sparse.csr_matrix) -> bool:

@@ -131,19 +131,24 @@ def _gather(
     """Counts by gene if every chunk gives them, else logs by gene; with the unit, and what was found."""
     counts: list[sparse.csr_matrix] = []
     linear: list[sparse.csr_matrix] = []
-    scale, reason, is_log, start = None, "", None, 0
+    scale: str | None = None
+    is_log: bool | None = None
+    reason, start = "", 0
     for chunk in chunks:
         _check(chunk, cells=cells[start : start + chunk.shape[0]], names=names, where=where)
         start += chunk.shape[0]
-        if is_log is None:
-            is_log = _looks_like_logs(chunk, atlas, where)
+        is_log = _is_log(chunk, before=is_log, atlas=atlas, where=where)
         if not reason:
             found = recover_counts(chunk, scale=scale)
-            scale, reason = found.scale, found.reason
+            if scale == "counts" and found.reason:
+                raise InputError(
+                    f"{where}: whole numbers in the first {start - chunk.shape[0]} cells, but not after; give counts"
+                )
+            scale, reason = found.scale or None, found.reason
             if found.counts is not None:
                 counts.append(_merged(found.counts, columns))
         if scale != "counts":
-            linear.append(_merged(chunk.expm1() if is_log else chunk, columns))
+            linear.append(_merged(chunk.astype(np.float64).expm1() if is_log else chunk, columns))
     if reason:
         note = f"counts cannot be recovered ({reason}): positive = value > 0; no sweep"
         if not is_log:
@@ -166,13 +171,25 @@ def _stack(blocks: list[sparse.csr_matrix], columns: _Columns) -> sparse.csr_mat
     return sparse.csr_matrix(sparse.vstack(blocks, format="csr"))
 
 
-def _looks_like_logs(values: sparse.csr_matrix, atlas: AtlasConfig, where: str) -> bool:
-    is_whole = bool((values.data == np.rint(values.data)).all())
-    most = float(values.data.max()) if values.nnz else 0.0
-    if atlas.unit == "counts" and not is_whole and most < LOG_MAX:
+def _is_log(values: sparse.csr_matrix, *, before: bool | None, atlas: AtlasConfig, where: str) -> bool | None:
+    """Whether values are logs: as the unit says, else by their size; None while there are only zeros."""
+    if not values.nnz:
+        return before
+    most = float(values.data.max())
+    if before and most >= LOG_MAX:
+        raise InputError(
+            f"{where}: the first cells look like logs, but a value is {most:g}; give atlases.{atlas.name}.unit"
+        )
+    if before is not None:
+        return before
+    if atlas.unit == "counts" and most < LOG_MAX and (values.data != np.rint(values.data)).any():
         raise InputError(
             f"{where}: atlases.{atlas.name}.unit says counts, but the values look like logs (largest {most:g}, not "
             "whole); give the counts, or set unit: log1p, and counts are recovered where they can be"
+        )
+    if atlas.unit == "log1p" and most >= LOG_MAX:
+        raise InputError(
+            f"{where}: atlases.{atlas.name}.unit says log1p, but a value is {most:g}; give the values' unit"
         )
     return most < LOG_MAX if atlas.unit is None else atlas.unit == "log1p"
 
