@@ -57,7 +57,7 @@ def describe(
         "funnel_genes": _why_not(config, run, antigens),
         "tissues": _tissues(run),
         "atlases": [_atlas(config, name, adata) for name, adata in run.atlases.items()],
-        "controls": _controls(run, antigens),
+        "controls": _controls(run, antigens, gates),
         "methods": _methods(config, run),
         "limits": _limits(config, run, simulated),
         "thresholds": config.thresholds.model_dump() | {"coverage_floor": config.coverage_floor},
@@ -211,47 +211,53 @@ def _atlas(config: Config, name: str, adata: AnnData) -> dict[str, Any]:
     }
 
 
-def _controls(run: Run, antigens: pd.DataFrame) -> list[dict[str, Any]]:
-    """Where clinical targets rank, and that housekeeping and intracellular genes do not lead."""
-    ranked = antigens[antigens["rank"].notna()]
-    n = len(ranked)
+def _controls(run: Run, antigens: pd.DataFrame, gates: pd.DataFrame) -> list[dict[str, Any]]:
+    """Where clinical targets rank, and that housekeeping and intracellular genes do not lead the gates."""
+    order = {name: row for row, name in enumerate(gates["gate"])}
+    ahead = gates["rank"].notna().cumsum().to_numpy()
+    n_gates, n_antigens = int(gates["rank"].notna().sum()), int(antigens["rank"].notna().sum())
+    lead = min(200, max(5, n_gates // 10))
     place = antigens.set_index("symbol")
     rows = []
-    for _, control in run.controls.iterrows():
-        symbol, kind = control["symbol"], control["kind"]
-        entry = {"kind": kind, "name": symbol, "expected": "", "rank": None, "n_ranked": n, "passed": None, "note": ""}
+    for symbol, kind in zip(run.controls["symbol"], run.controls["kind"], strict=True):
         negative = kind in NEGATIVE
-        entry["expected"] = f"behind the first {_lead(n)}" if negative else "among the candidates"
+        entry = {
+            "kind": kind,
+            "name": symbol,
+            "expected": f"behind the first {lead} gates" if negative else "among the candidates",
+            "rank": None,
+            "n_ranked": n_gates if negative else n_antigens,
+            "passed": None,
+            "note": "",
+        }
         if symbol not in place.index:
-            entry["note"] = "not in the tumour's atlas" if negative else _absence(run, symbol)
-            entry["passed"] = None if negative else False
+            entry |= {"passed": None if negative else False, "note": _absence(run, symbol)}
         elif negative:
-            row = place.loc[symbol]
-            ahead = int((antigens.index[antigens["symbol"] == symbol][0] > ranked.index).sum())
-            entry |= {"rank": ahead + 1, "passed": bool(ahead >= _lead(n) or not row["is_eligible"])}
-            entry["note"] = "would rank here" if row["is_eligible"] else "not eligible"
+            eligible = bool(place.loc[symbol, "is_eligible"])
+            position = int(ahead[order[symbol]]) + 1 if symbol in order else n_gates + 1
+            entry |= {"rank": position, "passed": not eligible or position > lead}
+            entry["note"] = "where it would rank if it were a candidate" if eligible else "not eligible"
         else:
-            row = place.loc[symbol]
-            entry["rank"] = None if pd.isna(row["rank"]) else int(row["rank"])
-            entry["passed"] = True
-            where = row["tissues_broken"]
-            entry["note"] = f"{row['safety_class']}" + (f": {where}" if isinstance(where, str) and where else "")
-            if not row["is_eligible"]:
-                entry["note"] = f"coverage {row['coverage']:.2f} is below the floor; " + entry["note"]
+            entry |= {"rank": _number(place.loc[symbol, "rank"]), "passed": True, "note": _verdict(place.loc[symbol])}
         rows.append(entry)
     return rows
 
 
-def _lead(n: int) -> int:
-    """How many places no negative control may take: the first tenth, at least five."""
-    return max(5, n // 10)
+def _number(value: Any) -> int | None:
+    return None if pd.isna(value) else int(value)
+
+
+def _verdict(row: pd.Series) -> str:
+    broken = row["tissues_broken"]
+    text = f"{row['safety_class']}: {broken}" if isinstance(broken, str) and broken else str(row["safety_class"])
+    return text if row["is_eligible"] else f"coverage {row['coverage']:.2f} is below the floor; {text}"
 
 
 def _absence(run: Run, symbol: str) -> str:
     found = run.surface[run.surface["symbol"] == symbol]
     if found.empty:
         return "not in the tumour's atlas under this symbol"
-    return f"no candidate: {found['surface_status'].iloc[0]}"
+    return f"no candidate: surface evidence {found['surface_status'].iloc[0]}"
 
 
 def _methods(config: Config, run: Run) -> list[str]:

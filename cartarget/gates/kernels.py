@@ -56,7 +56,17 @@ def _count_tile(_context: Any, left: Any, panel: Any, n_words: Any, out: Any) ->
     """
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        _tile(builder, *arguments)
+        _tile(builder, *arguments, rows=ROWS)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp, types.intp), generate
+
+
+def _count_strip(_context: Any, left: Any, panel: Any, n_words: Any, out: Any) -> Any:
+    """Count `popcount(left & panel)` for one row × `WIDTH` partners, held in registers."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        _tile(builder, *arguments, rows=1)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp, types.intp), generate
@@ -64,9 +74,11 @@ def _count_tile(_context: Any, left: Any, panel: Any, n_words: Any, out: Any) ->
 
 tile: Any = intrinsic(_count_tile)
 """Pairs of `ROWS` × `WIDTH` in registers, inside compiled code."""
+strip: Any = intrinsic(_count_strip)
+"""One row × `WIDTH` in registers, inside compiled code."""
 
 
-def _tile(b: Any, left: Any, panel: Any, n_words: Any, out: Any) -> None:
+def _tile(b: Any, left: Any, panel: Any, n_words: Any, out: Any, *, rows: int) -> None:
     word, index = ir.IntType(64), ir.IntType(32)
     vector = ir.VectorType(word, LANES)
     nothing, undefined = ir.Constant(vector, [0] * LANES), ir.Constant(vector, ir.Undefined)
@@ -83,11 +95,11 @@ def _tile(b: Any, left: Any, panel: Any, n_words: Any, out: Any) -> None:
     b.cbranch(b.icmp_signed(">", n_words, ir.Constant(word, 0)), loop, after)
     b.position_at_end(loop)
     i = b.phi(word)
-    sums = [b.phi(vector) for _ in range(ROWS * VECTORS)]
+    sums = [b.phi(vector) for _ in range(rows * VECTORS)]
     partners = [b.load(at(panels, i, VECTORS, v), align=8) for v in range(VECTORS)]
     grown = []
-    for row in range(ROWS):
-        one = b.insert_element(undefined, b.load(at(lefts, i, ROWS, row)), ir.Constant(index, 0))
+    for row in range(rows):
+        one = b.insert_element(undefined, b.load(at(lefts, i, rows, row)), ir.Constant(index, 0))
         own = b.shuffle_vector(one, undefined, spread_first)
         hits = [b.call(ctpop, [b.and_(own, partner)]) for partner in partners]
         grown += [b.add(total, hit) for total, hit in zip(sums[row * VECTORS :], hits, strict=False)]

@@ -79,30 +79,16 @@ def scan_pairs(
     `Scan`, in the order of the rows `a`, shape, `b`.
     """
     t = terms(panel)
-    arrays = t.arrays()
     n = len(panel.symbols)
-    columns = np.ascontiguousarray(t.words.T)
-    columns_fraction = np.ascontiguousarray(t.fraction.T)
-    columns_measured = np.ascontiguousarray(t.is_measured.T)
-    single_class, single_score, single_coverage = np.empty(n, np.int64), np.empty(n), np.empty(n)
-    judge_singles(columns_fraction, columns_measured, arrays, single_class, single_score, single_coverage)
+    columns, partner, measured = (np.ascontiguousarray(array.T) for array in (t.words, t.fraction, t.is_measured))
+    single_class, single_score = np.empty(n, np.int64), np.empty(n)
+    judge_singles(t, partner, measured, single_class, single_score)
 
     def task(first: int, last: int) -> tuple[NDArray[Any], ...]:
         code = np.empty((last - first, 4, n), dtype=np.uint8)
         score = np.empty((last - first, 4, n), dtype=np.float32)
         scan_rows(
-            first,
-            last,
-            columns,
-            columns_fraction,
-            columns_measured,
-            arrays,
-            floor,
-            GAIN - 1e-6,
-            single_class,
-            single_score,
-            code,
-            score,
+            first, last, t, columns, partner, measured, floor, GAIN - 1e-6, single_class, single_score, code, score
         )
         row, shape, b = np.nonzero(code < 255)
         found, value = code[row, shape, b], score[row, shape, b]

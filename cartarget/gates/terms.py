@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,7 @@ from cartarget.evidence.panel import MEASURED_DONORS, Panel
 _GRID = 2048
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(NamedTuple):
     """A panel as the arrays that the kernel reads; see `terms`.
 
     Bits stand for units (summary and protein evidence, `*_unit`) or for required tissues (`*_tissue`).
@@ -35,12 +33,14 @@ class Terms:
     limit: NDArray[np.float64]
     weight: NDArray[np.float64]
     is_origin: NDArray[np.bool_]
+    is_vital: NDArray[np.bool_]
     median: NDArray[np.float64]
     above_unit: NDArray[np.uint64]
     maybe_unit: NDArray[np.uint64]
     covered_unit: NDArray[np.uint64]
     origin_unit: NDArray[np.uint64]
     other_unit: NDArray[np.uint64]
+    vital_unit: NDArray[np.uint64]
     weight_unit: NDArray[np.uint64]
     weight_levels: NDArray[np.float64]
     absent_tissue: NDArray[np.uint64]
@@ -49,10 +49,6 @@ class Terms:
     origin_tissue: np.uint64
     all_tissue: np.uint64
     is_cells: bool
-
-    def arrays(self) -> tuple[Any, ...]:
-        """The fields in order, as the kernel takes them."""
-        return tuple(getattr(self, name) for name in self.__dataclass_fields__)
 
 
 def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -97,12 +93,14 @@ def terms(panel: Panel) -> Terms:
         limit=limit,
         weight=np.where(decides, weight, 0.0),
         is_origin=table["is_origin"].fillna(False).to_numpy(dtype=bool),
+        is_vital=(table["tier"].astype(str) == "vital").to_numpy(dtype=bool),
         median=median,
         above_unit=_bits(panel.is_above & capped),
         maybe_unit=_bits(maybe & capped),
         covered_unit=_bits(covered & capped),
         origin_unit=_bits(capped & origin)[0],
         other_unit=_bits(capped & ~origin)[0],
+        vital_unit=_bits((units["tier"] == "vital").to_numpy(dtype=bool))[0],
         weight_unit=_bits((units["weight"].to_numpy(dtype=np.float64)[None, :] == levels[:, None]) & capped)
         if len(levels)
         else np.zeros((0, 1), np.uint64),

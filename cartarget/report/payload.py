@@ -54,7 +54,7 @@ class Block:
         head = text.encode("utf-8")
         head += b" " * (-len(head) % 4)
         raw = len(head).to_bytes(4, "little") + head + b"".join(chunks)
-        return base64.b64encode(gzip.compress(raw, compresslevel=9, mtime=0)).decode("ascii")
+        return base64.b64encode(gzip.compress(raw, compresslevel=6, mtime=0)).decode("ascii")
 
 
 def quantise(values: np.ndarray, *, scale: int) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 import os
 import re
 from importlib.resources import files
@@ -16,17 +15,18 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from cartarget.contracts import CLASSES, read_table
+from cartarget.contracts import read_table
 from cartarget.errors import InputError
 from cartarget.files import whole
 from cartarget.report.engine import Engine, read_engine
-from cartarget.report.payload import TIERS, Block, add_exposure, add_table, read_exposure
+from cartarget.report.front import controls_by_kind, facts, fraction_text, funnel_stages, tissues_in_order
+from cartarget.report.payload import Block, add_exposure, add_table, read_exposure
 
 SCRIPTS = ("payload", "dom", "tip", "charts", "grid", "tables", "tissues", "card", "search", "window", "main")
 STYLES = ("base", "page", "tables", "card", "print")
 BUDGET = 5_000_000
 """Bytes that a report may have; gates from the end of the ranking are left out until it fits."""
-GATES = 3_000
+GATES = 5_000
 """Gates that a report holds at most; the rest stay in `gates.parquet`."""
 
 _MODULE = re.compile(r"^import [^;]*;\n|^export (?=(?:async )?(?:function|const|let|class)\b)", re.MULTILINE)
@@ -129,16 +129,19 @@ def _page(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["fraction"] = fraction_text
     environment.filters["number"] = lambda value: (
         f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else value
     )
     html = environment.get_template("report.html.j2").render(
         run=summary,
         engine=engine,
-        facts=_facts(summary, antigens, gates),
-        tissues=_tissues(summary),
-        funnel=_funnel(summary["funnel"]),
+        facts=facts(summary, antigens, gates),
+        tissues=tissues_in_order(summary["tissues"]),
+        funnel=funnel_stages(summary["funnel"]),
+        controls=controls_by_kind(summary["controls"]),
         words=_EVIDENCE_WORDS,
+        shapes=_shapes(),
         n_gates=len(gates),
         n_gates_kept=len(kept),
         payload=block.encode(),
@@ -151,7 +154,6 @@ def _page(
 
 
 _EVIDENCE_WORDS = {"samples": "samples", "cells": "single cells", "summary": "summary", "protein": "stain"}
-_TISSUE: dict[str, Any] = {"tier": "", "required": False, "is_origin": False, "measured_by": []}
 _FOR_PAGE = (
     "name",
     "title",
@@ -174,34 +176,11 @@ def _module(name: str) -> str:
     return f"// {name}\n{_MODULE.sub('', _asset(name))}"
 
 
+def _shapes() -> dict[str, str]:
+    """The outline of each safety class, as the page's script draws it."""
+    text = _asset("dom.js").split("const SHAPES = {", 1)[1].split("};", 1)[0]
+    return dict(re.findall(r'"?([\w-]+)"?: "([^"]+)"', text))
+
+
 def _csp(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-def _facts(summary: dict[str, Any], antigens: pd.DataFrame, gates: pd.DataFrame) -> dict[str, Any]:
-    candidates = antigens[antigens["control"].fillna("").eq("")]
-    ranked = gates[gates["control"].fillna("").eq("") & ~gates["is_redundant"].fillna(False)]
-    required = [tissue for tissue in summary["tissues"] if tissue.get("required")]
-    return {
-        "patients": int(antigens["n_patients"].max()) if len(antigens) else 0,
-        "antigens": len(candidates),
-        "antigen_classes": {name: int(candidates["safety_class"].eq(name).sum()) for name in CLASSES},
-        "gates": len(ranked),
-        "gate_classes": {name: int(ranked["safety_class"].eq(name).sum()) for name in CLASSES},
-        "required": len(required),
-        "required_measured": sum(bool(tissue.get("measured_by")) for tissue in required),
-    }
-
-
-def _tissues(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    place = {tier: number for number, tier in enumerate(TIERS)}
-    rows = [_TISSUE | tissue | {"order": place.get(tissue.get("tier"), len(TIERS))} for tissue in summary["tissues"]]
-    return sorted(rows, key=lambda tissue: (tissue["order"], not tissue["required"], str(tissue["tissue"])))
-
-
-def _funnel(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    most = max((step["n"] for step in steps), default=0)
-    return [
-        {"lost": 0, "reason": ""} | step | {"width": round(100 * math.log1p(step["n"]) / max(math.log1p(most), 1), 2)}
-        for step in steps
-    ]

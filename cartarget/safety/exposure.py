@@ -39,7 +39,8 @@ class Judged:
     safety_class
         0 safe, 1 origin-only, 2 unknown, 3 unsafe.
     is_known
-        No required tissue unmeasured or unresolved.
+        No required tissue unmeasured, and no vital one unresolved. (Unresolved in an important tissue is named but
+        changes no class.)
     """
 
     fraction: NDArray[np.float64]
@@ -88,9 +89,12 @@ def judge(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArr
     origin = panel.populations["is_origin"].fillna(False).to_numpy(dtype=bool)
     unit_origin = panel.units["is_origin"].to_numpy(dtype=bool)
     inside = np.array([name in panel.origin for name in panel.required], dtype=bool)
+    vital = (panel.populations["tier"].astype(str) == "vital").to_numpy(dtype=bool)
+    unit_vital = (panel.units["tier"] == "vital").to_numpy(dtype=bool)
+    open_here, open_unit = unresolved & vital, unit_unresolved & unit_vital
     unsafe = breaks[:, ~origin].any(1) | unit_breaks[:, ~unit_origin].any(1)
-    doubt = unresolved[:, ~origin].any(1) | unit_unresolved[:, ~unit_origin].any(1) | ~decided[:, ~inside].all(1)
-    origin_doubt = unresolved[:, origin].any(1) | unit_unresolved[:, unit_origin].any(1) | ~decided[:, inside].all(1)
+    doubt = open_here[:, ~origin].any(1) | open_unit[:, ~unit_origin].any(1) | ~decided[:, ~inside].all(1)
+    origin_doubt = open_here[:, origin].any(1) | open_unit[:, unit_origin].any(1) | ~decided[:, inside].all(1)
     origin_hit = breaks[:, origin].any(1) | unit_breaks[:, unit_origin].any(1)
     return Judged(
         fraction=fraction,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,9 @@ def score(panel: Panel, judged: Judged, windows: Windows, *, floor: float = 0.5)
     both = frame[["liability", "liability_origin"]].max(axis=1)
     frame["selectivity"] = by - frame["liability"].fillna(0.0)
     frame["selectivity_origin"] = by - both.fillna(0.0)
-    frame["liability_naive"] = _worst(_exposures(panel, judged, naive=True)[0], ~is_origin)[0]
+    frame["liability_naive"] = np.nan
+    if panel.kind == "samples":
+        frame["liability_naive"] = _worst(_exposures(panel, replace(judged, fraction=judged.naive))[0], ~is_origin)[0]
     frame["window"] = windows.vital
     frame["window_population"] = [columns[i] if i >= 0 else None for i in windows.worst]
     frame["window_important"] = windows.important
@@ -90,16 +93,15 @@ def _origin(panel: Panel) -> NDArray[np.bool_]:
     return np.concatenate([own, panel.units["is_origin"].to_numpy(dtype=bool)])
 
 
-def _exposures(panel: Panel, judged: Judged, *, naive: bool = False) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _exposures(panel: Panel, judged: Judged) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weight × exposure, gates × places: median and upper bound; NaN where a place may not decide."""
     table, units = panel.populations, panel.units
     n = table["n_effective"].to_numpy(dtype=np.float64)
     weight = table["weight"].fillna(0.0).to_numpy(dtype=np.float64)
     decides = ~panel.is_tumor & ~table["is_thin"].to_numpy(dtype=bool)
     required = table["is_required"].fillna(False).to_numpy(dtype=bool)
-    fraction = judged.naive if naive else judged.fraction
-    nothing = np.full(fraction.shape, np.nan)
-    median, upper = nothing.copy(), nothing.copy()
+    fraction = judged.fraction
+    median, upper = np.full(fraction.shape, np.nan), np.full(fraction.shape, np.nan)
     median[:, decides] = weight[decides] * posterior_quantile(fraction[:, decides], n[decides], q=0.5)
     upper[:, decides] = weight[decides] * posterior_quantile(fraction[:, decides], n[decides], q=0.95)
     median[judged.state != COUNTED] = np.nan

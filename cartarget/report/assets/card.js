@@ -46,20 +46,25 @@ function figures(table, i) {
     figure("Selectivity", signed(value("selectivity")) || "–", "coverage − liability"));
 }
 
+function patientLine(row) {
+  return el("div", { class: "entry tumor-entry" }, el("span", { class: "entry-label" }, row.population === "tumor" ? "all patients" : row.population),
+    el("span", { class: "entry-bar" }, intervalBar(row)),
+    el("span", { class: "entry-value" }, el("b", {}, row.fraction === null ? "?" : fractionText(row.fraction)), " ", el("small", {}, `${fractionText(row.lower)}–${fractionText(row.upper)}`)),
+    el("span", { class: "entry-note" }, row.n_positive === null ? "" : `${countText(row.n_positive)} of ${countText(row.n_observations)}`));
+}
+
 function tumor(model, name, rows) {
-  const levels = model.run.patients[name];
-  const vital = rows.filter((row) => row.side === "normal" && row.tier === "vital" && !row.is_origin && row.is_measured && row.level !== null
-    && row.evidence === (model.run.primary === "bulk" ? "samples" : "cells"));
-  const counts = rows.filter((row) => row.side === "tumor" && row.is_present).map((row) =>
-    el("div", { class: "entry tumor-entry" }, el("span", { class: "entry-label" }, row.population), el("span", { class: "entry-bar" }, intervalBar(row)),
-      el("span", { class: "entry-value" }, el("b", {}, fractionText(row.fraction)), " ", el("small", {}, `${fractionText(row.lower)}–${fractionText(row.upper)}`)),
-      el("span", { class: "entry-note" }, row.n_positive === null ? "" : `${countText(row.n_positive)} of ${countText(row.n_observations)}`)));
-  if (levels?.length) {
-    const threshold = model.run.primary === "bulk" ? model.run.thresholds.bulk ?? null : null;
-    const unit = rows.find((row) => row.side === "tumor")?.unit ?? "";
-    return [patientDots(levels, { threshold, unit, normals: model.run.primary === "bulk" ? vital : [] }), counts];
+  const mine = rows.filter((row) => row.side === "tumor" && row.is_present).sort((a, b) => (b.fraction ?? -1) - (a.fraction ?? -1));
+  if (mine.length === 0) return el("p", { class: "empty" }, "No tumour measurement is in this file.");
+  const lines = el("div", { class: mine.length > 6 ? "patients many" : "patients" }, mine.map(patientLine));
+  if (mine.some((row) => row.evidence === "cells")) {
+    const shares = mine.filter((row) => row.fraction !== null).map((row) => row.fraction);
+    return [shares.length > 2 && patientDots(shares, { is_share: true }), el("p", { class: "note" }, "Fraction of each patient's malignant cells that is hit; the patient is the unit."), lines];
   }
-  return counts.length ? counts : el("p", { class: "empty" }, "No tumour measurement is in this file.");
+  const levels = model.run.patients[name];
+  if (!levels?.length) return lines;
+  const vital = rows.filter((row) => row.side === "normal" && row.evidence === "samples" && row.tier === "vital" && !row.is_origin && row.is_measured && row.level !== null);
+  return [patientDots(levels, { threshold: model.run.thresholds.bulk ?? null, unit: mine[0].unit, normals: vital }), lines];
 }
 
 function members(model, table, i) {
@@ -71,11 +76,15 @@ function members(model, table, i) {
     ["coverage", "liability"].map((column) => el("td", { class: "num" }, fractionText(from.value(at, column)))),
     el("td", {}, from.value(at, "liability_population") ?? ""), el("td", { class: "num" }, signed(from.value(at, "window"))),
     el("td", { class: "num" }, signed(from.value(at, "selectivity"))));
+  const best = table.value(i, "best_member");
+  const before = model.antigens.rowOf.has(best) ? model.antigens.value(model.antigens.rowOf.get(best), "safety_class") : null;
+  const after = table.value(i, "safety_class");
   const gains = ["gain_coverage", "gain_liability", "gain_window", "gain_selectivity"].filter((name) => table.value(i, name) !== null)
-    .map((name) => `${table.by[name].title.replace("Gain in ", "")} ${signed(table.value(i, name))}`).join(" · ");
+    .map((name) => `${table.by[name].title.replace("Gain in ", "")} ${signed(table.value(i, name))}`);
+  if (before && before !== after) gains.unshift(`${before} becomes ${after}`);
   return section("Against its members", el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["", "Safety", "Coverage", "Liability", "Where", "Window", "Selectivity"].map((title, at) =>
     el("th", { scope: "col", class: at === 2 || at === 3 || at > 4 ? "num" : null }, title)))), el("tbody", {}, line(table, i, gate, null), parts.map((part) => line(model.antigens, model.antigens.rowOf.get(part), part, "antigen")))),
-  gains && el("p", { class: "note" }, `Gain over ${table.value(i, "best_member") ?? "the best member"}: ${gains}.`));
+  gains.length > 0 && el("p", { class: "note" }, `Against ${best ?? "the best member"}, its best member: ${gains.join(" · ")}. Above zero is better.`));
 }
 
 function surface(table, i) {

@@ -7,7 +7,7 @@ const percent = (share) => `${(100 * Math.min(Math.max(share, 0), 1)).toFixed(2)
 /** A place without a measurement: hatched, and said in words. */
 export function hatched(words = "not measured") {
   return svg("svg", { class: "bar bar-missing", height: 16, role: "img", "aria-label": words },
-    svg("rect", { class: "track-missing", width: "100%", height: 16, rx: 2, fill: "url(#hatch)" }));
+    svg("rect", { class: "track-missing", y: 3, width: "100%", height: 10, rx: 2, fill: "url(#hatch)" }));
 }
 
 /** An interval on [0, 1] with its median: the fraction of a population that is hit. */
@@ -16,7 +16,7 @@ export function intervalBar({ lower, upper, fraction, is_thin = false, side = "n
   return svg("svg", { class: `bar bar-${side}`, height: 16, role: "img", "aria-label": words },
     svg("rect", { class: "track", y: 7, width: "100%", height: 2, rx: 1 }),
     cap !== null && cap < 1 && svg("line", { class: "cap", x1: percent(cap), x2: percent(cap), y1: 1, y2: 15 }),
-    svg("rect", { class: is_thin ? "interval thin" : "interval", x: percent(lower), y: 4, height: 8, rx: 2, width: percent(Math.max(upper - lower, 0.006)) }),
+    svg("rect", { class: is_thin && side === "normal" ? "interval thin" : "interval", x: percent(lower), y: 4, height: 8, rx: 2, width: percent(Math.max(upper - lower, 0.006)) }),
     fraction !== null && svg("circle", { class: "median", cx: percent(0.006 + 0.988 * fraction), cy: 8, r: 3.5 }));
 }
 
@@ -45,11 +45,13 @@ export function stainSquares(rows) {
 
 const nice = [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000];
 
-/** Tumour patients as stacked dots on a log axis; the threshold as a line; normal tissues as ticks below. */
-export function patientDots(levels, { threshold = null, unit = "", normals = [], width = 720 } = {}) {
-  const left = 8, right = 12, dot = 7;
-  const top = Math.max(...levels, threshold ?? 0, ...normals.map((row) => row.level), 10) * 1.15;
-  const scale = (value) => left + (Math.log2(1 + Math.max(value, 0)) / Math.log2(1 + top)) * (width - left - right);
+/** Tumour patients as stacked dots, levels on a log axis or shares on a plain one; the threshold as a line; normal tissues as ticks below. */
+export function patientDots(levels, { threshold = null, unit = "", normals = [], width = 720, is_share = false } = {}) {
+  const left = 10, right = 14, dot = 7;
+  const top = is_share ? 1 : Math.max(...levels, threshold ?? 0, ...normals.map((row) => row.level), 10) * 1.15;
+  const share = (value) => (is_share ? value : Math.log2(1 + Math.max(value, 0)) / Math.log2(1 + top));
+  const scale = (value) => left + share(value) * (width - left - right);
+  const ticks = is_share ? [0, 0.25, 0.5, 0.75, 1] : nice.filter((value) => value <= top);
   const stacks = new Map();
   const dots = [...levels].sort((a, b) => a - b).map((level) => {
     const bin = Math.round(scale(level) / dot);
@@ -60,14 +62,15 @@ export function patientDots(levels, { threshold = null, unit = "", normals = [],
   const tallest = Math.max(...stacks.values(), 3);
   const step = Math.min(dot, 126 / tallest);
   const base = 18 + tallest * step;
-  const height = base + (normals.length ? 62 : 30);
+  const height = base + (normals.length ? 60 : 22);
   const hit = threshold === null ? levels.length : levels.filter((level) => level >= threshold).length;
   return svg("svg", { class: "dots", viewBox: `0 0 ${width} ${height}`, role: "img",
-    "aria-label": `${hit} of ${levels.length} patients at or above ${threshold ?? 0} ${unit}` },
+    "aria-label": is_share ? `Fraction of malignant cells hit in each of ${levels.length} patients`
+      : `${hit} of ${levels.length} patients at or above ${threshold ?? 0} ${unit}` },
   svg("line", { class: "axis", x1: left, x2: width - right, y1: base, y2: base }),
-  nice.filter((value) => value <= top).map((value) => [
+  ticks.map((value) => [
     svg("line", { class: "axis", x1: scale(value), x2: scale(value), y1: base, y2: base + 4 }),
-    svg("text", { class: "tick", x: scale(value), y: base + 15, "text-anchor": "middle" }, levelText(value))]),
+    svg("text", { class: "tick", x: scale(value), y: base + 15, "text-anchor": "middle" }, is_share ? fractionText(value) : levelText(value))]),
   threshold !== null && [
     svg("line", { class: "threshold", x1: scale(threshold), x2: scale(threshold), y1: 12, y2: base }),
     svg("text", { class: "tick strong", x: scale(threshold) + 5, y: 14 }, `positive from ${levelText(threshold)} ${unit}`)],

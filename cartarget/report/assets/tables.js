@@ -22,7 +22,8 @@ function presetsOf(table, vital) {
   const value = (i, name) => table.value(i, name);
   const broken = (i) => names(value(i, "tissues_broken")).some((name) => vital.has(name.split(/\s*[·(:]/)[0]));
   const all = [
-    { label: "No vital tissue broken", hint: "No cap of a vital tissue is broken", test: (i) => !broken(i) && value(i, "safety_class") !== "unsafe" },
+    { label: "Reaches the tumour", hint: "Coverage at or above the floor of the run", test: (i) => value(i, "is_eligible") === true },
+    { label: "No vital tissue broken", hint: "No cap of a vital tissue outside the origin is broken", test: (i) => !broken(i) },
     { label: "Safety known", hint: "Every required tissue is measured and resolved", test: (i) => value(i, "is_safety_known") === true },
     { label: "Protein checked", hint: "A graded antibody stain in every required tissue", test: (i) => value(i, "is_protein_known") === true },
     { label: "Controls", hint: "Clinical targets, housekeeping and intracellular genes, scored beside the candidates",
@@ -39,7 +40,7 @@ function presetsOf(table, vital) {
 
 /** Draw both tables; returns their DataTables. */
 export function drawTables(model) {
-  const vital = new Set(model.run.tissues.filter((tissue) => tissue.tier === "vital").map((tissue) => tissue.tissue));
+  const vital = new Set(model.run.tissues.filter((tissue) => tissue.tier === "vital" && !tissue.is_origin).map((tissue) => tissue.tissue));
   const inOrder = (table, shown) => ({ ...table,
     columns: [...shown.map((name) => table.by[name]), ...table.columns.filter(({ name }) => !shown.includes(name))] });
   const draw = (id, table, shown, kind) => makeGrid(byId(id), inOrder(table, shown), {

@@ -45,7 +45,7 @@ function summaryEntry(row, label, threshold) {
   if (!row.is_measured || row.level === null && row.upper >= 1) return entry(label, hatched(), el("span", { class: "unknown" }, row.is_measured ? "unresolved" : "not measured"));
   const hit = row.upper > 0;
   return entry(label, levelBar(row.level ?? 0, { threshold, is_hit: hit }),
-    [el("b", {}, row.level === null ? "" : levelText(row.level)), " ", el("small", {}, row.unit)], hit ? "detected: 0 to 1 of its cells" : "not at this level");
+    [el("b", {}, row.level === null ? "" : levelText(row.level)), " ", el("small", {}, row.unit)], hit ? "detected: any share of its cells" : "below the level");
 }
 
 function proteinEntry(rows) {
@@ -56,15 +56,22 @@ function proteinEntry(rows) {
     el("b", {}, STAINS[worst.level] ?? ""), worst.level > 0 ? worst.cell_type : plural(measured.length, "cell type"));
 }
 
+const region = ({ tissue, population }) => (population.startsWith(`${tissue} (`) ? population.slice(tissue.length + 2, -1) : null);
+const SHOWN = 6; // cell types or regions of one tissue that stand open
+
 function cellOf(tissue, evidence, { threshold, atlases }) {
   const rows = tissue.rows.filter((row) => row.evidence === evidence && row.is_present);
   if (rows.length === 0) return el("td", { class: "missing" }, entry(null, hatched(), el("span", { class: "unknown" }, "not measured")));
   if (evidence === "protein") return el("td", {}, proteinEntry(rows));
-  const sorted = [...rows].sort((a, b) => Number(b.is_measured) - Number(a.is_measured) || harm(b) - harm(a));
-  return el("td", {}, sorted.map((row) => {
-    const label = row.cell_type || (atlases[evidence].size > 1 ? row.atlas : null);
+  const sorted = [...rows].sort((a, b) => Number(b.is_measured) - Number(a.is_measured) || harm(b) - harm(a) || (b.level ?? 0) - (a.level ?? 0));
+  const lines = sorted.map((row) => {
+    const label = row.cell_type || region(row) || (atlases[evidence].size > 1 || sorted.length > 1 ? row.atlas : null);
     return evidence === "summary" ? summaryEntry(row, label, threshold) : countedEntry(row, label);
-  }));
+  });
+  const open = evidence === "summary" ? Math.max(1, sorted.filter((row) => row.upper > 0).length) : SHOWN;
+  if (lines.length <= open + 1) return el("td", {}, lines);
+  return el("td", {}, lines.slice(0, open), el("details", { class: "more" },
+    el("summary", {}, `${plural(lines.length - open, "more", "more")}, ${sorted[open].is_measured ? "none higher" : "not measured"}`), lines.slice(open)));
 }
 
 function tissueRow(tissue, kinds, about) {
@@ -91,6 +98,6 @@ export function tissueTable(run, rows) {
       el("small", {}, `${plural(members.length, "tissue")}${missing ? `, ${countText(missing)} not measured` : ""}`))),
     members.map((tissue) => tissueRow(tissue, kinds, about))));
   }
-  return el("table", { class: "tissues" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Tissue"),
+  return el("table", { class: kinds.length === 1 ? "tissues single" : "tissues" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Tissue"),
     kinds.map((kind) => el("th", { scope: "col" }, EVIDENCE[kind], " ", el("small", {}, [...atlases[kind]].join(", ")))))), body);
 }

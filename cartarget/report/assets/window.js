@@ -43,7 +43,7 @@ function label(placed, point, name, { x, y, box }) {
     const left = px + dx - (anchor === "end" ? width : anchor === "middle" ? width / 2 : 0);
     const top = py + dy - 11;
     const clash = placed.some((other) => left < other.left + other.width && other.left < left + width && top < other.top + 14 && other.top < top + 14);
-    if (clash || left < box.left || left + width > box.right + 60 || top < box.top - 14) continue;
+    if (clash || left < box.left || left + width > box.right + 22 || top < box.top - 14) continue;
     placed.push({ left, top, width });
     return svg("text", { class: "point-name", x: px + dx, y: py + dy, "text-anchor": anchor }, name);
   }
@@ -59,15 +59,15 @@ function draw(model, host, state) {
     host.replaceChildren(el("p", { class: "empty" }, "Nothing to draw: no coverage or no liability is known."));
     return;
   }
-  const width = Math.max(420, Math.round(host.clientWidth || 720)), height = Math.min(520, Math.max(380, Math.round(width * 0.6)));
+  const width = Math.max(420, Math.round(host.clientWidth || 720)), height = Math.min(680, Math.max(380, Math.round(width * 0.68)));
   const box = { left: 58, right: width - 26, top: 22, bottom: height - 56 };
   const low = lower ? 0 : Math.floor(Math.min(...points.map((point) => point.across))), high = lower ? 1 : Math.ceil(Math.max(...points.map((point) => point.across), low + 1));
   const x = (value) => box.left + ((value - low) / (high - low)) * (box.right - box.left);
   const y = (value) => box.bottom - value * (box.bottom - box.top);
   points.forEach((point) => { point.x = x(point.across); point.y = y(point.coverage); });
   const edge = front(points.filter((point) => !point.control), { lower });
-  const placed = [];
-  const named = [...points.filter((point) => point.control === "clinical"), ...edge].filter((point, i, all) => all.indexOf(point) === i).slice(0, 40);
+  const placed = points.filter((point) => point.control === "clinical").map((point) => ({ left: point.x - 7, top: point.y - 7, width: 14 }));
+  const named = [...points.filter((point) => point.control === "clinical"), ...edge].filter((point, i, all) => all.indexOf(point) === i).filter((point) => point.control || point.coverage >= 0.25).slice(0, 40);
   const picture = svg("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label":
     `Coverage against ${column.title.toLowerCase()} of ${points.length} ${state.table}; the table below holds the same numbers` },
   axes({ x, y, box, yTicks: [0, 0.25, 0.5, 0.75, 1], xTicks: lower ? [0, 0.25, 0.5, 0.75, 1] : ticksOf(low, high), text: lower ? fractionText : (value) => String(value).replace("-", "−"),
@@ -114,11 +114,26 @@ function hover(event, picture, points, table) {
     alike > 0 && el("p", { class: "facts" }, `and ${alike} more at this very point`)].filter(Boolean), at);
 }
 
+/** Which part of the antigens that reach the tumour has a liability of 1: there the plot against liability is one line. */
+function saturated(table) {
+  const eligible = Array.from({ length: table.n }, (_, i) => i).filter((i) => table.value(i, "is_eligible"));
+  return eligible.filter((i) => (table.value(i, "liability") ?? 0) >= 0.99).length / Math.max(eligible.length, 1);
+}
+
 /** Draw the plot and wire its two switches. */
 export function drawWindow(model) {
   const host = byId("window-plot");
-  const state = { table: "antigens", across: "liability" };
-  const redraw = () => draw(model, host, state);
+  const crowded = saturated(model.antigens);
+  const state = { table: "antigens", across: crowded > 0.4 ? "window" : "liability" };
+  const redraw = () => {
+    draw(model, host, state);
+    byId("window-note").textContent = state.across === "liability"
+      ? `Up and to the left is better.${crowded > 0.1 ? ` ${Math.round(100 * crowded)} % of the antigens that reach the tumour stand at a liability of 1.` : ""}`
+      : "Up and to the right is better: how far the tumour's lower quartile stands above the worst vital tissue outside the origin.";
+  };
+  for (const button of document.querySelectorAll(`[data-window^="across:"]`)) {
+    button.setAttribute("aria-pressed", String(button.dataset.window === `across:${state.across}`));
+  }
   for (const button of document.querySelectorAll("[data-window]")) {
     const [key, value] = button.dataset.window.split(":");
     if (value === "gates" && model.gates.n === 0) button.disabled = true;

@@ -1,0 +1,256 @@
+"""Shapes of gates: every read-once AND-OR tree of two to five literals, and how a search walks through each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import combinations_with_replacement, permutations, product
+from math import perm
+
+from cartarget.errors import GateError
+from cartarget.gates.algebra import Gate, letter
+
+MOST = 5
+AND, OR = -1, -2
+
+
+@cache
+def shapes(n_literals: int) -> tuple[str, ...]:
+    """All read-once AND-OR shapes of a number of literals, each once up to order.
+
+    There are 1, 2, 4, 10, 24 of 1 to 5 literals (series-parallel networks, OEIS A000084). With each literal plain or
+    negated they are all read-once functions.
+
+    Examples
+    --------
+    >>> shapes(3)
+    ('A & B & C', 'A & (B | C)', 'A | (B & C)', 'A | B | C')
+    >>> [len(shapes(n)) for n in (1, 2, 3, 4, 5)]
+    [1, 2, 4, 10, 24]
+    """
+    if n_literals == 1:
+        return ("A",)
+    found = (_named(tree) for operator in "&|" for tree in _trees(n_literals, operator))
+    return tuple(sorted(found, key=lambda text: (text.count("|"), text)))
+
+
+Tree = tuple  # () is a leaf; (operator, parts) a node
+
+
+@cache
+def _trees(n: int, operator: str) -> tuple[Tree, ...]:
+    """Trees of `n` ≥ 2 leaves whose root is `operator`."""
+    other = "|" if operator == "&" else "&"
+    found: set[Tree] = set()
+    for sizes in _partitions(n):
+        pools = [_trees(size, other) if size > 1 else ((),) for size in sizes]
+        for parts in product(*pools):
+            found.add((operator, tuple(sorted(parts, key=repr))))
+    return tuple(sorted(found, key=repr))
+
+
+def _partitions(n: int) -> Iterable[tuple[int, ...]]:
+    return (
+        sizes
+        for count in range(2, n + 1)
+        for sizes in combinations_with_replacement(range(1, n), count)
+        if sum(sizes) == n
+    )
+
+
+def _named(tree: Tree) -> str:
+    names = iter(letter(i) for i in range(26))
+
+    def build(node: Tree) -> Gate:
+        if not node:
+            return Gate.literal(next(names))
+        return Gate(node[0], parts=tuple(map(build, node[1])))
+
+    return Gate.parse(str(build(tree))).shape
+
+
+@dataclass(frozen=True)
+class Template:
+    """A shape with its signs, and the order in which a search fills it.
+
+    Attributes
+    ----------
+    gate
+        The shape as a gate over A, B, C ... in order of appearance; signs as given.
+    is_signed
+        Whether each literal may be plain or negated (then the signs of `gate` mean nothing).
+    """
+
+    gate: Gate
+    is_signed: bool
+
+    @staticmethod
+    def of(text: str | Gate, *, negate: bool) -> Template:
+        """Read a template.
+
+        Parameters
+        ----------
+        text
+            A shape such as `"(A | B) & ~C"`; the letters stand for antigens, each once.
+        negate
+            Each literal may be plain or negated; the signs in `text` are dropped. Else they count.
+
+        Raises
+        ------
+        GateError
+            The text does not parse, repeats a letter, or has fewer than two or more than five literals.
+
+        Examples
+        --------
+        >>> Template.of("(X | Y) & ~Z", negate=True).name
+        'A & (B | C)'
+        >>> Template.of("(X | Y) & ~Z", negate=False).name
+        '(A | B) & ~C'
+        """
+        source = text if isinstance(text, Gate) else Gate.parse(text)
+        if not 1 <= source.n_literals <= MOST:
+            raise GateError(f"template {str(text)!r} has {source.n_literals} literals: give 1 to {MOST}")
+        if len(source.antigens) != source.n_literals:
+            raise GateError(f"template {str(text)!r} repeats an antigen: give each literal a letter of its own")
+        gate = _plain(source) if negate else source
+        return Template(Gate.parse(gate.shape), negate)
+
+    @property
+    def name(self) -> str:
+        """The shape as text."""
+        return str(self.gate)
+
+    @property
+    def n_literals(self) -> int:
+        """How many literals it has."""
+        return self.gate.n_literals
+
+    @cached_property
+    def signs(self) -> tuple[bool, ...]:
+        """Whether each leaf is negated, in order of appearance."""
+        return tuple(literal.is_negated for literal in self.gate.literals)
+
+    @cached_property
+    def automorphisms(self) -> tuple[tuple[int, ...], ...]:
+        """Permutations of the leaves that leave the rule as it is."""
+        names = self.gate.antigens
+        return tuple(
+            order for order in permutations(range(len(names))) if self.fill([names[i] for i in order]) == self.gate
+        )
+
+    def fill(self, symbols: Iterable[str], negated: Iterable[bool] | None = None) -> Gate:
+        """The gate with antigens in place of the letters, in order of appearance.
+
+        Examples
+        --------
+        >>> print(Template.of("A & (B | C)", negate=True).fill(["X", "Z", "Y"], [False, False, True]))
+        X & (Z | ~Y)
+        """
+        symbols, signs = tuple(symbols), self.signs if negated is None else tuple(negated)
+        leaves = iter(Gate.literal(s, negated=n) for s, n in zip(symbols, signs, strict=True))
+
+        def build(node: Gate) -> Gate:
+            return next(leaves) if not node.operator else Gate(node.operator, parts=tuple(map(build, node.parts)))
+
+        from cartarget.gates.algebra import canonical
+
+        return canonical(build(self.gate))
+
+    def count(self, n_antigens: int, *, not_only: bool = False) -> int:
+        """How many gates the template has over so many antigens.
+
+        Examples
+        --------
+        >>> Template.of("A & B", negate=True).count(10)
+        135
+        """
+        k = self.n_literals
+        patterns = product((False, True), repeat=k) if self.is_signed else [self.signs]
+        names = self.gate.antigens
+        allowed = sum(not_only or not self.fill(names, pattern).is_not_only for pattern in patterns)
+        return perm(n_antigens, k) * allowed // len(self.automorphisms)
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Leaves in the order in which they are assigned: shallow ones first, two siblings last."""
+        if self.n_literals == 1:
+            return (0,)
+        depths: list[tuple[int, int]] = []
+
+        def walk(node: Gate, depth: int) -> None:
+            if not node.operator:
+                depths.append((depth, len(depths)))
+            for part in node.parts:
+                walk(part, depth + 1)
+
+        walk(self.gate, 0)
+        last = [leaves for _, leaves, depth in self._cherries() if depth == max(d for _, _, d in self._cherries())][-1]
+        head = [leaf for _, leaf in sorted(depths) if leaf not in last]
+        return (*head, *last)
+
+    @cached_property
+    def last(self) -> int:
+        """Operator of the two siblings that are assigned last."""
+        deepest = max(depth for _, _, depth in self._cherries())
+        return [AND if operator == "&" else OR for operator, _, depth in self._cherries() if depth == deepest][-1]
+
+    def _cherries(self) -> list[tuple[str, tuple[int, int], int]]:
+        """Pairs of sibling leaves: operator, the last two leaves of the node, depth."""
+        found: list[tuple[str, tuple[int, int], int]] = []
+        count = iter(range(self.n_literals))
+
+        def walk(node: Gate, depth: int) -> int | None:
+            if not node.operator:
+                return next(count)
+            leaves = [leaf for leaf in (walk(part, depth + 1) for part in node.parts) if leaf is not None]
+            if len(leaves) > 1:
+                found.append((node.operator, (leaves[-2], leaves[-1]), depth))
+            return None
+
+        walk(self.gate, 0)
+        return found
+
+    @cached_property
+    def program(self) -> tuple[int, ...]:
+        """The rule in postfix: positions in `order`, `AND`, `OR`."""
+        place = {leaf: position for position, leaf in enumerate(self.order)}
+        count = iter(range(self.n_literals))
+
+        def emit(node: Gate) -> list[int]:
+            if not node.operator:
+                return [place[next(count)]]
+            code = emit(node.parts[0])
+            for part in node.parts[1:]:
+                code += [*emit(part), AND if node.operator == "&" else OR]
+            return code
+
+        return tuple(emit(self.gate))
+
+    @cached_property
+    def ordered(self) -> tuple[tuple[int, int], ...]:
+        """Positions `(i, j)` of `order` that are interchangeable given all before `i`: `i` takes the earlier literal."""
+        group = self.automorphisms
+        pairs: list[tuple[int, int]] = []
+        for i, leaf in enumerate(self.order):
+            orbit = {g[leaf] for g in group}
+            pairs += [(i, j) for j in range(i + 1, self.n_literals) if self.order[j] in orbit]
+            group = tuple(g for g in group if g[leaf] == leaf)
+        return tuple(pairs)
+
+
+def _plain(gate: Gate) -> Gate:
+    if not gate.operator:
+        return Gate.literal(gate.symbol)
+    return Gate(gate.operator, parts=tuple(map(_plain, gate.parts)))
+
+
+def every(n_literals: Iterable[int], *, negate: bool = True) -> tuple[Template, ...]:
+    """All templates of the given numbers of literals.
+
+    Examples
+    --------
+    >>> len(every(range(2, 6)))
+    40
+    """
+    return tuple(Template.of(text, negate=negate) for n in n_literals for text in shapes(n))

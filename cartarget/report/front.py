@@ -1,0 +1,107 @@
+"""What the front page says: key numbers, the funnel in stages, the first of the ranking, controls, tissues."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from cartarget.contracts import CLASSES
+from cartarget.report.payload import TIERS
+
+NEGATIVE = ("housekeeping", "intracellular", "random")
+"""Kinds of control that are no candidates."""
+_BLANK_TISSUE: dict[str, Any] = {"tier": "", "required": False, "is_origin": False, "measured_by": []}
+
+
+def facts(summary: dict[str, Any], antigens: pd.DataFrame, gates: pd.DataFrame) -> dict[str, Any]:
+    """Key numbers: candidates, those that reach the tumour by class, required tissues, the first of the ranking."""
+    candidates = antigens[~antigens["control"].isin(NEGATIVE)]
+    ranked = gates[gates["rank"].notna()]
+    required = [tissue for tissue in summary["tissues"] if tissue.get("required")]
+    return {
+        "patients": int(antigens["n_patients"].max()) if len(antigens) else 0,
+        "antigens": len(candidates),
+        "antigen_classes": _classes(candidates),
+        "gates": len(ranked),
+        "gate_classes": _classes(ranked),
+        "required": len(required),
+        "required_measured": sum(bool(tissue.get("measured_by")) for tissue in required),
+        "leaders": [("antigen", _leaders(antigens, name="symbol")), ("gate", _leaders(gates, name="gate"))],
+    }
+
+
+def _classes(frame: pd.DataFrame) -> dict[str, int]:
+    """How many rows that reach the tumour are in each safety class."""
+    eligible = frame.loc[frame["is_eligible"].fillna(False), "safety_class"]
+    return {name: int(eligible.eq(name).sum()) for name in CLASSES}
+
+
+def _leaders(frame: pd.DataFrame, *, name: str, n: int = 5) -> list[dict[str, Any]]:
+    best = frame[frame["rank"].notna()].sort_values("rank", kind="stable").head(n)
+    columns = {name: "name", "rank": "rank", "safety_class": "kind", "coverage": "coverage", "liability": "liability"}
+    rows = best[[*columns, "liability_population"]].rename(columns=columns).astype("object")
+    return rows.where(rows.notna(), None).to_dict("records")
+
+
+def controls_by_kind(controls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Controls by kind: how many passed, which failed, and where each stands on the way from first to last rank."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for control in controls:
+        blank = {"kind": "", "name": "", "expected": "", "rank": None, "n_ranked": None, "passed": None, "note": ""}
+        kinds.setdefault(str(control.get("kind", "")), []).append(blank | control)
+    return [
+        {
+            "kind": kind,
+            "items": items,
+            "judged": sum(item["passed"] is not None for item in items),
+            "passed": sum(bool(item["passed"]) for item in items),
+            "failed": [item for item in items if item["passed"] is not None and not item["passed"]],
+            "expected": items[0]["expected"],
+            "n_ranked": max((item["n_ranked"] or 0 for item in items), default=0),
+            "marks": [
+                item | {"x": round(1 + 98 * min(item["rank"] / item["n_ranked"], 1), 2)}
+                for item in items
+                if item["rank"] and item["n_ranked"]
+            ],
+        }
+        for kind, items in kinds.items()
+    ]
+
+
+def tissues_in_order(tissues: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tissues with every key, vital first, then required, then by name."""
+    place = {tier: number for number, tier in enumerate(TIERS)}
+    rows = [_BLANK_TISSUE | tissue | {"order": place.get(str(tissue.get("tier")), len(TIERS))} for tissue in tissues]
+    return sorted(rows, key=lambda tissue: (tissue["order"], not tissue["required"], str(tissue["tissue"])))
+
+
+def funnel_stages(steps: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The funnel in stages: a step that counts more than the one before begins another stage, on a scale of its own."""
+    stages: list[list[dict[str, Any]]] = []
+    for given in steps:
+        step: dict[str, Any] = {"lost": 0, "reason": ""} | given
+        if not stages or step["n"] > stages[-1][-1]["n"]:
+            stages.append([])
+        stages[-1].append(step)
+    for stage in stages:
+        most = math.log1p(max(step["n"] for step in stage))
+        for step in stage:
+            step["width"] = round(100 * math.log1p(step["n"]) / max(most, 1), 2)
+    return stages
+
+
+def fraction_text(value: float | None) -> str:
+    """A fraction in two decimals; what is not quite 0 or 1 is not printed as 0 or 1.
+
+    Examples
+    --------
+    >>> [fraction_text(value) for value in (None, 0.001, 0.5, 0.999, 1.0)]
+    ['–', '<0.01', '0.50', '>0.99', '1.00']
+    """
+    if value is None:
+        return "–"
+    if 0 < value < 0.005:
+        return "<0.01"
+    return ">0.99" if 0.995 <= value < 1 else f"{value:.2f}"
