@@ -82,7 +82,7 @@ def read_cell_tables(
         keep=keep,
         held=held,
         notes=[]
-        if atlas.tissue
+        if atlas.tissue not in (None, MICROENVIRONMENT)
         else ["normal cells are the tumour's surroundings: no healthy tissue is in this atlas"],
     )
 

@@ -52,7 +52,7 @@ TRUTH = {
     "best_and": "CEACAM5 & MSLN",
     "best_and_not": "MET & ~ASGR1",
     "decoy": "MUC16",
-    "decoy_hits": ["lung / club cell", "lung / mesothelial cell"],
+    "decoy_hits": ["lung: club cell", "lung: mesothelial cell"],
 }
 """What was planted: the best gate of each kind, and a single that pooling would prefer."""
 

@@ -14,9 +14,9 @@ VITAL = {"brain", "heart", "lung", "liver", "kidney", "stomach", "pancreas", "sm
 ORIGIN = {"colon", "rectum"}
 
 
-@pytest.fixture(scope="module", params=[0, 7])
+@pytest.fixture(scope="module", params=[{"seed": 0}, {"seed": 7, "n_background": 200}], ids=["demo", "other seed"])
 def drawn(request):
-    return Judge(simulate_atlas(seed=request.param))
+    return Judge(simulate_atlas(**request.param))
 
 
 class Judge:
@@ -117,7 +117,7 @@ def test_pooling_prefers_the_decoy_which_hits_rare_vital_cells(drawn):
     pooled = drawn.positive[drawn.is_tumor].mean(axis=0) - drawn.positive[~drawn.is_tumor].mean(axis=0)
     assert drawn.adata.var_names[np.argmax(pooled)] == TRUTH["decoy"]
     for population in TRUTH["decoy_hits"]:
-        tissue, cell_type = population.split(" / ")
+        tissue, cell_type = population.split(": ")
         rows = drawn.populations[tissue, cell_type]
         assert tissue in VITAL
         assert len(rows) < 0.005 * len(drawn.positive)
