@@ -12,16 +12,18 @@ export function verdict(table, i, rows) {
   const worst = (name) => {
     const hits = rows.filter((row) => row.is_measured && row.side === "normal" && (row.tissue === name || row.population === name));
     const counted = hits.filter((row) => row.fraction !== null).map((row) => row.fraction);
-    if (counted.length) return `${name} ${fractionText(Math.max(...counted))}`;
+    if (counted.length) return { text: `${name} ${fractionText(Math.max(...counted))}`, size: Math.max(...counted) };
     const levels = hits.filter((row) => row.evidence === "summary" && row.level !== null);
-    return levels.length ? `${name} ${levelText(Math.max(...levels.map((row) => row.level)))} ${levels[0].unit}` : name;
+    if (levels.length === 0) return { text: name, size: -2 };
+    const level = Math.max(...levels.map((row) => row.level));
+    return { text: `${name} ${levelText(level)} ${levels[0].unit}`, size: -1 / (1 + level) };
   };
-  const listed = (name) => names(value(name)).map(worst).join(", ");
+  const listed = (name) => names(value(name)).map(worst).sort((a, b) => b.size - a.size).map((one) => one.text).join(", ");
   const parts = {
     safe: ["Safe at this threshold: every required tissue is measured and every cap is kept."],
-    "origin-only": [`Only the organ of origin is hit${value("liability_origin_population") ? `: ${worst(value("liability_origin_population"))}` : ""}.`],
+    "origin-only": [`Only the organ of origin is hit: ${listed("tissues_broken") || listed("liability_origin_population")}.`],
     unknown: ["Safety unknown."],
-    unsafe: [`Unsafe: ${listed("tissues_broken") || (value("liability_population") ? worst(value("liability_population")) : "a cap is broken")}.`],
+    unsafe: [`Unsafe: ${listed("tissues_broken") || listed("liability_population") || "a cap is broken"}.`],
   }[value("safety_class")] ?? [];
   if (value("tissues_unmeasured")) parts.push(`Not measured in ${names(value("tissues_unmeasured")).join(", ")}.`);
   if (value("tissues_unresolved")) parts.push(`Unresolved in ${names(value("tissues_unresolved")).join(", ")}.`);
@@ -137,8 +139,8 @@ export function drawCard(model, table, name) {
     el("header", {},
       el("p", { class: "eyebrow" }, [table.name === "antigens" ? "Antigen" : "Gate", rank !== null && `rank ${countText(rank)}`, control && `${control} control`,
         table.value(i, "is_redundant") && "redundant", table.value(i, "is_eligible") === false && "below the coverage floor"].filter(Boolean).join(" · ")),
-      el("h2", { id: "card-title", tabindex: "-1" }, name),
-      el("p", { class: "verdict" }, pill(table.value(i, "safety_class")), " ", verdict(table, i, rows))),
+      el("div", { class: "card-name" }, el("h2", { id: "card-title", tabindex: "-1" }, name), pill(table.value(i, "safety_class"))),
+      el("p", { class: "verdict" }, verdict(table, i, rows))),
     figures(table, i), members(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
     section("In normal tissue", tissueTable(model.run, rows)), surface(table, i), caveats(table, i), everything(table, i),
   ].filter(Boolean);

@@ -47,7 +47,7 @@ const nice = [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000];
 
 /** Tumour patients as stacked dots, levels on a log axis or shares on a plain one; the threshold as a line; normal tissues as ticks below. */
 export function patientDots(levels, { threshold = null, unit = "", normals = [], width = 720, is_share = false } = {}) {
-  const left = 10, right = 14, dot = 7;
+  const left = 16, right = 16, dot = 7;
   const top = is_share ? 1 : Math.max(...levels, threshold ?? 0, ...normals.map((row) => row.level), 10) * 1.15;
   const share = (value) => (is_share ? value : Math.log2(1 + Math.max(value, 0)) / Math.log2(1 + top));
   const scale = (value) => left + share(value) * (width - left - right);

@@ -55,6 +55,7 @@ export function exposure(block) {
     const value = arrays["exposure.level"][at];
     return value === MISSING ? null : Math.sign(value) * (2 ** (Math.abs(value) / 256) - 1);
   };
+  const roundOf = (value) => (value === null ? null : Math.round(value));
   return (gate) => {
     const column = place.get(gate);
     if (column === undefined) return [];
@@ -70,7 +71,7 @@ export function exposure(block) {
         lower: fraction("fraction_lower", cell) ?? 0,
         upper: fraction("fraction_upper", cell) ?? 1,
         naive: fraction("fraction_naive", cell),
-        level: level(cell),
+        level: at.evidence === "protein" ? roundOf(level(cell)) : level(cell),
         n_observations: count("n_observations", cell),
         n_donors: count("n_donors", cell),
         n_positive: count("n_positive", cell),

@@ -53,7 +53,7 @@ function proteinEntry(rows) {
   if (measured.length === 0) return entry(null, hatched(), el("span", { class: "unknown" }, "not measured"));
   const worst = measured.reduce((a, b) => (b.level > a.level ? b : a));
   return entry(null, stainSquares(rows.map((row) => ({ ...row, is_measured: row.is_measured && row.level !== null }))),
-    el("b", {}, STAINS[worst.level] ?? ""), worst.level > 0 ? worst.cell_type : plural(measured.length, "cell type"));
+    el("b", {}, STAINS[worst.level] ?? ""), worst.level > 0 || measured.length === 1 ? worst.cell_type : plural(measured.length, "cell type"));
 }
 
 const region = ({ tissue, population }) => (population.startsWith(`${tissue} (`) ? population.slice(tissue.length + 2, -1) : null);
@@ -65,7 +65,7 @@ function cellOf(tissue, evidence, { threshold, atlases }) {
   if (evidence === "protein") return el("td", {}, proteinEntry(rows));
   const sorted = [...rows].sort((a, b) => Number(b.is_measured) - Number(a.is_measured) || harm(b) - harm(a) || (b.level ?? 0) - (a.level ?? 0));
   const lines = sorted.map((row) => {
-    const label = row.cell_type || region(row) || (atlases[evidence].size > 1 || sorted.length > 1 ? row.atlas : null);
+    const label = row.cell_type || region(row) || (atlases[evidence].size > 1 ? row.atlas : sorted.length > 1 ? row.population : null);
     return evidence === "summary" ? summaryEntry(row, label, threshold) : countedEntry(row, label);
   });
   const open = evidence === "summary" ? Math.max(1, sorted.filter((row) => row.upper > 0).length) : SHOWN;

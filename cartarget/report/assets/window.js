@@ -59,7 +59,7 @@ function draw(model, host, state) {
     host.replaceChildren(el("p", { class: "empty" }, "Nothing to draw: no coverage or no liability is known."));
     return;
   }
-  const width = Math.max(420, Math.round(host.clientWidth || 720)), height = Math.min(680, Math.max(380, Math.round(width * 0.68)));
+  const width = Math.max(420, Math.round(host.clientWidth || 720)), height = Math.max(360, Math.round(host.clientHeight || 480));
   const box = { left: 58, right: width - 26, top: 22, bottom: height - 56 };
   const low = lower ? 0 : Math.floor(Math.min(...points.map((point) => point.across))), high = lower ? 1 : Math.ceil(Math.max(...points.map((point) => point.across), low + 1));
   const x = (value) => box.left + ((value - low) / (high - low)) * (box.right - box.left);
@@ -143,8 +143,12 @@ export function drawWindow(model) {
       redraw();
     });
   }
-  let width = 0;
-  new ResizeObserver(() => { if (host.clientWidth !== width) { width = host.clientWidth; requestAnimationFrame(redraw); } }).observe(host);
+  let size = "";
+  new ResizeObserver(() => {
+    const now = `${host.clientWidth} × ${host.clientHeight}`;
+    if (now !== size) requestAnimationFrame(redraw);
+    size = now;
+  }).observe(host);
   redraw();
   return redraw;
 }
