@@ -11,6 +11,8 @@ from cartarget.atlas.simulate import TRUTH, simulate_atlas, simulated
 from cartarget.config import AtlasConfig, Config
 
 VITAL = {"brain", "heart", "lung", "liver", "kidney", "stomach", "pancreas", "small intestine", "bone marrow"}
+IMPORTANT = {"skin", "esophagus", "salivary gland", "skeletal muscle", "urinary bladder", "lymph node"}
+IMPORTANT |= {"tumor microenvironment"}
 ORIGIN = {"colon", "rectum"}
 
 
@@ -39,7 +41,7 @@ class Judge:
 
     @staticmethod
     def _weight(tissue):
-        return 1.0 if tissue in VITAL else 0.5 if tissue == "tumor microenvironment" else 0.1
+        return 1.0 if tissue in VITAL else 0.5 if tissue in IMPORTANT else 0.1
 
     def index(self, symbol):
         return self.adata.var_names.get_loc(symbol)
