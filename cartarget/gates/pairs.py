@@ -14,6 +14,9 @@ from cartarget.gates.judge import judge_singles, scan_rows
 from cartarget.gates.kernels import spread
 from cartarget.gates.terms import terms
 
+ROUNDING = 1e-9
+"""What sums of fractions may differ by, so that a coverage of exactly the floor is eligible."""
+
 GAIN = 0.05
 """Selectivity that a gate must add to each of its members to be worth another antigen."""
 
@@ -88,7 +91,18 @@ def scan_pairs(
         code = np.empty((last - first, 4, n), dtype=np.uint8)
         score = np.empty((last - first, 4, n), dtype=np.float32)
         scan_rows(
-            first, last, t, columns, partner, measured, floor, GAIN - 1e-6, single_class, single_score, code, score
+            first,
+            last,
+            t,
+            columns,
+            partner,
+            measured,
+            floor - ROUNDING,
+            GAIN - 1e-6,
+            single_class,
+            single_score,
+            code,
+            score,
         )
         row, shape, b = np.nonzero(code < 255)
         found, value = code[row, shape, b], score[row, shape, b]

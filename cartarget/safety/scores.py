@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cartarget.contracts import CLASSES
 from cartarget.evidence.intervals import fraction_interval, posterior_quantile
 from cartarget.evidence.panel import Panel
+from cartarget.gates.pairs import ROUNDING
 from cartarget.safety.exposure import COUNTED, EXPOSED, NO_VALUE, UNMEASURED, UNRESOLVED, Judged
 from cartarget.safety.window import Windows
 
@@ -77,7 +78,7 @@ def _coverage(panel: Panel, judged: Judged, floor: float) -> pd.DataFrame:
     if panel.kind == "cells":
         frame["coverage_median"] = np.median(tumor, axis=1)
         frame["coverage_p10"] = np.quantile(tumor, 0.1, axis=1)
-    frame["is_eligible"] = mean >= floor - 1e-12
+    frame["is_eligible"] = mean >= floor - ROUNDING
     return frame
 
 

@@ -219,8 +219,9 @@ def screen_gates(
     frame["control"] = control_column(frame["gate"], controls).where(frame["n_antigens"] == 1, "")
     frame = _gains(frame, gates)
     ranked = rank(frame)
-    keep = _cut(ranked, top)
+    keep, last = _cut(ranked, top)
     table = ranked[keep].reset_index(drop=True)
+    table["rank"] = table["rank"].where(table["rank"] <= last)
     return Screened(
         table=table.drop(columns="row"),
         gates=gates.take(table["row"].to_numpy()),
@@ -291,14 +292,18 @@ def _gains(frame: pd.DataFrame, gates: Gates) -> pd.DataFrame:
     )
 
 
-def _cut(ranked: pd.DataFrame, top: int) -> NDArray[np.bool_]:
-    """Which rows the table keeps: ranked gates, a tenth for redundant ones (or what room is left), all controls."""
+def _cut(ranked: pd.DataFrame, top: int) -> tuple[NDArray[np.bool_], int]:
+    """Which rows the table keeps, and the last rank that it shows.
+
+    Ranked gates; a tenth for redundant ones, or what room is left; all controls, without a rank where they lie
+    beyond the last, since not every gate there was scored.
+    """
     numbered = ranked["rank"].notna().to_numpy()
     redundant = ranked["is_redundant"].to_numpy(dtype=bool) & ranked["is_eligible"].to_numpy(dtype=bool)
     room = min(int(redundant.sum()), max(int(top * REDUNDANT_SHARE), top - int(numbered.sum())))
     keep_ranked = numbered & (np.cumsum(numbered) <= top - room)
     keep_redundant = redundant & (np.cumsum(redundant) <= room)
-    return keep_ranked | keep_redundant | (ranked["control"] != "").to_numpy()
+    return keep_ranked | keep_redundant | (ranked["control"] != "").to_numpy(), int(keep_ranked.sum())
 
 
 def expose(panel: Panel, *, gates: Gates, atlas: str) -> pd.DataFrame:

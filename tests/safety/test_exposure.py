@@ -1,0 +1,220 @@
+"""The rules of evidence, each on a panel small enough to check by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from cartarget.contracts import conform
+from cartarget.evidence.panel import build_panel
+from cartarget.selection.screen import Gates, expose, score_gates
+from tests.panels import ORIGIN, REQUIRED, observations, protein, summary
+
+SYMBOLS = ["A", "B"]
+
+
+def samples(*rows):
+    """Samples × genes at 20 CPM (1) or 0 CPM (0)."""
+    return np.array(rows, dtype=float) * 20
+
+
+def one_each(values):
+    """One sample a donor."""
+    return {f"d{i}": values[i : i + 1] for i in range(len(values))}
+
+
+CLEAN = {t: one_each(samples(*[[0, 0]] * 25)) for t in ("heart", "lung", "colon", "spinal cord", "skin", "breast")}
+TUMOR = {f"p{i}": samples([1, 1]) for i in range(10)}
+
+
+def panel(normal=CLEAN, *, tumor=TUMOR, kind="samples", unmeasured=None, **evidence):
+    adata = observations(kind, tumor, normal, symbols=SYMBOLS, unmeasured=unmeasured)
+    return build_panel(adata, symbols=SYMBOLS, required=REQUIRED, origin=ORIGIN, **evidence)
+
+
+def verdict(made, gate):
+    return score_gates(made, gates=Gates.parse([gate], panel=made)).iloc[0]
+
+
+def with_tissue(tissue, values):
+    return CLEAN | {tissue: one_each(values)}
+
+
+def test_clean_everywhere_is_safe():
+    row = verdict(panel(), "A & B")
+    assert row["safety_class"] == "safe"
+    assert row["is_safety_known"]
+    assert row["coverage"] == 1
+
+
+def test_liability_is_the_posterior_median_times_the_weight():
+    hit = samples(*[[1, 0]] * 3, *[[0, 0]] * 22)
+    row = verdict(panel(with_tissue("lung", hit)), "A")
+    assert row["liability"] == pytest.approx(beta(3.5, 22.5).median())
+    assert row["liability_upper"] == pytest.approx(beta(3.5, 22.5).ppf(0.95))
+    assert row["liability_population"] == "lung"
+    assert row["selectivity"] == pytest.approx(1 - beta(3.5, 22.5).median())
+    assert (row["safety_class"], row["tissues_broken"]) == ("unsafe", "lung")
+
+
+def test_no_positive_donor_is_not_zero():
+    assert verdict(panel(), "A")["liability"] == pytest.approx(beta(0.5, 25.5).median())
+
+
+def test_important_and_tolerable_tissue_weigh_less_and_have_wider_caps():
+    hit = samples(*[[1, 0]] * 3, *[[0, 0]] * 22)
+    assert verdict(panel(with_tissue("skin", hit)), "A")["safety_class"] == "safe"
+    row = verdict(panel(with_tissue("breast", samples(*[[1, 0]] * 25))), "A")
+    assert row["safety_class"] == "safe"
+    assert row["liability"] == pytest.approx(0.1 * beta(25.5, 0.5).median())
+
+
+def test_only_the_origin_broken_is_origin_only_and_judged_apart():
+    row = verdict(panel(with_tissue("colon", samples(*[[1, 0]] * 25))), "A")
+    assert row["safety_class"] == "origin-only"
+    assert row["liability"] < 0.05 < row["liability_origin"]
+    assert row["liability_origin_population"] == "colon"
+    assert row["selectivity_origin"] == pytest.approx(1 - row["liability_origin"])
+
+
+def test_required_tissue_without_a_measurement_is_unknown_never_safe():
+    without_heart = {name: donors for name, donors in CLEAN.items() if name != "heart"}
+    row = verdict(panel(without_heart), "A")
+    assert (row["safety_class"], row["tissues_unmeasured"]) == ("unknown", "heart")
+    assert not row["is_safety_known"]
+    assert row["liability"] < 0.05, "unmeasured tissue adds nothing to the point estimate"
+
+
+def test_required_tissue_of_which_no_atlas_knows_anything_is_unknown():
+    row = verdict(panel({"breast": CLEAN["breast"]}), "A | B")
+    assert (row["safety_class"], row["tissues_unmeasured"]) == ("unknown", "colon, heart, lung")
+
+
+def test_fewer_than_five_donors_do_not_measure_a_required_tissue_but_a_summary_does():
+    few = CLEAN | {"heart": one_each(samples(*[[0, 0]] * 4))}
+    assert verdict(panel(few), "A")["safety_class"] == "unknown"
+    below = summary({"heart": [0.0, 0.0]}, symbols=SYMBOLS)
+    assert verdict(panel(few, summaries=[below]), "A")["safety_class"] == "safe"
+
+
+def test_an_absent_member_makes_and_safe_whatever_the_unmeasured_other_is():
+    made = panel(unmeasured={"heart": ["B"]})
+    assert verdict(made, "A & B")["safety_class"] == "safe"
+    assert verdict(made, "B")["safety_class"] == "unknown"
+    assert verdict(made, "A | B")["safety_class"] == "unknown"
+
+
+def test_a_present_member_with_an_unmeasured_partner_is_unknown():
+    made = panel(with_tissue("heart", samples(*[[1, 0]] * 25)), unmeasured={"heart": ["B"]})
+    row = verdict(made, "A & B")
+    assert (row["safety_class"], row["tissues_unresolved"]) == ("unknown", "heart")
+
+
+def test_bulk_blocker_earns_no_credit_and_the_naive_value_is_only_printed():
+    stroma = samples(*[[1, 1]] * 25)
+    made = panel(with_tissue("lung", stroma), tumor={f"p{i}": samples([1, 0]) for i in range(10)})
+    row = verdict(made, "A & ~B")
+    assert row["safety_class"] == "unsafe"
+    assert row["liability"] == pytest.approx(beta(25.5, 0.5).median())
+    assert row["liability_naive"] == pytest.approx(beta(0.5, 25.5).median())
+
+
+def test_a_blocker_in_cells_is_credited_inside_the_cell():
+    cells = {f"d{i}": np.array([[1.0, 1.0]] * 10) for i in range(8)}
+    clean = {f"d{i}": np.zeros((10, 2)) for i in range(8)}
+    normal = {t: (cells if t == "lung" else clean) for t in CLEAN}
+    tumor = {f"p{i}": np.array([[1.0, 0.0]] * 10) for i in range(6)}
+    made = panel(normal, tumor=tumor, kind="cells")
+    assert verdict(made, "A")["safety_class"] == "unsafe"
+    assert verdict(made, "A & ~B")["safety_class"] == "safe"
+    assert verdict(made, "A & ~B")["coverage_p10"] == 1
+
+
+def test_summary_at_the_level_exposes_a_single_and_leaves_a_pair_unresolved():
+    both = summary({"heart": [10.0, 30.0], "lung": [0.0, 0.0]}, symbols=SYMBOLS)
+    made = panel(summaries=[both])
+    single, pair, either = (verdict(made, gate) for gate in ("A", "A & B", "A | B"))
+    assert (single["safety_class"], single["liability"]) == ("unsafe", 1.0)
+    assert (pair["safety_class"], pair["tissues_unresolved"]) == ("unknown", "heart")
+    assert pair["liability"] < 0.05 < pair["liability_upper"] == 1
+    assert either["safety_class"] == "unsafe"
+    one = summary({"heart": [10.0, 9.9]}, symbols=SYMBOLS)
+    assert verdict(panel(summaries=[one]), "A & B")["safety_class"] == "safe"
+
+
+def test_unresolved_in_important_tissue_is_named_but_changes_no_class():
+    row = verdict(panel(summaries=[summary({"skin": [30.0, 30.0]}, symbols=SYMBOLS)]), "A & B")
+    assert (row["safety_class"], row["tissues_unresolved"]) == ("safe", "skin")
+
+
+def test_unresolved_in_vital_tissue_that_is_not_required_is_unknown():
+    row = verdict(panel(summaries=[summary({"spinal cord": [30.0, 30.0]}, symbols=SYMBOLS)]), "A & B")
+    assert row["safety_class"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("reliability", "membrane", "stain", "kind"),
+    [
+        (3.0, True, 2.0, "unsafe"),
+        (2.0, True, 3.0, "unsafe"),
+        (1.0, True, 3.0, "safe"),
+        (3.0, False, 3.0, "safe"),
+        (3.0, True, 1.0, "safe"),
+    ],
+)
+def test_protein_vetoes_only_reliable_membrane_staining_at_the_level(reliability, membrane, stain, kind):
+    stained = protein({"heart": [stain, 0.0]}, symbols=SYMBOLS, reliability=reliability, membrane=membrane)
+    row = verdict(panel(proteins=[stained]), "A")
+    assert row["safety_class"] == kind
+    assert row["protein_veto"] == ("heart" if kind == "unsafe" else "")
+    assert row["protein_flag"] == ("heart" if kind == "safe" and stain >= 2 else "")
+
+
+def test_protein_of_both_members_leaves_and_unresolved_not_unsafe():
+    row = verdict(panel(proteins=[protein({"heart": [3.0, 3.0]}, symbols=SYMBOLS)]), "A & B")
+    assert (row["safety_class"], row["tissues_unresolved"]) == ("unknown", "heart")
+
+
+def test_an_antigen_without_an_antibody_wins_nothing_unless_rna_shows_it_absent():
+    missing = protein({"heart": [3.0, np.nan]}, symbols=SYMBOLS)
+    assert verdict(panel(proteins=[missing]), "A & B")["safety_class"] == "safe", "25 hearts show B absent"
+    without_heart = {name: donors for name, donors in CLEAN.items() if name != "heart"}
+    row = verdict(panel(without_heart, proteins=[missing]), "A & B")
+    assert row["safety_class"] == "unknown"
+    assert "heart" in row["tissues_unresolved"]
+
+
+def test_a_thin_population_is_not_condemned_by_its_width_but_by_what_is_seen():
+    few = {f"d{i}": samples([0, 0]) for i in range(6)}
+    assert beta(0.5, 6.5).ppf(0.95) > 0.2
+    made = panel(CLEAN | {"lung": few})
+    assert verdict(made, "A")["safety_class"] == "safe"
+    assert verdict(made, "A")["liability_population"] != "lung"
+    hit = few | {"d0": samples([1, 0])}
+    row = verdict(panel(CLEAN | {"lung": hit}), "A")
+    assert (row["safety_class"], row["tissues_broken"]) == ("unsafe", "lung")
+    assert row["liability_population"] != "lung", "thin populations decide no liability"
+
+
+def test_exposure_rows_say_what_is_known():
+    made = panel(
+        {"lung": CLEAN["lung"], "breast": CLEAN["breast"]},
+        unmeasured={"breast": ["A"]},
+        summaries=[summary({"heart": [50.0, np.nan]}, symbols=SYMBOLS)],
+        proteins=[protein({"colon": [0.0, np.nan]}, symbols=SYMBOLS)],
+    )
+    rows = conform("exposure", expose(made, gates=Gates.parse(["A", "B", "A & B"], panel=made), atlas="bulk"))
+    table = rows.set_index(["gate", "population", "evidence"])
+    lung = table.loc[("A", "lung", "samples")]
+    assert (lung["n_positive"], lung["n_donors"], lung["fraction_lower"]) == (0, 25, 0)
+    assert lung["fraction"] == pytest.approx(beta(0.5, 25.5).median())
+    for place in [("A", "breast", "samples"), ("B", "heart", "summary"), ("B", "colon", "protein")]:
+        row = table.loc[place]
+        assert not row["is_measured"]
+        assert (row["fraction_lower"], row["fraction_upper"]) == (0, 1)
+        assert np.isnan(row["fraction"])
+    assert table.loc[("A", "heart", "summary"), ["fraction_lower", "fraction_upper"]].tolist() == [0, 1]
+    assert table.loc[("A", "colon", "protein"), "fraction_upper"] == 0
+    assert table.loc[("A & B", "tumor", "samples"), "fraction"] == 1
+    assert len(rows) == 3 * 5
