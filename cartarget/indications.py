@@ -36,6 +36,11 @@ def read_indications(path: str | os.PathLike[str] = TABLE) -> dict[str, Indicati
     InputError
         The file cannot be read, a column is missing, a key stands twice, or a row lacks its name, its
         origin or its source. The message gives the line.
+
+    Examples
+    --------
+    >>> read_indications()["ucs"].sex
+    'female'
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
