@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,7 @@ from cartarget.atlas.contract import assemble
 from cartarget.atlas.tables import NumberTable, label_columns, read_header, read_numbers, resolve_labels
 from cartarget.errors import InputError
 from cartarget.files import sha256
-from cartarget.genes import GeneTable, merge, with_ids
+from cartarget.genes import GeneTable, Merged, MergePlan, apply_plan, plan_merge, with_ids
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -208,19 +210,20 @@ def _gather(
     obs = pd.concat([obs for _, obs in parts])
     whole = np.zeros((len(obs), 0), dtype=np.float32)
     var = pd.DataFrame({"given": []}, index=pd.Index([], dtype=object))
-    resolved, lost, held, start = pd.DataFrame(), [], {}, 0
-    for file, samples in tqdm(parts, desc=f"reading {atlas.name}", unit="file", leave=False, delay=2):
-        table = read_numbers(file)
-        resolved = _resolve(table.labels, genes=genes, before=resolved)
-        values, found, gone = _cpm(table, file, resolved=resolved, keep=keep)
-        fresh = found[~found.index.isin(var.index)]
+    names, lost, held, start = None, [], {}, 0
+    tables = tqdm(_ahead([file for file, _ in parts]), f"reading {atlas.name}", len(parts), leave=False, delay=2)
+    for table, (file, samples) in zip(tables, parts, strict=True):
+        names, order = _name(table.labels, genes=genes, before=names)
+        part = _cpm(table, file, plan=names.plan, order=order, keep=keep)
+        fresh = part.genes[~part.genes.index.isin(var.index)]
         if len(fresh):
             var = pd.concat([var, fresh])
-            whole = np.hstack([whole, np.zeros((len(obs), len(fresh)), dtype=np.float32)])
-        whole[start : start + len(values), var.index.get_indexer(found.index)] = values
-        start += len(values)
-        held[samples["dataset"].iloc[0]] = found.index
-        lost.append(gone)
+            room = np.zeros((len(obs), len(fresh)), dtype=np.float32)
+            whole = np.hstack([whole, room]) if whole.size else room
+        whole[start : start + len(part.values), var.index.get_indexer(part.genes.index)] = part.values
+        start += len(part.values)
+        held[samples["dataset"].iloc[0]] = part.genes.index
+        lost.append(part.lost)
     return assemble(
         whole,
         obs=obs,
@@ -235,26 +238,49 @@ def _gather(
     )
 
 
-def _resolve(labels: pd.DataFrame, *, genes: GeneTable | None, before: pd.DataFrame) -> pd.DataFrame:
-    """Resolve a file's labels; if the file before had the same ones in any order, its answer is put in this order."""
+def _ahead(files: list[Path]) -> Iterator[NumberTable]:
+    """The files' tables in turn; while one is worked on, the next is read."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(read_numbers, files[0])
+        for file in files[1:]:
+            table = coming.result()
+            coming = reader.submit(read_numbers, file)
+            yield table
+        yield coming.result()
+
+
+@dataclass(frozen=True)
+class _Names:
+    """A file's row labels as keys, and what becomes of them."""
+
+    keys: pd.Index
+    plan: MergePlan
+
+
+def _name(labels: pd.DataFrame, *, genes: GeneTable | None, before: _Names | None) -> tuple[_Names, np.ndarray | None]:
+    """Resolve a file's labels, or reuse those of the file before, which mostly has the same ones in another order."""
     keys = pd.Index(labels.iloc[:, 0].str.cat(labels.iloc[:, 1:], sep="\t"))
-    if len(before) == len(keys) and before.index.is_unique:
-        at = before.index.get_indexer(keys)
-        if (at >= 0).all() and keys.is_unique:
-            return before.iloc[at]
-    return resolve_labels(labels, genes=genes).set_axis(keys)
+    if before is not None and len(before.keys) == len(keys):
+        if before.keys.equals(keys):
+            return before, None
+        if keys.is_unique:
+            order = keys.get_indexer(before.keys)
+            if (order >= 0).all() and before.keys.is_unique:
+                return before, order
+    return _Names(keys, plan_merge(resolve_labels(labels, genes=genes))), None
 
 
 def _cpm(
-    table: NumberTable, file: Path, *, resolved: pd.DataFrame, keep: Collection[str] | None
-) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
-    """One file as CPM: samples × genes, its genes, the names it lost."""
+    table: NumberTable, file: Path, *, plan: MergePlan, order: np.ndarray | None, keep: Collection[str] | None
+) -> Merged:
+    """One file as CPM."""
     _check_scale(table, file)
     library = table.values.sum(axis=1, dtype=np.float64)
     for empty in np.flatnonzero(library == 0)[:1]:
         raise InputError(f"{file}: sample {table.columns[empty]!r} has no count at all; remove it")
-    merged = merge(table.values, resolved, by="sum", keep=keep)
-    return merged.values * (1e6 / library)[:, None].astype(np.float32), merged.genes, merged.lost
+    merged = apply_plan(table.values, plan, by="sum", keep=keep, order=order)
+    np.multiply(merged.values, (1e6 / library)[:, None].astype(np.float32), out=merged.values)
+    return merged
 
 
 def _check_scale(table: NumberTable, file: Path) -> None:

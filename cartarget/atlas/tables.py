@@ -271,11 +271,11 @@ def resolve_labels(labels: pd.DataFrame, *, genes: GeneTable | None) -> pd.DataF
     ids: dict[str, pd.Series] = {}
     names = []
     for column in labels:
-        text = labels[column].astype(str)
-        if text.str.fullmatch(r"\d*").all():
-            ids["entrez"] = text
-        elif text.str.startswith("ENSG").any() and "ids" not in ids:
-            ids["ids"] = text
+        text = pyarrow.array(labels[column].tolist(), pyarrow.string())
+        if pyarrow.compute.all(pyarrow.compute.match_substring_regex(text, r"^\d*$")).as_py():
+            ids["entrez"] = labels[column]
+        elif pyarrow.compute.any(pyarrow.compute.starts_with(text, "ENSG")).as_py() and "ids" not in ids:
+            ids["ids"] = labels[column]
         else:
-            names.append(text)
+            names.append(labels[column])
     return resolve(names[0] if names else labels.iloc[:, 0], table=genes, **ids)
