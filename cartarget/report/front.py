@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from cartarget.contracts import CLASSES
-from cartarget.report.payload import TIERS
+from cartarget.report.payload import EVIDENCE, TIERS
 
 NEGATIVE = ("housekeeping", "intracellular", "random")
 """Kinds of control that are no candidates."""
@@ -74,6 +74,8 @@ def tissues_in_order(tissues: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Tissues with every key, vital first, then required, then by name."""
     place = {tier: number for number, tier in enumerate(TIERS)}
     rows = [_BLANK_TISSUE | tissue | {"order": place.get(str(tissue.get("tier")), len(TIERS))} for tissue in tissues]
+    for row in rows:
+        row["measured_by"] = sorted(row["measured_by"] or [], key=lambda source: EVIDENCE.index(source["evidence"]))
     return sorted(rows, key=lambda tissue: (tissue["order"], not tissue["required"], str(tissue["tissue"])))
 
 

@@ -114,7 +114,7 @@ export function makeGrid(host, table, { shown, presets, cell, open, noun, run })
     order: [], titleRow: 0, pageLength: 25, autoWidth: false, deferRender: true,
     layout: { topStart: null, topEnd: null, bottomStart: ["info", "pageLength"], bottomEnd: "paging" },
     lengthMenu: [10, 25, 50, 100],
-    language: { info: "_START_–_END_ of _TOTAL_", infoFiltered: "(of _MAX_)", infoEmpty: "none", lengthMenu: "_MENU_ a page",
+    language: { info: "_START_–_END_ of _TOTAL_", infoFiltered: "(of _MAX_)", infoEmpty: "none", lengthMenu: "_MENU_ a page", thousands: "\u202f",
       zeroRecords: "No row passes these filters." },
   });
   const filter = (i) => {

@@ -4,15 +4,18 @@ import { el, pill, linkTo, names, byId } from "./dom.js";
 import { makeGrid } from "./grid.js";
 
 const ANTIGENS = ["rank", "symbol", "safety_class", "coverage", "liability", "liability_population", "window", "selectivity",
-  "liability_origin", "is_protein_known", "n_votes", "control"];
+  "liability_origin", "is_protein_known", "n_votes"];
 const GATES = ["rank", "gate", "safety_class", "coverage", "liability", "liability_population", "window", "selectivity",
   "gain_selectivity", "gain_liability", "cells_malignant", "cells_normal"];
 
-function dresser(kind) {
-  return (node, column, value) => {
+function dresser(table, kind) {
+  return (node, column, value, row) => {
     if (column.name === "safety_class" && value) node.replaceChildren(pill(value));
-    else if (column.name === "symbol" || column.name === "gate") node.replaceChildren(el("a", { href: linkTo(value, kind) }, value));
-    else if (value === null) node.classList.add("none");
+    else if (column.name === "symbol" || column.name === "gate") {
+      const control = table.value(row, "control");
+      node.replaceChildren(el("a", { href: linkTo(value, kind) }, value), ...(control ? [el("small", { class: "tag" }, control)] : []));
+    } else if (typeof value === "string" && value.length > 24) node.title = value;
+    else if (value === null || value === "") node.classList.add("none");
   };
 }
 
@@ -45,7 +48,7 @@ export function drawTables(model) {
     columns: [...shown.map((name) => table.by[name]), ...table.columns.filter(({ name }) => !shown.includes(name))] });
   const draw = (id, table, shown, kind) => makeGrid(byId(id), inOrder(table, shown), {
     shown: shown.filter((name) => ["rank", "symbol", "gate", "safety_class"].includes(name) || some(table, (i) => table.value(i, name) !== null)),
-    presets: presetsOf(table, vital), cell: dresser(kind), noun: kind, run: model.run.name || "run",
+    presets: presetsOf(table, vital), cell: dresser(table, kind), noun: kind, run: model.run.name || "run",
     open: (gate) => { location.hash = linkTo(gate, kind); },
   });
   return { antigens: draw("antigen-grid", model.antigens, ANTIGENS, "antigen"), gates: draw("gate-grid", model.gates, GATES, "gate") };

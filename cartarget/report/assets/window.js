@@ -59,7 +59,8 @@ function draw(model, host, state) {
     host.replaceChildren(el("p", { class: "empty" }, "Nothing to draw: no coverage or no liability is known."));
     return;
   }
-  const width = Math.max(420, Math.round(host.clientWidth || 720)), height = Math.max(360, Math.round(host.clientHeight || 480));
+  const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
+  const width = Math.max(420, Math.round((host.clientWidth || 720) / scale)), height = Math.max(360, Math.round((host.clientHeight || 480) / scale));
   const box = { left: 58, right: width - 26, top: 22, bottom: height - 56 };
   const low = lower ? 0 : Math.floor(Math.min(...points.map((point) => point.across))), high = lower ? 1 : Math.ceil(Math.max(...points.map((point) => point.across), low + 1));
   const x = (value) => box.left + ((value - low) / (high - low)) * (box.right - box.left);
@@ -68,7 +69,7 @@ function draw(model, host, state) {
   const edge = front(points.filter((point) => !point.control), { lower });
   const placed = points.filter((point) => point.control === "clinical").map((point) => ({ left: point.x - 7, top: point.y - 7, width: 14 }));
   const named = [...points.filter((point) => point.control === "clinical"), ...edge].filter((point, i, all) => all.indexOf(point) === i).filter((point) => point.control || point.coverage >= 0.25).slice(0, 40);
-  const picture = svg("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label":
+  const picture = svg("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, width: Math.round(width * scale), height: Math.round(height * scale), role: "img", "aria-label":
     `Coverage against ${column.title.toLowerCase()} of ${points.length} ${state.table}; the table below holds the same numbers` },
   axes({ x, y, box, yTicks: [0, 0.25, 0.5, 0.75, 1], xTicks: lower ? [0, 0.25, 0.5, 0.75, 1] : ticksOf(low, high), text: lower ? fractionText : (value) => String(value).replace("-", "−"),
     xTitle: lower ? "Liability: worst weighted exposure outside the origin →" : "Window, log2 →", yTitle: "Coverage of patients →" }),
@@ -88,7 +89,8 @@ function draw(model, host, state) {
 
 function nearest(event, picture, points) {
   const frame = picture.getBoundingClientRect();
-  const px = event.clientX - frame.left, py = event.clientY - frame.top;
+  const scale = picture.viewBox.baseVal.width / frame.width;
+  const px = (event.clientX - frame.left) * scale, py = (event.clientY - frame.top) * scale;
   let best = null, reach = 16 ** 2;
   for (const point of points) {
     const gap = (point.x - px) ** 2 + (point.y - py) ** 2;
@@ -105,7 +107,8 @@ function hover(event, picture, points, table) {
   cursor.setAttribute("cx", point.x);
   cursor.setAttribute("cy", point.y);
   const frame = picture.getBoundingClientRect();
-  const at = { left: frame.left + point.x + 12, bottom: frame.top + point.y + 4, top: frame.top + point.y - 4 };
+  const scale = frame.width / picture.viewBox.baseVal.width;
+  const at = { left: frame.left + point.x * scale + 12, bottom: frame.top + point.y * scale + 4, top: frame.top + point.y * scale - 4 };
   const value = (name) => table.value(point.i, name);
   const alike = points.filter((other) => other.x === point.x && other.y === point.y).length - 1;
   showTip([el("strong", {}, table.key.get(point.i)), pill(point.kind),
