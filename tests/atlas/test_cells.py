@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cartarget.atlas import read_atlas
 from cartarget.atlas.cells import read_cell_tables
-from cartarget.config import AtlasConfig, CellLabels, Config
+from cartarget.config import AtlasConfig, CellLabels, Config, load_config
 from cartarget.errors import ConfigError, InputError
 
+ROOT = Path(__file__).resolve().parents[2]
 TUMOR = "P1_cancer_x.txt.gz"
 NORMAL = "P1_around_x.txt.gz"
 HEADER = "Gene\tGene\tc{0}\td{0}\t"
@@ -188,15 +190,9 @@ def test_without_a_pattern_each_file_is_a_donor(folder):
 
 @pytest.mark.real_data
 def test_lung_cells_are_counts_though_the_source_says_log2(shared_data):
-    atlas = AtlasConfig(
-        name="lung",
-        reader="cell_table",
-        path="tumor_single_cell_emtab6149",
-        tumor="*_cancer_*",
-        normal="*_allnontumor_*",
-        labels=CellLabels(donor_pattern="^(Patient[0-9]+)_"),
-    )
-    adata = read_atlas(atlas, config=Config(data_dir=str(shared_data)))
+    config = load_config(ROOT / "config" / "examples" / "lung_single_cell.yaml")
+    config = config.model_copy(update={"data_dir": str(shared_data)})
+    adata = read_atlas(config.atlases[0], config=config)
     about = adata.uns["cartarget"]
     assert adata.shape == (3741, 739)
     assert adata.obs["side"].value_counts().to_dict() == {"tumor": 2395, "normal": 1346}
