@@ -74,10 +74,20 @@ function cellOf(tissue, evidence, { threshold, atlases }) {
     el("summary", {}, `${plural(lines.length - open, "more", "more")}, ${sorted[open].is_measured ? "none higher" : "not measured"}`), lines.slice(open)));
 }
 
+const isBlank = (tissue) => tissue.rows.every((row) => !row.is_present || !row.is_measured);
+const MANY = 4; // tissues without any measurement that share one line
+
+function blankRow(tissues, kinds) {
+  const list = (words, some) => some.length > 0 && el("div", {}, el("b", {}, words), some.map((tissue) => tissue.tissue).join(", "));
+  return el("tr", { class: "unmeasured" }, el("th", { scope: "row" }, plural(tissues.length, "tissue")),
+    el("td", { class: "missing", colspan: kinds.length }, el("div", { class: "blank-line" }, el("span", { class: "entry-bar" }, hatched()),
+      el("div", {}, list("required, not measured: ", tissues.filter((tissue) => tissue.required)),
+        list("not measured: ", tissues.filter((tissue) => !tissue.required))))));
+}
+
 function tissueRow(tissue, kinds, about) {
   const marks = [tissue.is_origin && el("span", { class: "mark-word" }, "origin"), tissue.required && el("span", { class: "mark-word" }, "required")];
-  const blank = tissue.rows.every((row) => !row.is_present || !row.is_measured);
-  return el("tr", { class: blank ? "unmeasured" : null }, el("th", { scope: "row" }, tissue.tissue, el("span", { class: "mark-words" }, marks)),
+  return el("tr", { class: isBlank(tissue) ? "unmeasured" : null }, el("th", { scope: "row" }, tissue.tissue, el("span", { class: "mark-words" }, marks)),
     kinds.map((kind) => cellOf(tissue, kind, about)));
 }
 
@@ -93,10 +103,12 @@ export function tissueTable(run, rows) {
   for (const tier of tierOrder) {
     const members = tissues.filter((tissue) => (TIERS[tissue.tier] ? tissue.tier : "") === tier);
     if (members.length === 0) continue;
-    const missing = members.filter((tissue) => tissue.rows.every((row) => !row.is_present || !row.is_measured)).length;
+    const blank = members.filter(isBlank);
+    const missing = blank.length;
+    const single = missing < MANY ? members : members.filter((tissue) => !isBlank(tissue));
     body.push(el("tbody", {}, el("tr", { class: "tier" }, el("th", { scope: "colgroup", colspan: kinds.length + 1 }, TIERS[tier],
       el("small", {}, `${plural(members.length, "tissue")}${missing ? `, ${countText(missing)} not measured` : ""}`))),
-    members.map((tissue) => tissueRow(tissue, kinds, about))));
+    single.map((tissue) => tissueRow(tissue, kinds, about)), single.length < members.length && blankRow(blank, kinds)));
   }
   return el("table", { class: kinds.length === 1 ? "tissues single" : "tissues" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Tissue"),
     kinds.map((kind) => el("th", { scope: "col" }, EVIDENCE[kind], " ", el("small", {}, [...atlases[kind]].join(", ")))))), body);

@@ -72,7 +72,7 @@ function draw(model, host, state) {
   const picture = svg("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, width: Math.round(width * scale), height: Math.round(height * scale), role: "img", "aria-label":
     `Coverage against ${column.title.toLowerCase()} of ${points.length} ${state.table}; the table below holds the same numbers` },
   axes({ x, y, box, yTicks: [0, 0.25, 0.5, 0.75, 1], xTicks: lower ? [0, 0.25, 0.5, 0.75, 1] : ticksOf(low, high), text: lower ? fractionText : (value) => String(value).replace("-", "−"),
-    xTitle: lower ? "Liability: worst weighted exposure outside the origin →" : "Window, log2 →", yTitle: "Coverage of patients →" }),
+    xTitle: lower ? "Liability: worst weighted exposure outside the origin →" : "Window, log2 →", yTitle: model.run.primary === "bulk" ? "Coverage: patients hit →" : "Coverage: malignant cells hit, mean of patients →" }),
   CLASSES.map((kind) => marks(kind, points.filter((point) => point.kind === kind))),
   edge.length > 0 && svg("path", { class: "front", d: steps(edge, { x, y, from: edge[0].coverage }) }),
   points.filter((point) => point.control === "clinical").map((point) => svg("circle", { class: "ring", cx: point.x, cy: point.y, r: 7 })),
@@ -140,6 +140,7 @@ export function drawWindow(model) {
   for (const button of document.querySelectorAll("[data-window]")) {
     const [key, value] = button.dataset.window.split(":");
     if (value === "gates" && model.gates.n === 0) button.disabled = true;
+    if (value === "window" && pointsOf(model.antigens, "window").length === 0) button.disabled = true;
     button.addEventListener("click", () => {
       state[key] = value;
       for (const other of document.querySelectorAll(`[data-window^="${key}:"]`)) other.setAttribute("aria-pressed", String(other === button));
