@@ -80,10 +80,11 @@ def read_rsem(
     else:
         raise InputError(f"{path}: no such file or folder; check data_dir and atlases.{atlas.name}.path")
     _check_samples(files)
-    tissues = _tissues()
-    return _gather(
-        [(file, _folder_obs(file, side, tissues)) for file, side in files.items()], atlas=atlas, genes=genes, keep=keep
-    )
+    table, tissues = _tissues()
+    parts = [(file, _folder_obs(file, side, tissues)) for file, side in files.items()]
+    adata = _gather(parts, atlas=atlas, genes=genes, keep=keep)
+    adata.uns["cartarget"]["files"].append({"path": _RESOURCE.as_posix(), "sha256": sha256(table)})
+    return adata
 
 
 def read_count_table(
@@ -177,13 +178,14 @@ def _check_samples(files: dict[Path, str]) -> None:
             seen[sample] = file
 
 
-def _tissues() -> dict[str, str]:
+def _tissues() -> tuple[Path, dict[str, str]]:
+    """Where the table of prefixes is, and the tissue of each prefix."""
     here = [_RESOURCE, Path(__file__).resolve().parents[2] / _RESOURCE]
     table = next((path for path in here if path.is_file()), None)
     if table is None:
         raise InputError(f"{_RESOURCE}: no such file; run in the folder of cartarget's checkout")
     frame = pd.read_csv(table, sep="\t", dtype=str)
-    return dict(zip(frame["prefix"], frame["tissue"], strict=True))
+    return table, dict(zip(frame["prefix"], frame["tissue"], strict=True))
 
 
 def _folder_obs(file: Path, side: str, tissues: dict[str, str]) -> pd.DataFrame:

@@ -22,7 +22,7 @@ the tissue's donors) and b[t, g] the summary (mean, if it has several entries fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +81,7 @@ def to_scale(summary: AnnData, *, reference: AnnData) -> AnnData:
     about, unit = summary.uns["cartarget"], reference.uns["cartarget"]["unit"]
     scale, is_global, note = _scale(log_ratio, tissues, about["unit"], unit)
     scaled = summary.copy()
-    scaled.X = (summary.X * scale).astype(np.float32)
+    scaled.X = (_dense(summary.X) * scale).astype(np.float32)
     scaled.var["scale"] = scale
     scaled.var["is_scale_global"] = is_global
     scaled.uns["cartarget"] = {**about, "unit": unit, "notes": [*about["notes"], note]}
@@ -95,9 +95,11 @@ def _log_ratios(summary: AnnData, reference: AnnData) -> tuple[list[str], np.nda
     shared = summary.var_names.intersection(reference.var_names, sort=False)
     at_summary, at_reference = summary.var_names.get_indexer(shared), reference.var_names.get_indexer(shared)
     place, person = (reference.obs[column].astype(str)[normal] for column in ("tissue", "donor"))
-    values = pd.DataFrame(np.asarray(reference.X[normal][:, at_reference]), index=[place, person])
+    values = pd.DataFrame(_dense(reference.X[normal][:, at_reference]), index=[place, person])
     samples = values.groupby(level=[0, 1]).mean().groupby(level=0).median()
-    entries = pd.DataFrame(summary.X[whole][:, at_summary], index=summary.obs["tissue"].astype(str)[whole].to_numpy())
+    entries = pd.DataFrame(
+        _dense(summary.X[whole][:, at_summary]), index=summary.obs["tissue"].astype(str)[whole].to_numpy()
+    )
     table = entries.groupby(level=0).mean()
     tissues = sorted(set(samples.index) & set(table.index))
     a, b = samples.loc[tissues].to_numpy(), table.loc[tissues].to_numpy()
@@ -107,6 +109,10 @@ def _log_ratios(summary: AnnData, reference: AnnData) -> tuple[list[str], np.nda
     log_ratio = np.full((len(tissues), summary.n_vars), np.nan)
     log_ratio[:, at_summary] = np.where(informs, ratio, np.nan)
     return tissues, log_ratio
+
+
+def _dense(values: Any) -> np.ndarray:
+    return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
 
 
 def _scale(log_ratio: np.ndarray, tissues: list[str], unit: str, target: str) -> tuple[np.ndarray, np.ndarray, str]:

@@ -58,7 +58,8 @@ def test_sides_donors_tissues_and_datasets(folder: Path) -> None:
     ]
     about = adata.uns["cartarget"]
     assert (about["kind"], about["unit"], about["atlas"]) == ("samples", "CPM", "bulk")
-    assert [len(file["sha256"]) for file in about["files"]] == [64] * 4
+    assert [len(file["sha256"]) for file in about["files"]] == [64] * 5
+    assert about["files"][-1]["path"] == "resources/tcga_normals.tsv"
 
 
 def test_cpm_counts_the_whole_library_even_if_few_genes_are_kept(folder: Path) -> None:
