@@ -9,7 +9,7 @@ import pandera.pandas as pa
 import pyarrow
 import pyarrow.parquet
 
-from cartarget.columns import CLASSES, TABLES, Column, columns
+from cartarget.dictionary import CLASSES, TABLES, Column, columns
 from cartarget.errors import InputError
 from cartarget.files import whole
 
