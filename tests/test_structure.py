@@ -90,12 +90,10 @@ def public_functions() -> list[tuple[str, Any]]:
 @pytest.mark.parametrize(("name", "function"), public_functions(), ids=[name for name, _ in public_functions()])
 def test_public_functions_share_one_form(name: str, function: Any) -> None:
     signature = inspect.signature(function)
-    first, *rest = signature.parameters.values()
-    assert first.kind in (first.POSITIONAL_OR_KEYWORD, first.POSITIONAL_ONLY), (
-        f"{name}: the first argument is positional"
-    )
-    assert all(each.kind == each.KEYWORD_ONLY for each in rest), f"{name}: all but the first argument are keyword-only"
-    assert all(each.annotation is not each.empty for each in (first, *rest)), f"{name}: annotate each argument"
+    arguments = list(signature.parameters.values())
+    rest = [each for each in arguments if each.kind == each.KEYWORD_ONLY]
+    assert len(arguments) - len(rest) <= 1, f"{name}: all but the first argument are keyword-only"
+    assert all(each.annotation is not each.empty for each in arguments), f"{name}: annotate each argument"
     assert signature.return_annotation is not signature.empty, f"{name}: annotate what it returns"
     text = inspect.getdoc(function) or ""
     assert re.search(r"^Examples\n-{8}$", text, re.M), f"{name}: the docstring needs an example"

@@ -181,6 +181,16 @@ def build_panel(
     ------
     InputError
         A candidate is not in the primary atlas, or an atlas is of the wrong kind.
+
+    Examples
+    --------
+    >>> import cartarget
+    >>> atlas = cartarget.simulate_atlas(n_patients=2, n_donors=2, cells_per_population=4, n_background=0)
+    >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
+    >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
+    >>> panel = build_panel(atlas, symbols=["CEACAM5", "MSLN"], required=tiers.required, origin=["colon"])
+    >>> panel.symbols, panel.kind
+    (('CEACAM5', 'MSLN'), 'cells')
     """
     about = primary.uns["cartarget"]
     if about["kind"] not in THIN_DONORS:

@@ -51,6 +51,12 @@ def render_report(run_dir: str | os.PathLike[str], *, max_gates: int = GATES) ->
     ------
     InputError
         A table or `summary.json` is missing or breaks its contract.
+
+    Examples
+    --------
+    >>> render_report("absent")
+    Traceback (most recent call last):
+    cartarget.errors.InputError: absent/summary.json...
     """
     run_dir = Path(run_dir)
     summary = read_summary(run_dir / "summary.json")

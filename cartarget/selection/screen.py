@@ -147,6 +147,16 @@ def screen_antigens(
     Returns
     -------
     The `antigens` table, best first. An antigen that a required tissue does not measure is `unknown`, never safe.
+
+    Examples
+    --------
+    >>> import cartarget
+    >>> atlas = cartarget.simulate_atlas(n_patients=2, n_donors=2, cells_per_population=4, n_background=0)
+    >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
+    >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
+    >>> panel = cartarget.build_panel(atlas, symbols=["CEACAM5", "MSLN"], required=tiers.required, origin=["colon"])
+    >>> screen_antigens(panel)[["symbol", "rank", "safety_class"]].values.tolist()
+    [['MSLN', 1, 'unsafe'], ['CEACAM5', 2, 'unsafe']]
     """
     frame = score_gates(panel, gates=Gates.singles(len(panel.symbols)), floor=floor)
     frame = frame.drop(columns=["n_antigens", "liability_naive"])
@@ -206,6 +216,17 @@ def screen_gates(
     Returns
     -------
     `Screened`; its table has the columns of `gates`, best first.
+
+    Examples
+    --------
+    >>> import cartarget
+    >>> atlas = cartarget.simulate_atlas(n_patients=2, n_donors=2, cells_per_population=4, n_background=0)
+    >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
+    >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
+    >>> panel = cartarget.build_panel(atlas, symbols=["CEACAM5", "MSLN"], required=tiers.required, origin=["colon"])
+    >>> found = screen_gates(panel, candidates=panel.symbols, progress=False)
+    >>> found.table["gate"].iloc[0]
+    'CEACAM5 & MSLN'
     """
     kept = panel.take(candidates)
     scan = scan_pairs(kept, floor=floor, keep_redundant=top, progress=progress)
