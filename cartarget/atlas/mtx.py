@@ -146,7 +146,7 @@ def _matrix(path: Path) -> sparse.coo_matrix:
 
     with opened(path) as handle:
         try:
-            values = sparse.coo_matrix(mmread(handle))
+            values = sparse.coo_matrix(mmread(handle, spmatrix=True))
         except (ValueError, OverflowError) as error:
             reason = str(error)
             at = f", {reason[0].lower()}{reason[1:]}" if reason.startswith("Line ") else f": {reason}"

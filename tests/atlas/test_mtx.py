@@ -285,6 +285,6 @@ def test_recovered_libraries_are_what_normalisation_divided_by(shared_data):
     from scipy.io import mmread
 
     with gzip.open(shared_data / "tumor_single_cell_lung_umi" / "matrix.mtx.gz") as handle:
-        values = mmread(handle).tocsc()
+        values = mmread(handle, spmatrix=True).tocsc()
     least = np.array([values.data[a:b].min() for a, b in zip(values.indptr[:-1], values.indptr[1:], strict=True)])
     assert 10_000 / (np.exp2(least) - 1) == pytest.approx(library, rel=2e-3)
