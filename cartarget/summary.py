@@ -169,15 +169,15 @@ def _tissues(run: Run) -> list[dict[str, Any]]:
     for row in run.tiers.rows:
         name = row.cell_type or row.tissue
         measured = _cell_sources(run, row.tissue, row.cell_type) if row.cell_type else sources.get(row.tissue, [])
-        if not measured and row.tier != "vital":
+        if not measured and name not in run.tiers.required and name not in run.tiers.rare:
             continue
-        if row.cell_type and not (row.tier == "vital" and not measured):
+        if row.cell_type and measured:
             continue
         result.append(
             {
                 "tissue": name,
                 "tier": row.tier,
-                "required": row.is_required,
+                "required": row.is_required and not row.cell_type,
                 "is_origin": row.tissue in run.panel.origin,
                 "measured_by": measured,
             }

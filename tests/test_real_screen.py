@@ -1,0 +1,190 @@
+"""The example runs on the real atlases, read with a biologist's eye."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cartarget.config import Config, load_config
+from cartarget.contracts import read_table
+from cartarget.steps import run
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.real_data
+
+
+@contextlib.contextmanager
+def workplace(folder: Path) -> Iterator[None]:
+    """A working directory with the project's tables in it."""
+    for name in ("resources", "config"):
+        (folder / name).symlink_to(ROOT / name)
+    with contextlib.chdir(folder):
+        yield
+
+
+def results(folder: Path, shared: Path, example: str, **changes: object) -> tuple[Config, dict[str, object]]:
+    """Run an example where it stands and load what it left."""
+    config = load_config(ROOT / "config" / "examples" / f"{example}.yaml")
+    config = config.model_copy(update={"data_dir": shared.as_posix(), **changes})
+    with workplace(folder):
+        run(config)
+        tables: dict[str, object] = {
+            name: read_table(name, config.run_dir / f"{name}.parquet") for name in ("antigens", "gates", "exposure")
+        }
+        tables["summary"] = json.loads((config.run_dir / "summary.json").read_text())
+        tables["report"] = (config.run_dir / "report.html").read_text()
+    return config, tables
+
+
+@pytest.fixture(scope="module")
+def rectal(shared_data, tmp_path_factory):
+    return results(tmp_path_factory.mktemp("rectal"), shared_data, "rectal")[1]
+
+
+@pytest.fixture(scope="module")
+def lung(shared_data, tmp_path_factory):
+    return results(tmp_path_factory.mktemp("lung"), shared_data, "lung_single_cell")[1]
+
+
+def exposed(tables, gate):
+    """Normal populations with the highest exposure of a gate, first those with the highest level."""
+    rows = tables["exposure"]
+    mine = rows[(rows["gate"] == gate) & (rows["side"] == "normal")].copy()
+    mine["most"] = mine["fraction"].fillna(mine["fraction_upper"]).where(mine["is_measured"], -1)
+    return mine[mine["most"] > 0.5]
+
+
+@pytest.mark.parametrize("symbol", ["CEACAM5", "EPCAM"])
+def test_gut_antigens_are_high_on_the_tumour_and_dangerous_in_normal_gut(rectal, symbol):
+    row = rectal["antigens"].set_index("symbol").loc[symbol]
+    assert row["coverage"] > 0.98
+    assert row["safety_class"] == "unsafe"
+    assert {"colon", "rectum"} <= set(row["tissues_broken"].split(", "))
+    assert row["liability_origin"] > 0.9
+    assert row["rank"] <= 50
+
+
+@pytest.mark.parametrize(
+    ("symbol", "tissues"),
+    [("MSLN", {"lung"}), ("FOLH1", {"prostate"}), ("CLDN18", {"stomach", "lung"}), ("CEACAM5", {"colon", "esophagus"})],
+)
+def test_known_antigens_are_seen_where_they_are_known_to_be(rectal, symbol, tissues):
+    assert tissues <= set(exposed(rectal, symbol)["tissue"].astype(str))
+
+
+def test_antigens_that_the_field_pursues_come_near_the_top(rectal):
+    ranks = rectal["antigens"].set_index("symbol")["rank"]
+    n = ranks.notna().sum()
+    assert (ranks.loc[["CEACAM5", "EPCAM", "CDH17", "LGR5", "LY6G6D", "RNF43"]] <= n / 8).all()
+    assert rectal["gates"].loc[0, "gate"] == "CDH17 & CDH3"
+
+
+def test_housekeeping_and_intracellular_genes_lead_nothing(rectal):
+    negative = [c for c in rectal["summary"]["controls"] if c["kind"] in ("housekeeping", "intracellular")]
+    assert len(negative) >= 20
+    assert all(c["passed"] for c in negative)
+    assert min(c["rank"] for c in negative) > 200
+    in_gates = {
+        part for gate in rectal["gates"].query("n_antigens == 2")["gate"] for part in gate.replace("~", "").split(" ")
+    }
+    assert not in_gates & {c["name"] for c in negative}
+
+
+def test_no_stromal_blocker_carries_a_gate_to_the_top(rectal):
+    gates = rectal["gates"]
+    blocked = gates[gates["gate"].str.contains("~", regex=False)]
+    assert blocked["rank"].isna().all(), "in bulk a blocker earns no credit, so it never gains"
+    assert (blocked["liability_naive"] <= blocked["liability"] + 1e-9).all()
+
+
+def test_a_known_target_that_is_missing_says_why(rectal):
+    why = rectal["summary"]["funnel_genes"]
+    assert "votes" in why["LGALS3BP"] or "votes" in why["CDX2"] or "control" in why["CDX2"]
+    symbols = set(rectal["antigens"]["symbol"])
+    for symbol in ("STEAP1", "MSLN", "GPC3", "PSCA", "CA9", "ERBB2", "DLL3", "CLDN6"):
+        assert symbol in symbols or symbol in why, symbol
+    assert rectal["antigens"].set_index("symbol").loc["STEAP1", "surface_status"] == "rescued"
+
+
+def test_bulk_gates_show_what_cells_say_or_that_the_panel_lacks_them(rectal):
+    gates = rectal["gates"]
+    missing = gates["cells_note"] == "genes not in panel"
+    assert gates.loc[missing, ["cells_malignant", "cells_normal"]].isna().all(axis=None)
+    known = gates[~missing]
+    assert len(known) > 100
+    assert known["cells_malignant"].between(0, 1).all()
+    assert known["cells_note"].str.contains("600 cells").all()
+    assert (gates.loc[gates["gate"].str.contains("EPCAM|CEACAM5"), "cells_note"] == "genes not in panel").all()
+
+
+def test_unmeasured_is_an_interval_and_required_tissues_are_there(rectal):
+    rows = rectal["exposure"]
+    unmeasured = rows[~rows["is_measured"]]
+    assert len(unmeasured)
+    assert (unmeasured["fraction_lower"] == 0).all()
+    assert (unmeasured["fraction_upper"] == 1).all()
+    assert unmeasured["fraction"].isna().all()
+    required = {t["tissue"] for t in rectal["summary"]["tissues"] if t["required"] and t["measured_by"]}
+    assert {
+        "brain",
+        "heart",
+        "lung",
+        "liver",
+        "kidney",
+        "colon",
+        "small intestine",
+        "stomach",
+        "pancreas",
+        "bone marrow",
+    } <= required
+
+
+def test_the_exposure_of_a_pair_is_counted_inside_the_sample(rectal):
+    rows = rectal["exposure"]
+    bulk = rows.loc[rows["evidence"] == "samples", ["gate", "population", "n_positive", "n_observations"]]
+    table = bulk.astype({"gate": str, "population": str}).set_index(["gate", "population"]).astype(float)
+    for gate in rectal["gates"].query("n_antigens == 2")["gate"].head(50):
+        a, b = (table.loc[part, "n_positive"] for part in gate.split(" & "))
+        both, total = table.loc[gate, "n_positive"], table.loc[gate, "n_observations"]
+        assert (both <= np.minimum(a, b)).all()
+        assert (both >= a + b - total).all()
+
+
+def test_lung_cells_leave_safety_unknown_throughout_and_say_so(lung):
+    for name in ("antigens", "gates"):
+        assert not lung[name]["is_safety_known"].any()
+        assert set(lung[name].loc[lung[name]["is_eligible"], "safety_class"]) <= {"unknown", "unsafe"}
+    assert any("Nothing can be called safe" in limit for limit in lung["summary"]["limits"])
+    assert "Nothing can be called safe" in lung["report"]
+    assert any("recovered" in note for atlas in lung["summary"]["atlases"] for note in atlas["notes"])
+
+
+def test_lung_numbers_equal_a_count_by_hand(lung, shared_data):
+    """DDR1 in Patient3's cancer cells: value > 0 in the source file."""
+    folder = shared_data / "tumor_single_cell_emtab6149"
+    fractions = []
+    for patient in range(1, 6):
+        lines = pd.read_csv(
+            folder / f"Patient{patient}_cancer_cells_thresh1_1269genes.txt.gz", sep="\t", header=None, skiprows=1
+        )
+        values = lines[lines[0] == "DDR1"].iloc[0, 2:].astype(float).dropna()
+        fractions.append((values > 0).mean())
+    row = lung["antigens"].set_index("symbol").loc["DDR1"]
+    assert row["coverage"] == pytest.approx(np.mean(fractions))
+    assert row["coverage_p10"] == pytest.approx(np.quantile(fractions, 0.1))
+
+
+@pytest.mark.parametrize("indication", ["chol", "kich", "ucs"])
+def test_one_line_changes_the_tumour(shared_data, tmp_path, indication):
+    _, tables = results(tmp_path, shared_data, "rectal", indication=indication, top=500)
+    assert tables["antigens"]["n_patients"].iloc[0] == {"chol": 31, "kich": 60, "ucs": 47}[indication]
+    negative = [c for c in tables["summary"]["controls"] if c["kind"] == "housekeeping"]
+    assert all(c["passed"] for c in negative)
+    if indication == "ucs":
+        assert "prostate" not in set(tables["gates"]["liability_population"].dropna())
