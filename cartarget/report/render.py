@@ -22,7 +22,20 @@ from cartarget.report.engine import Engine, read_engine
 from cartarget.report.front import controls_by_kind, facts, fraction_text, funnel_stages, tissues_in_order
 from cartarget.report.payload import Block, add_exposure, add_table, read_exposure
 
-SCRIPTS = ("payload", "dom", "tip", "charts", "grid", "tables", "tissues", "card", "search", "window", "main")
+SCRIPTS = (
+    "payload",
+    "dom",
+    "tip",
+    "charts",
+    "grid",
+    "tables",
+    "tissues",
+    "compare",
+    "card",
+    "search",
+    "window",
+    "main",
+)
 STYLES = ("base", "page", "tables", "card", "print")
 BUDGET = 5_000_000
 """Bytes that a report may have; gates from the end of the ranking are left out until it fits."""

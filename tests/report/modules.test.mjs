@@ -9,6 +9,7 @@ const { fractionText, signed, levelText, countText, names } = await import("./as
 const { numberTest, csv } = await import("./assets/grid.js");
 const { front } = await import("./assets/window.js");
 const { explain } = await import("./assets/search.js");
+const { bestOf, comparedNames, compareLink } = await import("./assets/compare.js");
 const { groupTissues } = await import("./assets/tissues.js");
 
 function payload(header, arrays) {
@@ -109,4 +110,19 @@ test("tissues: vital and required first, then the worst; unmeasured tissues stay
     { tissue: "lung", tier: "vital", required: true }] };
   const order = groupTissues(run, [row("skin", "important", 1), row("heart", "vital", 0.1), row("lung", "vital", 0.4), row("tumour's surroundings", "important", 0.2)]);
   assert.deepEqual(order.map(({ tissue }) => tissue), ["lung", "heart", "spinal cord", "skin", "tumour's surroundings"]);
+});
+
+test("a comparison's address keeps every name whole", () => {
+  const list = ["A & ~B", "</script>", "x,y", "100%"];
+  assert.deepEqual(comparedNames(compareLink(list).slice("#compare=".length)), list);
+  assert.deepEqual(comparedNames("%E0%A4%A,b"), ["%E0%A4%A", "b"]);
+  assert.equal(comparedNames("a,b,c,d,e").length, 4);
+});
+
+test("best of a row: none where all are alike or unknown", () => {
+  assert.equal(bestOf([0.2, 0.9, null], "higher"), 0.9);
+  assert.equal(bestOf([0.2, 0.9], "lower"), 0.2);
+  assert.equal(bestOf([0.9, 0.9], "lower"), null);
+  assert.equal(bestOf([0.9, null], "lower"), null);
+  assert.equal(bestOf([0.1, 0.9], ""), null);
 });

@@ -231,6 +231,30 @@ def test_controls_and_fields_have_names(report: Path, visit: Visit) -> None:
     assert twice == []
 
 
+def test_candidates_side_by_side(report: Path, visit: Visit) -> None:
+    page = visit(report, "#antigen=MSLN")
+    page.get_by_role("button", name="Add to comparison").click()
+    assert page.get_by_role("button", name="In comparison").get_attribute("aria-pressed") == "true"
+    page.evaluate("location.hash = '#antigen=CEACAM5'")
+    page.wait_for_function("document.getElementById('card-title').textContent === 'CEACAM5'")
+    page.get_by_role("button", name="Add to comparison").click()
+    page.get_by_role("button", name="Close the card").click()
+    page.get_by_role("button", name="Compare 2").click()
+    assert page.locator("#card .compare thead a").all_inner_texts() == ["MSLN", "CEACAM5"]
+    assert page.url.endswith("#compare=MSLN,CEACAM5")
+    coverage = page.locator("#card .compare tr", has_text="Coverage").first
+    assert coverage.locator("b").count() == 1
+    assert page.locator("#card .compare tr.unmeasured, #card .compare td.missing").count() > 0
+
+
+def test_a_comparison_has_an_address_and_names_what_is_not_here(report: Path, visit: Visit) -> None:
+    page = visit(report, f"#compare=MSLN,NOSUCH,{quote(HOSTILE, safe='')}")
+    assert page.locator("#card .compare thead a").all_inner_texts() == ["MSLN", HOSTILE]
+    assert "Not in this file: NOSUCH" in page.locator("#card").inner_text()
+    page = visit(report, "#compare=NOSUCH")
+    assert "0 candidates" in page.locator("#card").inner_text()
+
+
 def test_dark_and_light(report: Path, visit: Visit) -> None:
     page = visit(report, color_scheme="dark")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")

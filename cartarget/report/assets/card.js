@@ -3,6 +3,7 @@
 import { el, byId, pill, show, names, fractionText, signed, countText, levelText, linkTo, plural } from "./dom.js";
 import { intervalBar, patientDots } from "./charts.js";
 import { tissueTable } from "./tissues.js";
+import { comparedNames, drawComparison, wireTray } from "./compare.js";
 
 const SOURCES = ["UniProt", "GO", "HPA", "SURFY", "CSPA"];
 
@@ -151,16 +152,28 @@ function unknownName(model, name) {
     el("p", { class: "verdict" }, model.run.funnel_genes[name] ?? "This file holds no card of that name. It may be among the gates that were left out, or not in the input."))];
 }
 
-/** Open the card that the address names, or close it. */
+function comparison(model, text) {
+  const list = comparedNames(text);
+  model.tray.hold(list);
+  return drawComparison(model, list);
+}
+
+function candidate(model, kind, text) {
+  let name = text;
+  try { name = decodeURIComponent(text); } catch { /* a half-typed address is taken as it stands */ }
+  const table = kind === "antigen" ? model.antigens : model.gates;
+  const isHere = table.rowOf.has(name);
+  model.tray.show(isHere ? name : null);
+  return isHere ? drawCard(model, table, name) : unknownName(model, name);
+}
+
+/** Open the card or the comparison that the address names, or close it. */
 export function followAddress(model) {
-  const match = /^#(antigen|gate)=(.*)$/.exec(location.hash);
+  const match = /^#(antigen|gate|compare)=(.*)$/.exec(location.hash);
   const panel = byId("card");
   if (!match) return closeCard();
-  let name = match[2];
-  try { name = decodeURIComponent(name); } catch { /* a half-typed address is taken as it stands */ }
-  const table = match[1] === "antigen" ? model.antigens : model.gates;
   if (panel.hidden) panel.opener = document.activeElement;
-  byId("card-body").replaceChildren(...(table.rowOf.has(name) ? drawCard(model, table, name) : unknownName(model, name)));
+  byId("card-body").replaceChildren(...(match[1] === "compare" ? comparison(model, match[2]) : candidate(model, match[1], match[2])));
   panel.hidden = false;
   document.body.classList.add("has-card");
   byId("card-body").scrollTop = 0;
@@ -179,6 +192,7 @@ export function closeCard() {
 
 /** Wire the close button, Escape and the address. */
 export function wireCard(model) {
+  model.tray = wireTray();
   const leave = () => { history.pushState(null, "", location.pathname + location.search); closeCard(); };
   byId("card-close").addEventListener("click", leave);
   byId("card-print").addEventListener("click", () => { document.body.classList.add("print-card"); print(); });

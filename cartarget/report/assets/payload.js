@@ -5,7 +5,9 @@ export const MISSING = -32768;
 
 /** Decode the payload's text into {header, arrays}. */
 export async function decode(text) {
-  const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
+  const letters = atob(text.trim());
+  const packed = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i += 1) packed[i] = letters.charCodeAt(i);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const raw = await new Response(stream).arrayBuffer();
   const size = new DataView(raw).getUint32(0, true);

@@ -19,12 +19,15 @@ export function groupTissues(run, rows) {
     if (!found.has(name)) found.set(name, { tissue: name, tier: row.tier, is_origin: row.is_origin, required: false, rows: [] });
     found.get(name).rows.push(row);
   }
-  const worst = (tissue) => Math.max(-1, ...tissue.rows.filter((row) => row.is_measured).map(harm));
+  const worst = (tissue) => Math.max(-1, ...tissue.rows.filter(isKnown).map(harm));
   return [...found.values()].sort((a, b) => tierOrder.indexOf(a.tier) - tierOrder.indexOf(b.tier)
     || Number(Boolean(b.required)) - Number(Boolean(a.required)) || worst(b) - worst(a) || (a.tissue < b.tissue ? -1 : 1));
 }
 
-const harm = (row) => row.fraction ?? (row.evidence === "protein" ? (row.level ?? 0) / 3 : row.upper);
+/** A row that says something; a stain without a grade does not. */
+export const isKnown = (row) => row.is_present && row.is_measured && (row.evidence !== "protein" || row.level !== null);
+
+export const harm = (row) => row.fraction ?? (row.evidence === "protein" ? (row.level ?? 0) / 3 : row.upper);
 
 function entry(label, bar, value, note) {
   return el("div", { class: "entry" }, label && el("span", { class: "entry-label" }, label), el("span", { class: "entry-bar" }, bar),
@@ -49,10 +52,10 @@ function summaryEntry(row, label, threshold) {
 }
 
 function proteinEntry(rows) {
-  const measured = rows.filter((row) => row.is_measured && row.level !== null);
+  const measured = rows.filter(isKnown);
   if (measured.length === 0) return entry(null, hatched(), el("span", { class: "unknown" }, "not measured"));
   const worst = measured.reduce((a, b) => (b.level > a.level ? b : a));
-  return entry(null, stainSquares(rows.map((row) => ({ ...row, is_measured: row.is_measured && row.level !== null }))),
+  return entry(null, stainSquares(rows.map((row) => ({ ...row, is_measured: isKnown(row) }))),
     el("b", {}, STAINS[worst.level] ?? ""), worst.level > 0 || measured.length === 1 ? worst.cell_type : plural(measured.length, "cell type"));
 }
 
@@ -74,7 +77,7 @@ function cellOf(tissue, evidence, { threshold, atlases }) {
     el("summary", {}, `${plural(lines.length - open, "more", "more")}, ${sorted[open].is_measured ? "none higher" : "not measured"}`), lines.slice(open)));
 }
 
-const isBlank = (tissue) => tissue.rows.every((row) => !row.is_present || !row.is_measured);
+export const isBlank = (tissue) => !tissue.rows.some(isKnown);
 const MANY = 4; // tissues without any measurement that share one line
 
 function blankRow(tissues, kinds) {
