@@ -16,10 +16,13 @@ _HOMES = {
     "ConfigError": "cartarget.errors",
     "Gate": "cartarget.gates.algebra",
     "GateError": "cartarget.errors",
+    "Gates": "cartarget.selection.screen",
     "InputError": "cartarget.errors",
     "Packed": "cartarget.evidence.packed",
     "Panel": "cartarget.evidence.panel",
     "build_panel": "cartarget.evidence.panel",
+    "candidates": "cartarget.surface.votes",
+    "columns": "cartarget.dictionary",
     "count_positive": "cartarget.evidence.packed",
     "harmonise": "cartarget.safety.tiers",
     "is_positive": "cartarget.evidence.positivity",
@@ -30,10 +33,13 @@ _HOMES = {
     "read_atlas": "cartarget.atlas",
     "read_gene_table": "cartarget.genes",
     "read_tiers": "cartarget.safety.tiers",
+    "read_votes": "cartarget.surface.votes",
     "render_report": "cartarget.report.render",
+    "score_gates": "cartarget.selection.screen",
     "screen_antigens": "cartarget.selection.screen",
     "screen_gates": "cartarget.selection.screen",
     "simulate_atlas": "cartarget.atlas.simulate",
+    "to_scale": "cartarget.atlas.scale",
 }
 
 __all__ = sorted(_HOMES)

@@ -117,6 +117,17 @@ def score_gates(panel: Panel, *, gates: Gates, floor: float = 0.5) -> pd.DataFra
     Returns
     -------
     One row a gate, in the order given: `gate`, `n_antigens`, and the score columns of `cartarget.contracts`.
+
+    Examples
+    --------
+    >>> from cartarget import build_panel, harmonise, read_tiers, simulate_atlas
+    >>> tiers = read_tiers("config/tissue_tiers.tsv")
+    >>> small = simulate_atlas(n_patients=3, n_donors=5, n_background=0, cells_per_tumor=60)
+    >>> adata = harmonise(small, tiers=tiers, origin=["colon", "rectum"])
+    >>> panel = build_panel(adata, symbols=["CEACAM5", "MSLN", "MUC16"], required=tiers.required,
+    ...                     origin=["colon", "rectum"])
+    >>> score_gates(panel, gates=Gates.parse(["CEACAM5 & MSLN"], panel=panel))["safety_class"].tolist()
+    ['safe']
     """
     judged = judge(panel, a=gates.a, b=gates.b, op=gates.op)
     levels = gate_levels(panel, a=gates.a, b=gates.b, op=gates.op)
@@ -147,6 +158,17 @@ def screen_antigens(
     Returns
     -------
     The `antigens` table, best first. An antigen that a required tissue does not measure is `unknown`, never safe.
+
+    Examples
+    --------
+    >>> from cartarget import build_panel, harmonise, read_tiers, simulate_atlas
+    >>> tiers = read_tiers("config/tissue_tiers.tsv")
+    >>> small = simulate_atlas(n_patients=3, n_donors=5, n_background=0, cells_per_tumor=60)
+    >>> adata = harmonise(small, tiers=tiers, origin=["colon", "rectum"])
+    >>> panel = build_panel(adata, symbols=["CEACAM5", "MSLN", "MUC16"], required=tiers.required,
+    ...                     origin=["colon", "rectum"])
+    >>> screen_antigens(panel)["safety_class"].tolist()
+    ['unsafe', 'unsafe', 'unsafe']
 
     Examples
     --------
@@ -216,6 +238,18 @@ def screen_gates(
     Returns
     -------
     `Screened`; its table has the columns of `gates`, best first.
+
+    Examples
+    --------
+    >>> from cartarget import build_panel, harmonise, read_tiers, simulate_atlas
+    >>> tiers = read_tiers("config/tissue_tiers.tsv")
+    >>> small = simulate_atlas(n_patients=3, n_donors=5, n_background=0, cells_per_tumor=60)
+    >>> adata = harmonise(small, tiers=tiers, origin=["colon", "rectum"])
+    >>> panel = build_panel(adata, symbols=["CEACAM5", "MSLN", "MUC16"], required=tiers.required,
+    ...                     origin=["colon", "rectum"])
+    >>> found = screen_gates(panel, candidates=panel.symbols, progress=False)
+    >>> found.table.loc[0, ["gate", "safety_class"]].tolist()
+    ['CEACAM5 & MSLN', 'safe']
 
     Examples
     --------
@@ -338,6 +372,10 @@ def expose(panel: Panel, *, gates: Gates, atlas: str) -> pd.DataFrame:
         The gates.
     atlas
         Name of the primary atlas.
+
+    Returns
+    -------
+    One row a gate and place; see `cartarget.safety.rows.exposure_rows`.
     """
     unit = "CPM" if panel.kind == "samples" else "CP10k"
     return exposure_rows(
