@@ -1,6 +1,6 @@
 // The card of one antigen or gate, drawn when it is asked for; its address is the permalink.
 
-import { el, byId, pill, show, names, fractionText, signed, countText, levelText, linkTo, plural } from "./dom.js";
+import { el, byId, pill, show, names, fractionText, rangeText, signed, countText, levelText, linkTo, plural } from "./dom.js";
 import { intervalBar, patientDots } from "./charts.js";
 import { tissueTable } from "./tissues.js";
 import { comparedNames, drawComparison, wireTray } from "./compare.js";
@@ -42,7 +42,7 @@ function figures(table, i) {
     lower: value(`${name}_lower`) ?? value(name), upper: value(`${name}_upper`) ?? value(name) });
   const against = (name) => (value(name) ? `in ${value(name)}` : "");
   return el("dl", { class: "figures" },
-    figure("Coverage", text("coverage") || "unknown", `${value("coverage_lower") !== null ? `${text("coverage_lower")}–${text("coverage_upper")} · ` : ""}${plural(value("n_patients") ?? 0, "patient")}`, bar("coverage", "tumor")),
+    figure("Coverage", text("coverage") || "unknown", `${value("coverage_lower") !== null ? `${rangeText(value("coverage_lower"), value("coverage_upper"))} · ` : ""}${plural(value("n_patients") ?? 0, "patient")}`, bar("coverage", "tumor")),
     figure("Liability", text("liability") || "unknown", `${value("liability_upper") !== null ? `up to ${text("liability_upper")} ` : ""}${against("liability_population")}`, bar("liability", "normal")),
     figure("In the origin", text("liability_origin") || "–", against("liability_origin_population"), bar("liability_origin", "normal")),
     figure("Window", value("window") === null ? "–" : `${signed(value("window"))} log2`, value("window_population") ? `against ${value("window_population")}` : ""),
@@ -52,7 +52,7 @@ function figures(table, i) {
 function patientLine(row) {
   return el("div", { class: "entry tumor-entry" }, el("span", { class: "entry-label" }, row.population === "tumor" ? "all patients" : row.population),
     el("span", { class: "entry-bar" }, intervalBar(row)),
-    el("span", { class: "entry-value" }, el("b", {}, row.fraction === null ? "?" : fractionText(row.fraction)), " ", el("small", {}, `${fractionText(row.lower)}–${fractionText(row.upper)}`)),
+    el("span", { class: "entry-value" }, el("b", {}, row.fraction === null ? "?" : fractionText(row.fraction)), " ", el("small", {}, rangeText(row.lower, row.upper))),
     el("span", { class: "entry-note" }, row.n_positive === null ? "" : `${countText(row.n_positive)} of ${countText(row.n_observations)}`));
 }
 

@@ -31,6 +31,9 @@ export function fractionText(value) {
   return value.toFixed(2).replace("-", MINUS);
 }
 
+/** The bounds of an interval. */
+export const rangeText = (lower, upper) => `${lower.toFixed(2)}–${upper.toFixed(2)}`;
+
 /** A signed number with two decimals. */
 export const signed = (value) => (value === null ? "" : `${value > 0 ? "+" : ""}${value.toFixed(2)}`.replace("-", MINUS));
 

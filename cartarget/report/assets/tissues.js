@@ -1,6 +1,6 @@
 // Normal tissues of one antigen or gate: one row a tissue, one column a kind of evidence, vital first.
 
-import { el, fractionText, levelText, plural, countText } from "./dom.js";
+import { el, fractionText, rangeText, levelText, plural, countText } from "./dom.js";
 import { hatched, intervalBar, levelBar, stainSquares, STAINS } from "./charts.js";
 
 export const EVIDENCE = {
@@ -41,7 +41,7 @@ const counted = (row) => [row.n_donors !== null && plural(row.n_donors, "donor")
 function countedEntry(row, label) {
   if (!row.is_measured) return entry(label, hatched(), el("span", { class: "unknown" }, "not measured"));
   return entry(label, intervalBar(row), [el("b", {}, row.fraction === null ? "?" : fractionText(row.fraction)), " ",
-    el("small", {}, `${fractionText(row.lower)}–${fractionText(row.upper)}`)], counted(row));
+    el("small", {}, rangeText(row.lower, row.upper))], counted(row));
 }
 
 function summaryEntry(row, label, threshold) {
