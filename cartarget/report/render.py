@@ -133,7 +133,7 @@ def _page(
     exposure: Path,
     engine: Engine,
 ) -> bytes:
-    block = Block({"run": {key: summary[key] for key in _FOR_PAGE}})
+    block = Block({"run": {key: summary[key] for key in _FOR_PAGE} | _compact(summary)})
     add_table(block, "antigens", antigens)
     add_table(block, "gates", kept)
     names = pd.Index(pd.concat([antigens["symbol"], kept["gate"]]).astype(str)).unique()
@@ -182,9 +182,18 @@ _FOR_PAGE = (
     "origin",
     "tissues",
     "thresholds",
-    "patients",
-    "funnel_genes",
 )
+
+
+def _compact(summary: dict[str, Any]) -> dict[str, Any]:
+    """Patients' levels in four digits; lost genes with each reason once."""
+    lost = {str(name): str(reason) for name, reason in summary["funnel_genes"].items()}
+    reasons = {reason: place for place, reason in enumerate(dict.fromkeys(lost.values()))}
+    levels = {name: [float(f"{level:.4g}") for level in values] for name, values in summary["patients"].items()}
+    return {
+        "patients": levels,
+        "lost": {"names": list(lost), "reasons": list(reasons), "at": [reasons[reason] for reason in lost.values()]},
+    }
 
 
 def _asset(name: str) -> str:

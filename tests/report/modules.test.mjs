@@ -97,7 +97,7 @@ test("the front holds what nothing beats", () => {
 });
 
 test("why not: exact names first, case aside", () => {
-  const model = { antigens: { rowOf: new Map([["CEACAM5", 0], ["CEACAM6", 1]]) }, run: { funnel_genes: { CEA: "ambiguous", ACTB: "no vote" } } };
+  const model = { antigens: { rowOf: new Map([["CEACAM5", 0], ["CEACAM6", 1]]) }, lost: new Map([["CEA", "ambiguous"], ["ACTB", "no vote"]]) };
   assert.deepEqual(explain(model, "cea").map(({ name }) => name), ["CEA", "CEACAM5", "CEACAM6"]);
   assert.equal(explain(model, "actb")[0].reason, "no vote");
   assert.deepEqual(explain(model, " "), []);

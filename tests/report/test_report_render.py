@@ -172,4 +172,5 @@ def test_the_whole_names_of_the_funnel_genes_travel(page: str) -> None:
     packed = page.split('id="payload">', 1)[1].split("<", 1)[0]
     raw = gzip.decompress(base64.b64decode(packed))
     header = json.loads(raw[4 : 4 + int.from_bytes(raw[:4], "little")])
-    assert header["run"]["funnel_genes"]["ACTB"] == "no surface vote"
+    lost = header["run"]["lost"]
+    assert lost["reasons"][lost["at"][lost["names"].index("ACTB")]] == "no surface vote"

@@ -149,7 +149,7 @@ export function drawCard(model, table, name) {
 
 function unknownName(model, name) {
   return [el("header", {}, el("h2", { id: "card-title", tabindex: "-1" }, name),
-    el("p", { class: "verdict" }, model.run.funnel_genes[name] ?? "This file holds no card of that name. It may be among the gates that were left out, or not in the input."))];
+    el("p", { class: "verdict" }, model.lost.get(name) ?? "This file holds no card of that name. It may be among the gates that were left out, or not in the input."))];
 }
 
 function comparison(model, text) {

@@ -18,15 +18,12 @@ function wireTheme() {
 }
 
 async function start() {
-  performance.mark("start");
   wireTheme();
   const block = await decode(byId("payload").textContent);
-  performance.mark("decoded");
-  const model = { run: block.header.run, antigens: table(block, "antigens"), gates: table(block, "gates"), exposure: exposure(block) };
+  const { lost } = block.header.run;
+  const model = { run: block.header.run, lost: new Map(lost.names.map((name, i) => [name, lost.reasons[lost.at[i]]])), antigens: table(block, "antigens"), gates: table(block, "gates"), exposure: exposure(block) };
   drawTables(model);
-  performance.mark("tables");
   drawWindow(model);
-  performance.mark("window");
   wireSearch(model);
   wireCard(model);
   byId("print").addEventListener("click", () => print());

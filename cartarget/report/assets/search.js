@@ -7,11 +7,11 @@ export function explain(model, asked, { limit = 8 } = {}) {
   const wanted = asked.trim().toLowerCase();
   if (wanted === "") return [];
   const { rowOf } = model.antigens;
-  const lost = model.run.funnel_genes;
-  const every = [...rowOf.keys(), ...Object.keys(lost).filter((name) => !rowOf.has(name))];
+  const { lost } = model;
+  const every = [...rowOf.keys(), ...[...lost.keys()].filter((name) => !rowOf.has(name))];
   const exact = every.filter((name) => name.toLowerCase() === wanted);
   const near = every.filter((name) => name.toLowerCase() !== wanted && name.toLowerCase().startsWith(wanted)).sort();
-  return [...exact, ...near].slice(0, limit).map((name) => ({ name, row: rowOf.get(name), reason: lost[name] }));
+  return [...exact, ...near].slice(0, limit).map((name) => ({ name, row: rowOf.get(name), reason: lost.get(name) }));
 }
 
 function answer(model, { name, row, reason }) {
