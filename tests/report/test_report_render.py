@@ -174,3 +174,12 @@ def test_the_whole_names_of_the_funnel_genes_travel(page: str) -> None:
     header = json.loads(raw[4 : 4 + int.from_bytes(raw[:4], "little")])
     lost = header["run"]["lost"]
     assert lost["reasons"][lost["at"][lost["names"].index("ACTB")]] == "no surface vote"
+
+
+def test_a_report_that_grows_too_large_leaves_gates_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, n_antigens=40, n_gates=300)
+    whole = render_report(run).stat().st_size
+    monkeypatch.setattr("cartarget.report.render.BUDGET", whole - 1)
+    text = render_report(run).read_text(encoding="utf-8")
+    assert len(text.encode()) < whole
+    assert re.search(r"\d+ of the \d+ reported gates are in this file", text)
