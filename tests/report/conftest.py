@@ -25,9 +25,9 @@ window.alert = () => window.__violations.push("alert was called");
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium for the session."""
+    """One Chromium for a module; closed with it, since playwright holds the thread's event loop meanwhile."""
     if not CHROMIUM.exists():
         pytest.skip("Debian's chromium is absent (apt-get install chromium): the report is not opened")
     api = pytest.importorskip("playwright.sync_api")

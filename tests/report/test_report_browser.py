@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from report_run import HOSTILE, make_run, make_unknown_run
 
+from cartarget.contracts import read_table, write_table
 from cartarget.report.render import render_report
 
 Visit = Callable[..., Any]
@@ -229,6 +230,17 @@ def test_controls_and_fields_have_names(report: Path, visit: Visit) -> None:
         })()"""
     )
     assert twice == []
+
+
+def test_cells_that_disagree_with_samples_are_named(tmp_path: Path, visit: Visit) -> None:
+    run = make_run(tmp_path, n_antigens=6, n_gates=0)
+    antigens = read_table("antigens", run / "antigens.parquet")
+    antigens.loc[antigens["symbol"] == "MSLN", ["coverage", "cells_malignant"]] = [0.9, 0.01]
+    antigens.loc[antigens["symbol"] == "EPCAM", ["coverage", "cells_malignant"]] = [0.9, 0.8]
+    write_table("antigens", antigens, run / "antigens")
+    report = render_report(run)
+    assert "Few malignant cells carry it (0.01)" in visit(report, "#antigen=MSLN").locator("#card").inner_text()
+    assert "Few malignant cells" not in visit(report, "#antigen=EPCAM").locator("#card").inner_text()
 
 
 def test_candidates_side_by_side(report: Path, visit: Visit) -> None:

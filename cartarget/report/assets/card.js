@@ -119,7 +119,11 @@ function joined(table, i) {
   if (malignant === null && normal === null && !note) return null;
   const bar = (value, side) => el("span", { class: "entry-bar" }, intervalBar({ fraction: value, lower: value, upper: value, side }));
   const line = (label, value, side) => value !== null && el("div", { class: "entry tumor-entry" }, el("span", { class: "entry-label" }, label), bar(value, side), el("span", { class: "entry-value" }, el("b", {}, fractionText(value))));
-  return section("Inside single cells", line("malignant cells", malignant, "tumor"), line("normal epithelial cells", normal, "normal"), note && el("p", { class: "note" }, note));
+  const coverage = table.value(i, "coverage");
+  const doubt = malignant !== null && coverage !== null && coverage - malignant >= 0.5 && el("p", { class: "note doubt" },
+    `Few malignant cells carry it (${fractionText(malignant)}) although the coverage is ${fractionText(coverage)}: ${
+      table.name === "gates" ? "its members may sit in different cells" : "few cells may make the signal"}, or shallow counts miss it.`);
+  return section("Inside single cells", doubt, line("malignant cells", malignant, "tumor"), line("normal epithelial cells", normal, "normal"), note && el("p", { class: "note" }, note));
 }
 
 const section = (title, ...content) => el("section", {}, el("h3", {}, title), content);
