@@ -8,13 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
+from cartarget.errors import InputError
 from cartarget.evidence.intervals import (
+    DEFAULT_CORRELATION,
+    bootstrap_interval,
     donor_correlation,
+    effective_rows,
     fraction_interval,
     observation_weights,
     posterior_quantile,
 )
-from cartarget.evidence.packed import pack
+from cartarget.evidence.packed import count_positive, pack
 
 fractions = st.floats(0, 1)
 numbers = st.floats(0.5, 1e4)
@@ -81,3 +85,98 @@ def test_weights_give_each_population_a_mean_and_no_more_evidence_than_cells():
     assert 8 <= effective[0] + 1e-9 <= 400
     assert effective[0] < 60, "strongly correlated donors count for few"
     assert weight[sizes.argmax()] < 1 / 400, "a donor with many cells does not outvote the others"
+
+
+def cells(positive, donor, *, population="lung"):
+    positive = np.atleast_2d(np.asarray(positive)).reshape(len(donor), -1)
+    return pack(
+        positive,
+        symbols=[f"g{i}" for i in range(positive.shape[1])],
+        population=[population] * len(donor),
+        donor=donor,
+        side=["normal"] * len(donor),
+    )
+
+
+def rows_of(packed):
+    weight, n_effective = observation_weights(packed)
+    rows = effective_rows(count_positive(packed), segments=packed.segments, weight=weight, n_effective=n_effective)
+    return rows[:, 0], n_effective[0], count_positive(packed) @ weight
+
+
+def test_one_donor_says_little_however_many_cells_he_gave():
+    rows, n_effective, fraction = rows_of(cells([[1]] * 10 + [[0]] * 490, ["d"] * 500))
+    assert fraction[0] == pytest.approx(0.02)
+    assert rows[0] <= n_effective <= 1 / DEFAULT_CORRELATION
+    assert fraction_interval(fraction, rows)[1][0] > 0.5
+
+
+def test_antigens_positive_in_all_cells_or_none_have_wide_open_ends_on_one_side():
+    donor = list("aabbccdd")
+    rows, _, fraction = rows_of(cells([[0, 1, i % 2] for i in range(8)], donor))
+    low, high = fraction_interval(fraction, rows)
+    assert low[0] == 0
+    assert 0 < high[0] < 1, "no positive donor is not zero"
+    assert high[1] == 1
+    assert 0 < low[1] < 1
+
+
+def test_one_observation_per_donor_is_plain_binomial():
+    rows, n_effective, fraction = rows_of(cells([[i % 2] for i in range(9)], [f"d{i}" for i in range(9)]))
+    assert rows[0] == n_effective == 9
+    assert fraction[0] == pytest.approx(4 / 9)
+
+
+def test_donors_that_differ_say_less_than_donors_that_agree():
+    agree = [1, 0] * 40
+    differ = [1] * 40 + [0] * 40
+    rows, _, _ = rows_of(cells(np.array([agree, differ]).T, [f"d{i // 10}" for i in range(80)]))
+    assert rows[1] < rows[0] / 2
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_no_row_has_more_evidence_than_observations(seed):
+    rng = np.random.default_rng(seed)
+    donor = rng.choice(list("abcde"), int(rng.integers(1, 60)))
+    rows, _, fraction = rows_of(cells(rng.random((len(donor), 3)) < rng.random(3), donor))
+    assert ((rows > 0) & (rows <= len(donor) + 1e-9)).all()
+    assert ((fraction >= -1e-12) & (fraction <= 1 + 1e-12)).all()
+
+
+def test_populations_are_kept_apart():
+    rng = np.random.default_rng(4)
+    donor = np.repeat(list("abcdef"), 10)
+    first, second = rng.random((60, 4)) < 0.5, rng.random((60, 4)) < 0.1
+    names = [f"g{i}" for i in range(4)]
+    both = pack(
+        np.vstack([first, second]),
+        symbols=names,
+        population=["heart"] * 60 + ["lung"] * 60,
+        donor=[*donor, *donor],
+        side=["normal"] * 120,
+    )
+    weight, n_effective = observation_weights(both)
+    count = count_positive(both)
+    rows = effective_rows(count, segments=both.segments, weight=weight, n_effective=n_effective)
+    for index, here in enumerate(both.segments["population"].eq(i).to_numpy() for i in range(2)):
+        part = both.segments[here].assign(population=0)
+        alone = effective_rows(count[:, here], segments=part, weight=weight[here], n_effective=n_effective[[index]])
+        assert rows[:, index] == pytest.approx(alone[:, 0])
+
+
+def test_a_bootstrap_is_seeded_and_near_the_model():
+    rng = np.random.default_rng(6)
+    donors = rng.beta(2, 3, 40)
+    low, high = bootstrap_interval(donors, seed=1)
+    assert (low, high) == bootstrap_interval(donors, seed=1) != bootstrap_interval(donors, seed=2)
+    assert low < donors.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * donors.std() / 40**0.5, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("donors", "message"),
+    [([0.1] * 19, "at least 20"), ([0.0] * 25, "no width"), ([1.0] * 25, "no width"), ([np.nan] * 25, "outside")],
+)
+def test_a_bootstrap_is_refused_where_it_would_flatter(donors, message):
+    with pytest.raises(InputError, match=message):
+        bootstrap_interval(donors, seed=0)
