@@ -58,11 +58,15 @@ def measure(name: str) -> dict[str, float]:
     """Seconds and MB of one contender, in this process."""
     CONTENDERS[name](True)
     before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     held = CONTENDERS[name](False)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     assert held is not None
-    return {"seconds": seconds, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6 - before}
+    return {
+        "seconds": seconds,
+        "cpu": cpu,
+        "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6 - before,
+    }
 
 
 def main() -> None:
@@ -76,11 +80,12 @@ def main() -> None:
                 [sys.executable, __file__, str(DATA), name], check=True, capture_output=True, text=True, cwd=ROOT
             )
             found.append(json.loads(out.stdout))
-    best = {name: (min(r["seconds"] for r in found), max(r["mb"] for r in found)) for name, found in runs.items()}
-    seconds, mb = best["pandas.read_csv"]
-    print(f"{'26 count files':24}{'s':>8}{'MB':>8}{'time':>10}{'memory':>10}   (ratios to pandas; lower is better)")
-    for name, (own_seconds, own_mb) in best.items():
-        print(f"{name:24}{own_seconds:8.2f}{own_mb:8.0f}{own_seconds / seconds:9.2f}×{own_mb / mb:9.2f}×")
+    rows = [(min(r["seconds"] for r in f), min(r["cpu"] for r in f), max(r["mb"] for r in f)) for f in runs.values()]
+    print("26 count files, ratios to pandas in brackets; lower is better")
+    print(f"{'':24}{'wall s':>16}{'CPU s':>16}{'MB':>16}")
+    for name, row in zip(runs, rows, strict=True):
+        cells = [f"{own:8.2f} ({own / base:.2f}×)" for own, base in zip(row, rows[0], strict=True)]
+        print(f"{name:24}" + "".join(f"{cell:>16}" for cell in cells))
 
 
 if __name__ == "__main__":

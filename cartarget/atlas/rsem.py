@@ -213,7 +213,8 @@ def _gather(
     whole = np.zeros((len(obs), 0), dtype=np.float32)
     var = pd.DataFrame({"given": []}, index=pd.Index([], dtype=object))
     names, lost, held, start = None, [], {}, 0
-    tables = tqdm(_ahead([file for file, _ in parts]), f"reading {atlas.name}", len(parts), leave=False, delay=2)
+    ahead = _ahead([file for file, _ in parts])
+    tables = tqdm(ahead, f"reading {atlas.name}", len(parts), leave=False, unit="file", delay=2)
     for table, (file, samples) in zip(tables, parts, strict=True):
         names, order = _name(table.labels, genes=genes, before=names)
         part = _cpm(table, file, plan=names.plan, order=order, keep=keep)
