@@ -20,8 +20,8 @@ from cartarget.config import Config
 from cartarget.files import sha256, whole
 
 PACKAGES = (
-    "anndata", "biopython", "h5py", "itables", "jinja2", "numba", "numpy", "pandas", "pandera", "pooch", "pyarrow",
-    "pydantic", "pyyaml", "scanpy", "scipy", "snakemake", "tqdm", "typer",
+    "anndata", "biopython", "h5py", "itables", "jinja2", "matplotlib", "numba", "numpy", "pandas", "pandera", "pooch",
+    "pyarrow", "pydantic", "pyyaml", "scanpy", "scipy", "snakemake", "tqdm", "typer",
 )  # fmt: skip
 """Packages whose versions are recorded: the dependencies of `pyproject.toml`."""
 
