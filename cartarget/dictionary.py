@@ -111,6 +111,9 @@ _SCORES: tuple[Column, ...] = (
     ),
     _column("liability_population", "text", "Where", "The normal population that causes the liability"),
     _column(
+        "liability_upper_population", "text", "Upper bound from", "The normal population that sets the upper bound"
+    ),
+    _column(
         "liability_origin",
         "fraction",
         "Liability in origin",

@@ -49,8 +49,11 @@ def score(panel: Panel, judged: Judged, windows: Windows, *, floor: float = 0.5)
     for suffix, chosen in (("", ~is_origin), ("_origin", is_origin)):
         value, place = _worst(median, chosen)
         frame[f"liability{suffix}"] = value
-        frame[f"liability{suffix}_upper"] = np.fmax(_worst(upper, chosen)[0], value)
+        bound, bounding = _worst(upper, chosen)
+        frame[f"liability{suffix}_upper"] = np.fmax(bound, value)
         frame[f"liability{suffix}_population"] = [columns[i] if i >= 0 else None for i in place]
+        if not suffix:
+            frame["liability_upper_population"] = [columns[i] if i >= 0 else None for i in bounding]
     by = frame["coverage_p10"] if panel.kind == "cells" else frame["coverage"]
     both = frame[["liability", "liability_origin"]].max(axis=1)
     frame["selectivity"] = by - frame["liability"].fillna(0.0)
