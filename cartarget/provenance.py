@@ -151,8 +151,8 @@ class _Tee:
 
 
 @contextmanager
-def journal(path: str | os.PathLike[str], *, title: str) -> Iterator[None]:
-    """Log a step: its title, the command line, everything on stderr, and the seconds it took.
+def journal(path: str | os.PathLike[str], *, title: str, command: str | None = None) -> Iterator[None]:
+    """Log a step: its title, the command (none: the command line), all of stderr, and the seconds it took.
 
     The terminal still shows what goes to stderr. The log is no result: it holds the clock.
 
@@ -168,7 +168,7 @@ def journal(path: str | os.PathLike[str], *, title: str) -> Iterator[None]:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with open(path, "w", encoding="utf-8") as log:
-        print(f"step: {title}", f"command: {shlex.join(sys.argv)}", sep="\n", file=log, flush=True)
+        print(f"step: {title}", f"command: {command or shlex.join(sys.argv)}", sep="\n", file=log, flush=True)
         try:
             with redirect_stderr(_Tee(sys.stderr, log)):
                 yield

@@ -15,7 +15,7 @@ step = {step.name: step for step in STEPS}[snakemake.rule]
 asked = parse_config(snakemake.config)
 sweep(step.outputs(asked))
 try:
-    with journal(snakemake.log[0], title=step.name):
+    with journal(snakemake.log[0], title=step.name, command=f"snakemake {step.name}"):
         step.function(asked)
 except (CartargetError, OSError) as error:
     sys.exit(f"error: {error}")
