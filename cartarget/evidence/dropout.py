@@ -1,0 +1,210 @@
+"""Zero is not absence: what a missed blocker exposes, and what missed antigens hide of the coverage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from cartarget.evidence.intervals import posterior_quantile
+from cartarget.evidence.panel import Panel
+
+ANY, BOTH, NOT = 0, 1, 2
+"""Shapes of a gate, as in `gates.judge`: `A | B` (a single antigen is `A | A`), `A & B`, `A & ~B`."""
+
+
+def residual_exposure(naive: ArrayLike, *, antigen: ArrayLike, detection: ArrayLike) -> NDArray[np.float64]:
+    r"""Exposure to `A & ~B` if cells in which the blocker is missed are killed.
+
+    A blocker can spare at most the share of cells in which it is seen where it is certainly there:
+    :math:`\max(x,\; a (1 - d))`, with the counted exposure :math:`x`, the fraction positive for A :math:`a` and the
+    detection rate :math:`d` of B. For an upper end, give upper ends and the lower end of the rate.
+
+    Parameters
+    ----------
+    naive
+        Exposure as counted, with each blocker believed, in [0, 1]. In bulk: `fraction_naive`.
+    antigen
+        Fraction positive for the antigen that is sensed, in [0, 1].
+    detection
+        Detection rate of the blocker in [0, 1]; NaN is unknown, and the blocker earns no credit.
+
+    Returns
+    -------
+    Exposure in [0, 1], never below `naive`; lower is better.
+
+    Examples
+    --------
+    Every cell has A and B; a bulk sample shows B and seems safe, but B is seen in four cells of ten:
+
+    >>> residual_exposure(0.0, antigen=1.0, detection=0.4)
+    np.float64(0.6)
+    """
+    rate = np.nan_to_num(np.asarray(detection, dtype=np.float64), nan=0.0)
+    return np.maximum(np.asarray(naive, dtype=np.float64), np.asarray(antigen, dtype=np.float64) * (1 - rate))
+
+
+def protected_exposure(naive: ArrayLike, *, antigen: ArrayLike, detection: ArrayLike) -> NDArray[np.float64]:
+    r"""Exposure to `A & ~B` if each missed blocker is there after all: the lower end of what a zero can mean.
+
+    With the share :math:`s = 1 - x / a` of A-positive cells in which B is seen, :math:`s / d` have it, and
+    :math:`a \max(0, 1 - s / d)` are hit. Parameters as for :func:`residual_exposure`; an unknown rate gives 0.
+
+    Examples
+    --------
+    >>> protected_exposure(0.8, antigen=1.0, detection=0.4).round(3)
+    np.float64(0.5)
+    """
+    x, a = np.asarray(naive, dtype=np.float64), np.asarray(antigen, dtype=np.float64)
+    rate = np.asarray(detection, dtype=np.float64)
+    rate = np.where(rate > 0, rate, 0.0)
+    seen = np.clip(a - x, 0, None)
+    return np.asarray(np.where(rate > 0, np.clip(a - seen / np.where(rate > 0, rate, 1.0), 0, 1), 0.0))
+
+
+def residual_liability(
+    panel: Panel,
+    *,
+    a: NDArray[np.int64],
+    b: NDArray[np.int64],
+    op: NDArray[np.int64],
+    naive: NDArray[np.float64],
+    rates: pd.DataFrame,
+) -> pd.DataFrame:
+    """Liability of `A & ~B` if cells in which the blocker drops out are killed, beside the naive one.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    a, b, op
+        Gates: rows of the panel, and 0 for `A | B`, 1 for `A & B`, 2 for `A & ~B`.
+    naive
+        Fractions hit with each blocker believed, gates × populations (`Judged.naive`).
+    rates
+        From `detection_rates`, of the run's cells or of a joined atlas; a gene that it lacks is unknown.
+
+    Returns
+    -------
+    One row a gate: `detection`, `detection_lower` (of the blocker); `liability_residual`,
+    `liability_residual_upper` (worst of weight × residual exposure over normal populations outside the origin that
+    are not thin; posterior median, and one-sided 95 % bound at the lower rate), `liability_residual_population`.
+    Missing for gates without a blocker.
+    """
+    known = rates.set_index("symbol").reindex(list(panel.symbols))[["detection", "detection_lower"]]
+    blocked = np.flatnonzero(op == NOT)
+    frame = pd.DataFrame(
+        np.nan, index=range(len(op)), columns=[*known, "liability_residual", "liability_residual_upper"]
+    )
+    frame["liability_residual_population"] = pd.Series(pd.NA, index=frame.index, dtype="string")
+    table = panel.populations
+    origin = table["is_origin"].fillna(False).to_numpy(dtype=bool)
+    decides = np.flatnonzero(~panel.is_tumor & ~origin & ~table["is_thin"].to_numpy(dtype=bool))
+    frame.loc[blocked, list(known)] = known.to_numpy()[b[blocked]]
+    if not len(blocked) or not len(decides):
+        return frame
+    n = table["n_effective"].to_numpy(dtype=np.float64)[decides]
+    weight = table["weight"].fillna(0.0).to_numpy(dtype=np.float64)[decides]
+    x, whole = naive[np.ix_(blocked, decides)], panel.fraction[np.ix_(a[blocked], decides)]
+    measured = panel.packed.is_measured[np.ix_(a[blocked], decides)]
+
+    def worst(q: float, rate: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        d = frame.loc[blocked, rate].to_numpy(dtype=np.float64)[:, None]
+        load = weight * posterior_quantile(residual_exposure(x, antigen=whole, detection=d), n, q=q)
+        load = np.where(measured, load, -1.0)
+        place = load.argmax(axis=1)
+        value = load[np.arange(len(load)), place]
+        return np.where(value < 0, np.nan, value), place
+
+    value, place = worst(0.5, "detection")
+    frame.loc[blocked, "liability_residual"] = value
+    frame.loc[blocked, "liability_residual_upper"] = worst(0.95, "detection_lower")[0]
+    names = table["population"].astype(str).to_numpy(dtype=object)[decides[place]]
+    frame.loc[blocked, "liability_residual_population"] = np.where(np.isnan(value), None, names)
+    return frame
+
+
+def coverage_corrected(
+    hit: ArrayLike,
+    *,
+    first: ArrayLike,
+    second: ArrayLike,
+    op: ArrayLike,
+    detection_first: ArrayLike,
+    detection_second: ArrayLike,
+) -> NDArray[np.float64]:
+    r"""Fraction of malignant cells that truly meet a gate, if what is missed is missed at random.
+
+    Each antigen is truly on :math:`\hat a = \min(1, a / d_A)` of the cells, both on
+    :math:`\min(\hat a, \hat b, n_{AB} / (d_A d_B))`; the gate follows by inclusion and exclusion. AND is
+    under-counted by dropout and rises; `A & ~B` is over-counted where B is missed, and falls. Misses that go together
+    (shallow cells) make the correction of an AND too large: read it as the upper end.
+
+    Parameters
+    ----------
+    hit, first, second
+        Fractions hit by the gate, positive for A, and for B, in [0, 1].
+    op
+        0 for `A | B`, 1 for `A & B`, 2 for `A & ~B`. For an antigen alone give it twice, with 0.
+    detection_first, detection_second
+        Detection rates in tumour cells; take `detection_upper` of `detection_rates`, which corrects least. NaN:
+        unknown, and the result is NaN.
+
+    Returns
+    -------
+    Fraction in [0, 1].
+
+    Examples
+    --------
+    Both antigens are on half of the cells, each seen in six cells of ten:
+
+    >>> coverage_corrected(0.18, first=0.3, second=0.3, op=1, detection_first=0.6, detection_second=0.6).round(2)
+    np.float64(0.5)
+    """
+    x, a, b = (np.asarray(v, dtype=np.float64) for v in (hit, first, second))
+    kind = np.asarray(op)
+    da, db = (np.asarray(v, dtype=np.float64) for v in (detection_first, detection_second))
+    da, db = np.where(da > 0, da, np.nan), np.where(db > 0, db, np.nan)
+    both = np.clip(np.where(kind == ANY, a + b - x, np.where(kind == BOTH, x, a - x)), 0, 1)
+    true_a, true_b = np.minimum(a / da, 1), np.minimum(b / db, 1)
+    alone = (kind == ANY) & (both >= a) & (both >= b) & (da == db)
+    true_both = np.where(alone, true_a, np.minimum(np.minimum(true_a, true_b), both / (da * db)))
+    truth = np.where(kind == ANY, true_a + true_b - true_both, np.where(kind == BOTH, true_both, true_a - true_both))
+    return np.asarray(np.clip(truth, 0, 1))
+
+
+def corrected_coverage(
+    panel: Panel,
+    *,
+    a: NDArray[np.int64],
+    b: NDArray[np.int64],
+    op: NDArray[np.int64],
+    fraction: NDArray[np.float64],
+    rates: pd.DataFrame,
+) -> pd.Series:
+    """Mean over patients of :func:`coverage_corrected`: the column `coverage_corrected`, gates in order.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens. In bulk a sample is no cell: all values are missing.
+    a, b, op
+        Gates, as for :func:`residual_liability`.
+    fraction
+        Fractions hit, gates × populations (`Judged.fraction`).
+    rates
+        From `detection_rates(cells, side="tumor")`.
+    """
+    if panel.kind != "cells":
+        return pd.Series(np.nan, index=range(len(op)), name="coverage_corrected")
+    rate = rates.set_index("symbol").reindex(list(panel.symbols))["detection_upper"].to_numpy(dtype=np.float64)
+    tumor = panel.is_tumor
+    each = coverage_corrected(
+        fraction[:, tumor],
+        first=panel.fraction[np.ix_(a, np.flatnonzero(tumor))],
+        second=panel.fraction[np.ix_(b, np.flatnonzero(tumor))],
+        op=op[:, None],
+        detection_first=rate[a][:, None],
+        detection_second=rate[b][:, None],
+    )
+    return pd.Series(each.mean(axis=1), name="coverage_corrected")

@@ -1,0 +1,192 @@
+"""Dropout, held against simulated cells of which the truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cartarget.errors import InputError
+from cartarget.evidence.detection import detection_at, detection_from_counts, detection_rates
+from cartarget.evidence.dropout import (
+    corrected_coverage,
+    coverage_corrected,
+    protected_exposure,
+    residual_exposure,
+    residual_liability,
+)
+from cartarget.evidence.panel import build_panel
+from cartarget.safety.exposure import judge
+from tests.panels import ORIGIN, REQUIRED, observations
+
+unit = st.floats(0, 1)
+
+
+def mean_for(rate: float) -> float:
+    """Poisson mean at which cells show a gene at `rate`."""
+    return -np.log1p(-rate)
+
+
+def atlas(seed: int, *, detection: float = 0.4, share: float = 1.0, donors: int = 10, cells: int = 60, depth=1.0):
+    """Heart cells all have A; a share of them truly has the blocker B, read at `detection`. Skin certainly has B.
+
+    The tumour has A and C on half of its cells, together, each read at 0.6.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(n: int, means: list[float], has: list[float]) -> np.ndarray:
+        truth = rng.random((n, 3)) < np.array(has)
+        if has[0] == has[2] < 1:
+            truth[:, 2] = truth[:, 0]
+        donor = rng.lognormal(0, 0.1, 3)
+        return rng.poisson(truth * np.array(means) * donor)
+
+    low, strong = mean_for(detection), 8.0
+    normal = {
+        "heart": {f"d{i}": draw(cells, [strong, low * depth, 0.0], [1, share, 0.0]) for i in range(donors)},
+        "skin": {f"d{i}": draw(cells, [0.0, low, 0.0], [0, 1, 0.0]) for i in range(donors)},
+    }
+    tumor = {f"p{i}": draw(300, [mean_for(0.6), 0, mean_for(0.6)], [0.5, 0, 0.5]) for i in range(6)}
+    adata = observations("cells", tumor, normal, symbols=["A", "B", "C"])
+    adata.obs["n_counts"] = np.where(adata.obs["tissue"] == "heart", 1000 * depth, 1000.0)
+    return adata
+
+
+def panel_of(adata):
+    return build_panel(adata, symbols=["A", "B", "C"], required=REQUIRED, origin=ORIGIN)
+
+
+GATE = {"a": np.array([0]), "b": np.array([1]), "op": np.array([2])}
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
+def test_residual_exposure_of_a_blocker_seen_in_four_cells_of_ten_is_bounded(share):
+    """Truth: if what is missed is killed, 1 − 0.4 × share of the A-positive cells die; if all are spared, 1 − share."""
+    held, centre = [], []
+    for seed in range(25):
+        adata = atlas(seed, share=share)
+        panel = panel_of(adata)
+        rates = detection_rates(adata).set_index("symbol").loc["B"]
+        heart = int(np.flatnonzero(panel.populations["tissue"] == "heart")[0])
+        naive = judge(panel, **GATE).naive[0, heart]
+        residual = residual_liability(panel, **GATE, naive=judge(panel, **GATE).naive, rates=detection_rates(adata))
+        killed, spared = 1 - 0.4 * share, 1 - share
+        lower = protected_exposure(naive, antigen=panel.fraction[0, heart], detection=rates["detection_lower"])
+        held.append(lower - 0.02 <= spared and killed <= residual["liability_residual_upper"].iloc[0] + 0.005)
+        centre.append(residual["liability_residual"].iloc[0])
+        assert residual["liability_residual_population"].iloc[0] == "heart"
+    assert np.mean(held) >= 0.9
+    assert np.mean(centre) == pytest.approx(killed, abs=0.03)
+
+
+def test_a_bulk_sample_believes_a_blocker_and_the_residual_does_not():
+    rng = np.random.default_rng(1)
+    both = {f"d{i}": np.array([[20.0, 20.0]]) for i in range(25)}
+    tumor = {f"p{i}": np.array([[20.0, 20.0 * (rng.random() < 0.1)]]) for i in range(30)}
+    panel = build_panel(
+        observations("samples", tumor, {"lung": both}, symbols=["A", "B"]),
+        symbols=["A", "B"],
+        required=REQUIRED,
+        origin=ORIGIN,
+    )
+    judged = judge(panel, **GATE)
+    lung = panel.populations["tissue"].eq("lung").to_numpy()
+    assert judged.naive[0, lung] == [0.0]
+    frame = residual_liability(panel, **GATE, naive=judged.naive, rates=detection_rates(atlas(0)))
+    assert frame["liability_residual"].iloc[0] == pytest.approx(0.6, abs=0.06)
+    nothing = detection_rates(atlas(0)).iloc[:0]
+    assert residual_liability(panel, **GATE, naive=judged.naive, rates=nothing)["liability_residual"].iloc[0] > 0.9
+
+
+def test_gates_without_a_blocker_have_no_residual():
+    panel = panel_of(atlas(0))
+    gates = {"a": np.array([0, 0]), "b": np.array([0, 2]), "op": np.array([0, 1])}
+    frame = residual_liability(panel, **gates, naive=judge(panel, **gates).naive, rates=detection_rates(atlas(0)))
+    assert frame.isna().all(axis=None)
+
+
+def test_detection_is_that_of_populations_which_certainly_express():
+    rates = detection_rates(atlas(2, share=0.1)).set_index("symbol")
+    assert rates.loc["B", "populations"] == "skin", "one heart cell in ten has B: no measure of detection"
+    assert rates.loc["B", "detection"] == pytest.approx(0.4, abs=0.05)
+    assert rates.loc["B", "detection_lower"] < 0.4 < rates.loc["B", "detection_upper"] + 0.05
+    assert rates.loc["B", "n_donors"] == 10
+    assert np.isnan(rates.loc["C", "detection"]), "no normal cell has C"
+
+
+def test_a_shallow_population_is_brought_to_the_usual_depth():
+    rates = detection_rates(atlas(3, depth=0.5, cells=150)).set_index("symbol").loc["B"]
+    usual = detection_at(0.4, depth_ratio=0.75)
+    assert rates["n_populations"] == 2
+    assert rates["detection"] == pytest.approx(usual, abs=0.04)
+
+
+def test_too_few_cells_show_no_rate():
+    rates = detection_rates(atlas(0, donors=1, cells=20))
+    assert rates["detection"].isna().all()
+    assert (rates["n_populations"] == 0).all()
+    normal_only = atlas(0)
+    assert (
+        detection_rates(normal_only[normal_only.obs["side"] == "normal"].copy(), side="tumor")["detection"].isna().all()
+    )
+
+
+def test_log_values_fall_back_on_fractions():
+    adata = atlas(4)
+    adata.X = np.log1p(adata.X)
+    adata.uns["cartarget"]["unit"] = "log1p"
+    rates = detection_rates(adata).set_index("symbol").loc["B"]
+    assert rates["detection"] == pytest.approx(0.4, abs=0.05)
+    assert np.isnan(rates["detection_upper"])
+
+
+def test_bulk_has_no_dropout():
+    samples = observations("samples", {"p": np.ones((1, 1))}, {}, symbols=["A"])
+    with pytest.raises(InputError, match="needs cells"):
+        detection_rates(samples)
+
+
+def test_coverage_of_an_and_is_brought_back_to_the_truth():
+    adata = atlas(5)
+    panel = panel_of(adata)
+    gates = {"a": np.array([0, 0]), "b": np.array([2, 0]), "op": np.array([1, 0])}
+    judged = judge(panel, **gates)
+    rates = detection_rates(adata, side="tumor")
+    counted = judged.fraction[:, panel.is_tumor].mean(axis=1)
+    corrected = corrected_coverage(panel, **gates, fraction=judged.fraction, rates=rates)
+    assert counted == pytest.approx([0.18, 0.3], abs=0.03)
+    assert corrected.to_numpy() == pytest.approx([0.5, 0.5], abs=0.05)
+
+
+@given(unit, unit, unit)
+def test_residual_exposure_never_flatters(share_seen, antigen, rate):
+    naive = antigen * (1 - share_seen)
+    residual = residual_exposure(naive, antigen=antigen, detection=rate)
+    assert naive <= residual <= antigen + 1e-12
+    assert residual >= antigen * (1 - rate) - 1e-12
+    assert protected_exposure(naive, antigen=antigen, detection=rate) <= naive + 1e-9
+
+
+@given(st.floats(0.01, 1), st.floats(0.01, 1), unit, st.integers(0, 2))
+def test_a_corrected_coverage_is_a_fraction_and_perfect_detection_corrects_nothing(a, b, together, op):
+    both = max(a + b - 1, 0) + together * (min(a, b) - max(a + b - 1, 0))
+    hit = (a + b - both, both, a - both)[op]
+    same = coverage_corrected(hit, first=a, second=b, op=op, detection_first=1.0, detection_second=1.0)
+    assert same == pytest.approx(hit, abs=1e-9)
+    some = coverage_corrected(hit, first=a, second=b, op=op, detection_first=0.5, detection_second=0.7)
+    assert 0 <= some <= 1
+    if op == 1:
+        assert some >= hit - 1e-12
+
+
+@given(st.floats(0.01, 6))
+def test_the_rate_from_counts_is_that_of_poisson(mean):
+    rate = -np.expm1(-mean)
+    assert detection_from_counts(mean / rate) == pytest.approx(rate, abs=1e-6)
+
+
+def test_an_unknown_rate_gives_a_blocker_no_credit_and_no_correction():
+    assert residual_exposure(0.1, antigen=0.7, detection=np.nan) == 0.7
+    assert protected_exposure(0.1, antigen=0.7, detection=np.nan) == 0
+    assert np.isnan(coverage_corrected(0.1, first=0.3, second=0.3, op=1, detection_first=np.nan, detection_second=0.5))
