@@ -15,8 +15,9 @@ import pytest
 from cartarget.files import sha256, sweep, whole
 
 WRITER = """
-import sys, time
+import signal, sys, time
 from cartarget.files import whole
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
 with whole(sys.argv[1]) as temporary:
     with open(temporary, "w") as handle:
         handle.write("half")
