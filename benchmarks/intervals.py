@@ -48,7 +48,9 @@ def ours(segments: pd.DataFrame, weight: np.ndarray, effective: np.ndarray, coun
         flags = (median > CAP, (median <= CAP) & (bound > CAP), rows < 5)
         parts.append([array.ravel() for array in (median, lower, upper, bound, *flags)])
     names = ["fraction", "fraction_lower", "fraction_upper", "bound", "breaks", "may_break", "is_thin"]
-    return pd.DataFrame({name: np.concatenate(each) for name, each in zip(names, zip(*parts, strict=True), strict=True)})
+    return pd.DataFrame(
+        {name: np.concatenate(each) for name, each in zip(names, zip(*parts, strict=True), strict=True)}
+    )
 
 
 def row_by_row(segments: pd.DataFrame, count: np.ndarray, n: int) -> float:

@@ -62,8 +62,14 @@ def read_indications(path: str | os.PathLike[str] = TABLE) -> dict[str, Indicati
             raise InputError(f"{path}, line {number}: {row['indication']!r} stands twice; keep one row")
         if row["sex"] not in ("", "female", "male"):
             raise InputError(f"{path}, line {number}: sex is {row['sex']!r}; expected female, male or nothing")
-        found[row["indication"]] = Indication(row["indication"], row["name"], _listed(row["origin"]), row["sex"],
-                                              _listed(row["epithelium"]), row["source"])
+        found[row["indication"]] = Indication(
+            row["indication"],
+            row["name"],
+            _listed(row["origin"]),
+            row["sex"],
+            _listed(row["epithelium"]),
+            row["source"],
+        )
     return found
 
 

@@ -109,8 +109,11 @@ def read_rows(path: str | os.PathLike[str]) -> tuple[Row, ...]:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a table such as config/tissue_tiers.tsv") from error
-    lines = [(number, line.split("\t")) for number, line in enumerate(text.splitlines(), 1)
-             if line.strip() and not line.startswith("#")]
+    lines = [
+        (number, line.split("\t"))
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.startswith("#")
+    ]
     header = [cell.strip() for cell in lines[0][1]] if lines else []
     missing = [column for column in _NEEDED if column not in header]
     extra = [column for column in header if column not in COLUMNS]
@@ -180,8 +183,10 @@ def _refuse_twins(rows: dict[int, Row], path: str) -> None:
     for line, row in rows.items():
         where = f"{path}, line {line}"
         if row.tissue not in whole and row.tissue != ANYWHERE:
-            raise InputError(f"{where}: {row.cell_type!r} is a cell type of {row.tissue!r}, which has no row; "
-                             "add a row for the whole tissue, with cell_type empty")
+            raise InputError(
+                f"{where}: {row.cell_type!r} is a cell type of {row.tissue!r}, which has no row; "
+                "add a row for the whole tissue, with cell_type empty"
+            )
         for name in row.claims:
             twin = taken.setdefault((row.tissue if row.cell_type else "", name_pattern(name)), line)
             if twin != line:

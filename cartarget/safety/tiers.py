@@ -123,7 +123,8 @@ class Tiers:
         """
         weight, cap = TIERS["ignored"]
         rows = (
-            row if not sex or row.sex in ("", sex)
+            row
+            if not sex or row.sex in ("", sex)
             else dataclasses.replace(row, tier="ignored", weight=weight, cap=cap, is_required=False)
             for row in self.rows
         )
@@ -209,8 +210,18 @@ def harmonise(
         if place is None:
             unknown.append(tissue)
             continue
-        rows.append((place.population, place.tissue, place.cell_type, place.tier, place.weight, place.cap,
-                     place.is_required, place.tissue in home))
+        rows.append(
+            (
+                place.population,
+                place.tissue,
+                place.cell_type,
+                place.tier,
+                place.weight,
+                place.cap,
+                place.is_required,
+                place.tissue in home,
+            )
+        )
     if unknown:
         raise InputError(_unknown(sorted(set(unknown)), tiers, f"atlas {adata.uns['cartarget'].get('atlas', '')!r}"))
     where = dict(zip(unique.itertuples(index=False, name=None), range(len(unique)), strict=True))

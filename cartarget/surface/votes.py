@@ -149,8 +149,15 @@ def candidates(
     kept = names.isin(rescue["symbol"]) if rescue is not None else pd.Series(False, index=names).to_numpy()
     if votes is None:
         unknown = pd.array([pd.NA] * len(names), dtype="Int64")
-        return pd.DataFrame({"symbol": names, "n_votes": unknown, "surface_sources": "", "surface_status": "unknown",
-                             "is_candidate": True})
+        return pd.DataFrame(
+            {
+                "symbol": names,
+                "n_votes": unknown,
+                "surface_sources": "",
+                "surface_status": "unknown",
+                "is_candidate": True,
+            }
+        )
     held = votes.reindex(names, fill_value=False).astype(bool)
     known = names.isin(votes.index)
     count = held.sum(axis=1).to_numpy()
@@ -159,12 +166,14 @@ def candidates(
     status[known] = "too few votes"
     status[kept] = "rescued"
     status[passed] = "voted"
-    table = pd.DataFrame({
-        "symbol": names,
-        "n_votes": pd.array(count, dtype="Int64"),
-        "surface_sources": [", ".join(held.columns[row]) for row in held.to_numpy()],
-        "surface_status": status.to_numpy(),
-        "is_candidate": passed | kept,
-    })
+    table = pd.DataFrame(
+        {
+            "symbol": names,
+            "n_votes": pd.array(count, dtype="Int64"),
+            "surface_sources": [", ".join(held.columns[row]) for row in held.to_numpy()],
+            "surface_status": status.to_numpy(),
+            "is_candidate": passed | kept,
+        }
+    )
     table.loc[~known, "n_votes"] = pd.NA
     return table

@@ -38,7 +38,16 @@ def atlas(rows: list[tuple[str, str, str, str]], *, kind: str = "samples") -> ad
 
 def test_the_required_tissues_are_those_of_the_method() -> None:
     assert shipped().required == (
-        "brain", "heart", "lung", "liver", "kidney", "colon", "small intestine", "stomach", "pancreas", "bone marrow",
+        "brain",
+        "heart",
+        "lung",
+        "liver",
+        "kidney",
+        "colon",
+        "small intestine",
+        "stomach",
+        "pancreas",
+        "bone marrow",
     )
     rare = {"spinal cord", "haematopoietic stem cell", "bile duct", "pituitary gland", "adrenal gland"}
     assert rare <= set(shipped().rare)
@@ -151,8 +160,14 @@ def test_harmonise_names_populations_and_leaves_its_input_alone() -> None:
 
 
 def test_malignant_cells_belong_to_their_patient() -> None:
-    adata = atlas([("tumor", "p1", "tumor", "malignant"), ("tumor", "p2", "tumor", "malignant"),
-                   ("normal", "p1", "tumor microenvironment", "T cell")], kind="cells")
+    adata = atlas(
+        [
+            ("tumor", "p1", "tumor", "malignant"),
+            ("tumor", "p2", "tumor", "malignant"),
+            ("normal", "p1", "tumor microenvironment", "T cell"),
+        ],
+        kind="cells",
+    )
     result = harmonise(adata, tiers=shipped(), origin=["lung"])
     assert list(result.obs["population"]) == ["p1", "p2", "tumor microenvironment: T cell"]
     assert list(result.obs["tier"]) == ["", "", "important"]
