@@ -18,6 +18,7 @@ test: $(READY)  ## every test that this machine can run
 
 lint: $(READY)  ## style, types and the workflow's form
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint

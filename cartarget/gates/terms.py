@@ -147,7 +147,8 @@ def _absent_by_summary(panel: Panel, rna: NDArray[np.bool_]) -> NDArray[np.bool_
         sources = columns[rna[columns]]
         if len(sources):
             known = ~np.isnan(panel.value[:, sources])
-            below[:, columns] = (known.any(axis=1) & ~panel.is_above[:, sources].any(1))[:, None]
+            is_above = panel.is_above[:, sources]
+            below[:, columns] = known.any(axis=1, keepdims=True) & ~is_above.any(axis=1, keepdims=True)
     return below
 
 
