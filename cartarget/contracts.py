@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 import pandera.pandas as pa
@@ -13,7 +14,7 @@ from cartarget.dictionary import CLASSES, TABLES, Column, columns
 from cartarget.errors import InputError
 from cartarget.files import whole
 
-__all__ = ["CLASSES", "TABLES", "Column", "columns", "conform", "read_table", "write_table"]
+__all__ = ["CLASSES", "TABLES", "Column", "columns", "conform", "read_table", "write_parts", "write_table"]
 
 _DTYPES: dict[str, str] = {
     "text": "string",
@@ -82,9 +83,7 @@ def conform(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     return shaped
 
 
-def write_table(
-    table: str, frame: pd.DataFrame, path: str | os.PathLike[str], *, tsv_rows: pd.Series | None = None
-) -> None:
+def write_table(table: str, frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write `PATH.parquet` and its `PATH.tsv` twin, whole or not at all.
 
     The bytes depend on the rows alone: no pandas metadata, fixed compression, row order as given.
@@ -97,16 +96,53 @@ def write_table(
         Rows, any index; put into the table's shape first.
     path
         Path without a suffix.
-    tsv_rows
-        Boolean mask of the rows that the TSV twin holds. None: all.
     """
-    shaped = conform(table, frame)
-    with whole(f"{path}.parquet") as temporary:
-        data = pyarrow.Table.from_pandas(shaped, preserve_index=False).replace_schema_metadata(None)
-        pyarrow.parquet.write_table(data, temporary, compression="zstd", compression_level=6, version="2.6")
-    rows = shaped if tsv_rows is None else shaped[tsv_rows.to_numpy(dtype=bool)]
-    with whole(f"{path}.tsv") as temporary:
-        rows.to_csv(temporary, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
+    write_parts(table, [frame], path)
+
+
+def write_parts(
+    table: str,
+    parts: Iterable[pd.DataFrame],
+    path: str | os.PathLike[str],
+    *,
+    in_tsv: Callable[[pd.DataFrame], pd.Series] | None = None,
+) -> None:
+    """Write a table that comes in parts, as `write_table` does, with one part in memory at a time.
+
+    Parameters
+    ----------
+    table, path
+        As for `write_table`.
+    parts
+        Frames, at least one; each becomes a row group.
+    in_tsv
+        Tells which rows of a part the TSV twin holds. None: all.
+    """
+    writer = None
+    with whole(f"{path}.parquet") as columns, whole(f"{path}.tsv") as rows, open(rows, "w", encoding="utf-8") as text:
+        for part in parts:
+            shaped = conform(table, part)
+            data = _arrow(table, shaped)
+            if writer is None:
+                writer = pyarrow.parquet.ParquetWriter(
+                    columns, data.schema, compression="zstd", compression_level=6, version="2.6"
+                )
+            writer.write_table(data)
+            shown = shaped if in_tsv is None else shaped[in_tsv(shaped).to_numpy(dtype=bool)]
+            header = text.tell() == 0
+            shown.to_csv(text, sep="\t", index=False, float_format="%.6g", lineterminator="\n", header=header)
+        if writer is not None:
+            writer.close()
+
+
+def _arrow(table: str, shaped: pd.DataFrame) -> pyarrow.Table:
+    """The rows for Parquet: categories as dictionaries of one width, nothing of pandas kept."""
+    data = pyarrow.Table.from_pandas(shaped, preserve_index=False).replace_schema_metadata(None)
+    fields = [
+        field.with_type(pyarrow.dictionary(pyarrow.int32(), pyarrow.string())) if column.kind == "category" else field
+        for field, column in zip(data.schema, TABLES[table], strict=True)
+    ]
+    return data.cast(pyarrow.schema(fields))
 
 
 def read_table(table: str, path: str | os.PathLike[str]) -> pd.DataFrame:

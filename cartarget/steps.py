@@ -13,11 +13,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from cartarget.config import Config
-from cartarget.contracts import read_table, write_table
+from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.files import whole
 from cartarget.inputs import NEGATIVE, Run, load_run, read_controls, resource_paths, work_path
 
 TSV_GATES = 200
+PART = 1000
+"""Gates whose exposure is in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,14 @@ def gates_step(config: Config) -> None:
     table = _with_cells(run, found.table, found.gates)
     table["cell_types_unmeasured"] = run.rare_unmeasured
     write_table("gates", table, config.run_dir / "gates")
-    alone, pair = (
-        Gates.singles(len(run.panel.symbols)),
-        found.gates.take(np.flatnonzero(found.gates.a != found.gates.b)),
+    both = Gates.join([Gates.singles(len(run.panel.symbols)), found.gates.pairs])
+    starts = tqdm(range(0, len(both), PART), desc="exposure", unit=" thousand gates", disable=None, leave=False)
+    parts = (
+        expose(run.panel, gates=both.take(np.arange(low, min(low + PART, len(both)))), atlas=run.primary)
+        for low in starts
     )
-    both = Gates(*(np.concatenate([getattr(alone, name), getattr(pair, name)]) for name in ("a", "b", "op")))
-    rows = expose(run.panel, gates=both, atlas=run.primary)
     best = set(table["gate"].head(TSV_GATES))
-    write_table("exposure", rows, config.run_dir / "exposure", tsv_rows=rows["gate"].isin(best))
+    write_parts("exposure", parts, config.run_dir / "exposure", in_tsv=lambda rows: rows["gate"].isin(best))
     _write_json(config.run_dir / "work" / "search.json", {"n_gates": found.n_gates, "n_eligible": found.n_eligible})
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from cartarget.contracts import TABLES, columns, conform, read_table, write_table
+from cartarget.contracts import TABLES, columns, conform, read_table, write_parts, write_table
 from cartarget.errors import InputError
 
 BY_KIND = {"text": "a", "category": "a", "flag": True, "count": 3, "fraction": 0.5, "number": -1.5}
@@ -95,7 +95,7 @@ def test_bytes_depend_on_the_rows_alone(tmp_path: Path) -> None:
 
 def test_the_twin_may_hold_fewer_rows(tmp_path: Path) -> None:
     rows = frame("exposure", n=3, gate=["A", "B", "C"])
-    write_table("exposure", rows, tmp_path / "exposure", tsv_rows=rows["gate"] != "B")
+    write_parts("exposure", [rows], tmp_path / "exposure", in_tsv=lambda part: part["gate"] != "B")
     assert len(read_table("exposure", tmp_path / "exposure.parquet")) == 3
     assert pd.read_csv(tmp_path / "exposure.tsv", sep="\t")["gate"].tolist() == ["A", "C"]
 
@@ -111,3 +111,14 @@ def test_a_refused_table_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         write_table("antigens", frame("antigens", coverage=2.0), tmp_path / "antigens")
     assert not list(tmp_path.iterdir())
+
+
+def test_parts_give_the_rows_of_the_whole(tmp_path: Path) -> None:
+    rows = frame("exposure", n=60, gate=[f"G{i}" for i in range(60)])
+    write_table("exposure", rows, tmp_path / "whole")
+    write_parts("exposure", [rows.iloc[:7], rows.iloc[7:]], tmp_path / "parts")
+    pd.testing.assert_frame_equal(
+        read_table("exposure", tmp_path / "whole.parquet").astype(str),
+        read_table("exposure", tmp_path / "parts.parquet").astype(str),
+    )
+    assert (tmp_path / "whole.tsv").read_bytes() == (tmp_path / "parts.tsv").read_bytes()

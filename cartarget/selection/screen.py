@@ -24,6 +24,9 @@ from cartarget.selection.ranking import rank
 REDUNDANT_SHARE = 0.1
 """Share of the table of gates that shows the best redundant ones."""
 
+PART = 10_000
+"""Gates whose levels are in memory at a time."""
+
 _HARDWARE = {
     ANY: ("tandem or dual CAR, or two products", "kills what either antigen marks: the exposures add up"),
     BOTH: (
@@ -46,6 +49,19 @@ class Gates:
     def take(self, rows: NDArray[np.int64]) -> Gates:
         """Some of the gates."""
         return Gates(self.a[rows], self.b[rows], self.op[rows])
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+    @property
+    def pairs(self) -> Gates:
+        """Those of two antigens."""
+        return self.take(np.flatnonzero(self.a != self.b))
+
+    @staticmethod
+    def join(parts: Sequence[Gates]) -> Gates:
+        """Several sets of gates, one after the other."""
+        return Gates(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("a", "b", "op")))
 
     @staticmethod
     def singles(n: int) -> Gates:
@@ -267,8 +283,7 @@ def screen_gates(
     rows = np.array([panel.index[symbol] for symbol in candidates], dtype=np.int64)
     pairs = Gates(rows[scan.a], rows[scan.b], scan.op)
     chosen = _shortlist(panel, pairs, scan.safety_class, scan.selectivity, scan.is_redundant, floor, top)
-    alone = Gates.singles(len(panel.symbols))
-    gates = Gates(*(np.concatenate([getattr(alone, f), getattr(pairs.take(chosen), f)]) for f in ("a", "b", "op")))
+    gates = Gates.join([Gates.singles(len(panel.symbols)), pairs.take(chosen)])
     frame = score_gates(panel, gates=gates, floor=floor)
     frame["row"] = np.arange(len(frame))
     frame["control"] = control_column(frame["gate"], controls).where(frame["n_antigens"] == 1, "")
@@ -308,8 +323,8 @@ def _shortlist(
     found.append(better)
     unsafe = ranked[safety_class[ranked] == len(CLASSES) - 1]
     if len(unsafe) > top:
-        gates = pairs.take(unsafe)
-        window = windows(panel, gate_levels(panel, a=gates.a, b=gates.b, op=gates.op)).vital
+        parts = [pairs.take(unsafe[low : low + PART]) for low in range(0, len(unsafe), PART)]
+        window = np.concatenate([windows(panel, gate_levels(panel, a=g.a, b=g.b, op=g.op)).vital for g in parts])
         window = np.where(np.isnan(window), -np.inf, window)
         edge_value = np.partition(window, len(window) - top)[len(window) - top]
         unsafe = unsafe[window >= edge_value - 1e-6]
