@@ -64,6 +64,14 @@ def test_rules_and_steps_make_the_same_files() -> None:
         assert set(files.get("input", [])) == {Path(path).as_posix() for path in step.inputs(config)}
 
 
+def test_a_change_of_each_key_runs_a_step_again() -> None:
+    named = {key for name, text in RULES.items() if name != "report" for key in re.findall(r'dpath="(\w+)"', text)}
+    by_path = {"name", "results", "tiers"}  # they change the files that a rule reads or writes
+    assert named == set(Config.model_fields) - by_path - {"title"}, (
+        "name the key in the params of the rule that reads it"
+    )
+
+
 def test_lint_is_clean() -> None:
     lint = snakemake("--lint")
     assert lint.returncode == 0, lint.stdout + lint.stderr
