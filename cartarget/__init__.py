@@ -16,7 +16,7 @@ _HOMES = {
     "ConfigError": "cartarget.errors",
     "Gate": "cartarget.gates.algebra",
     "GateError": "cartarget.errors",
-    "Gates": "cartarget.selection.screen",
+    "Gates": "cartarget.gates.listed",
     "InputError": "cartarget.errors",
     "Packed": "cartarget.evidence.packed",
     "Panel": "cartarget.evidence.panel",

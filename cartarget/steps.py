@@ -68,7 +68,8 @@ def read_step(config: Config) -> None:
 
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
-    from cartarget.selection.screen import Gates, screen_antigens
+    from cartarget.gates.listed import Gates
+    from cartarget.selection.screen import screen_antigens
 
     run = load_run(config)
     table = screen_antigens(run.panel, floor=config.coverage_floor, surface=run.surface, controls=run.controls)
@@ -82,7 +83,8 @@ def gates_step(config: Config) -> None:
     """Score every gate of two antigens, rank those that gain, and write exposures place by place."""
     import numpy as np
 
-    from cartarget.selection.screen import Gates, expose, screen_gates
+    from cartarget.gates.listed import Gates
+    from cartarget.selection.screen import expose, screen_gates
 
     run = load_run(config)
     found = screen_gates(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cartarget.evidence.positivity import is_positive
 from cartarget.gates.judge import ANY, BOTH
-from cartarget.selection.screen import Gates
+from cartarget.gates.listed import Gates
 
 NOT_IN_PANEL = "genes not in panel"
 

@@ -8,7 +8,8 @@ from scipy.stats import beta
 
 from cartarget.contracts import conform
 from cartarget.evidence.panel import build_panel
-from cartarget.selection.screen import Gates, expose, score_gates
+from cartarget.gates.listed import Gates
+from cartarget.selection.screen import expose, score_gates
 from tests.panels import ORIGIN, REQUIRED, observations, protein, summary
 
 SYMBOLS = ["A", "B"]
