@@ -43,9 +43,10 @@ class AtlasConfig(_Strict):
     """One atlas: where it is, how it is read, and what it is evidence of."""
 
     name: Name = Field(description="short name, shown beside every number that comes from it")
-    reader: Literal["simulated", "rsem_counts", "summary_table", "ihc", "cell_table", "mtx", "h5ad"] = Field(
-        description="how the file is read"
-    )
+    reader: Literal[
+        "simulated", "rsem_counts", "xena", "gct", "summary_table", "hpa_long", "ihc", "cell_table", "mtx", "tenx_h5",
+        "h5ad", "zarr",
+    ] = Field(description="how the file is read")  # fmt: skip
     path: str = Field("", description="file or folder, relative to data_dir; a reader may accept a glob pattern")
     role: Literal["primary", "normal", "protein", "joined"] = Field(
         "primary",
@@ -61,6 +62,9 @@ class AtlasConfig(_Strict):
         None, description="unit of the values, when the file does not say: counts, CPM, TPM, nTPM, log1p …"
     )
     tissue: str | None = Field(None, description="tissue of all observations, when the file does not say")
+    samples: str | None = Field(
+        None, description="table that says what each sample or cell of the file is, where the file does not"
+    )
     labels: CellLabels = Field(default_factory=lambda: CellLabels(), description="single cell: which columns mean what")
     locations: str | None = Field(None, description="ihc: subcellular location table, for the membrane rule")
     release: str = Field("", description="release of the atlas, for the report")

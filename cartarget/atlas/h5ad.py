@@ -67,14 +67,15 @@ def read_h5ad(
         raise InputError(f"{path}: no such file; check data_dir and atlases.{atlas.name}.path")
     try:
         with h5py.File(path, "r") as handle:
-            return _read(handle, atlas=atlas, where=str(path), genes=genes, keep=keep)
+            return read_store(handle, atlas=atlas, where=str(path), genes=genes, keep=keep, sha256=sha256(path))
     except OSError as error:
         raise InputError(f"{path}: truncated, damaged or not an .h5ad file ({' '.join(str(error).split())})") from error
 
 
-def _read(
-    handle: Any, *, atlas: AtlasConfig, where: str, genes: GeneTable | None, keep: Collection[str] | None
+def read_store(
+    handle: Any, *, atlas: AtlasConfig, where: str, genes: GeneTable | None, keep: Collection[str] | None, sha256: str
 ) -> AnnData:
+    """Read single cells from an open HDF5 file or zarr group that anndata wrote; `sha256` is its checksum."""
     from anndata.io import read_elem
 
     for key in ("obs", "var"):
@@ -96,7 +97,7 @@ def _read(
         labels=labels,
         atlas=atlas,
         where=f"{where}: {place}",
-        files=[{"path": where, "sha256": sha256(where)}],
+        files=[{"path": where, "sha256": sha256}],
         genes=genes,
         keep=keep,
         notes=[f"values are read from {place}"],

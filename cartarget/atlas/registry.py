@@ -49,11 +49,16 @@ class Reader:
 _RECORDS = (
     Reader("simulated", "simulate:simulated", "the embedded simulated atlas, with planted truth"),
     Reader("rsem_counts", "rsem:read_rsem", "bulk count matrices: a folder with one file per tissue, or one table"),
+    Reader("xena", "xena:read_xena", "UCSC Xena matrices: TCGA, TARGET and GTEx (Toil), or one TCGA project"),
+    Reader("gct", "gct:read_gct", "GCT 1.2 and 1.3: GTEx medians by tissue, or its samples"),
     Reader("summary_table", "summary:read_summary", "one number per gene and tissue or cell type, in a wide table"),
+    Reader("hpa_long", "hpa:read_hpa", "Human Protein Atlas RNA, one row per gene and tissue or cell type"),
     Reader("ihc", "ihc:read_ihc", "Human Protein Atlas antibody stains of normal tissue by cell type"),
     Reader("cell_table", "cells:read_cell_tables", "single cells: genes × cells text tables, one per patient and side"),
     Reader("mtx", "mtx:read_mtx", "single cells: a folder with matrix.mtx, genes and cells"),
+    Reader("tenx_h5", "tenx:read_tenx", "single cells: 10x Genomics .h5, with a table of its cells"),
     Reader("h5ad", "h5ad:read_h5ad", "any .h5ad file"),
+    Reader("zarr", "zarr:read_zarr", "any .zarr folder of anndata"),
 )
 
 READERS: dict[str, Reader] = {record.name: record for record in _RECORDS}

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import os
 import re
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ class NumberTable:
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a file for reading bytes, decompressed when its name ends in `.gz`.
+    """Open a file for reading bytes, decompressed when its name ends in `.gz`, or in `.zip` (with one file in it).
 
     Raises
     ------
@@ -64,14 +65,28 @@ def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     cartarget.errors.InputError: absent.tsv: no such file...
     """
     try:
+        if str(path).endswith(".zip"):
+            with zipfile.ZipFile(path) as archive, archive.open(_only(archive, path)) as inside:
+                yield inside
+                return
         with gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb") as handle:
             yield handle  # type: ignore[misc]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check data_dir and the atlas's path") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from None
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise InputError(f"{path}: truncated or damaged zip ({error}); fetch the file again") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _only(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> zipfile.ZipInfo:
+    """The one file of an archive."""
+    inside = [item for item in archive.infolist() if not item.is_dir()]
+    if len(inside) != 1 or inside[0].flag_bits & 1:
+        raise InputError(f"{path}: holds {len(inside)} files or is encrypted; expected one file")
+    return inside[0]
 
 
 def read_header(path: str | os.PathLike[str]) -> list[str]:
