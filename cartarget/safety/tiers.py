@@ -206,9 +206,10 @@ def harmonise(
         if side == "tumor":
             rows.append((donor or "tumor", tissue, cell_type, "", 0.0, 1.0, False, False))
             continue
-        place = tiers.find(renamed.get(name_key(tissue), tissue), cell_type)
+        named = renamed.get(name_key(tissue), tissue)
+        place = tiers.find(named, cell_type) if named.strip() else tiers.find(cell_type)
         if place is None:
-            unknown.append(tissue)
+            unknown.append(tissue or cell_type)
             continue
         rows.append(
             (

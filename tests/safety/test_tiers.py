@@ -244,3 +244,27 @@ def test_every_prefix_of_the_bulk_set_leads_to_a_known_tissue() -> None:
 def test_every_population_of_the_simulated_atlas_is_known() -> None:
     frame = pd.read_csv("cartarget/atlas/simulated_populations.tsv", sep="\t", comment="#", keep_default_na=False)
     assert [row.tissue for row in frame.itertuples() if shipped().find(row.tissue, row.cell_type) is None] == []
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("human_cell_landscape_ref_5467genes_x_1393celltypes", {"unit": "counts"}),
+        ("hca_ref_24756genes_x_12celltypes_cpm", {}),
+        ("hpa21_singlecelltype_ntpm_secretome_genes", {}),
+        ("hpa20_singlecelltype_nx_enriched_genes", {}),
+        ("normal_pancreas_indrop_celltype_means", {"tissue": "pancreas"}),
+    ],
+)
+def test_every_cell_type_of_the_reference_tables_has_a_tier(shared_data, name, given):
+    """As their reader gives them: with a tissue, or with a cell type alone."""
+    from cartarget.atlas import read_atlas
+    from cartarget.config import AtlasConfig, Config
+
+    atlas = AtlasConfig(
+        name="x", reader="summary_table", path=f"normal_single_cell/{name}.tsv.gz", role="normal", **given
+    )
+    adata = read_atlas(atlas, config=Config(data_dir=shared_data.as_posix()))
+    found = harmonise(adata, tiers=read_tiers("config/tissue_tiers.tsv"), origin=[])
+    assert set(found.obs["tier"]) <= {"vital", "important", "tolerable", "ignored"}
