@@ -110,6 +110,9 @@ class Config(_Strict):
     origin: list[str] | None = Field(
         None, description="tissues from which the tumour arises; none: from the indication"
     )
+    sex: Literal["female", "male"] | None = Field(
+        None, description="patients of one sex: organs of the other are ignored; none: from the indication"
+    )
     primary: Literal["bulk", "single_cell"] = Field("single_cell", description="which evidence orders the ranking")
     data_dir: str = Field(".", description="folder against which the paths of atlases, genes and votes are read")
     results: str = Field("results", description="folder of the results, within the working directory")

@@ -84,7 +84,7 @@ def load_run(config: Config) -> Run:
 
     indication = read_indication(config.indication, path=INDICATIONS)
     origin = tuple(config.origin or indication.origin)
-    tiers = read_tiers(config.tiers).for_sex(indication.sex)
+    tiers = read_tiers(config.tiers).for_sex(config.sex or indication.sex)
     atlases = _harmonised(config, tiers, origin)
     by_role = {
         role: [atlases[a.name] for a in config.atlases if a.role == role]

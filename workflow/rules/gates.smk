@@ -33,6 +33,7 @@ rule gates:
     params:
         primary=lookup(dpath="primary", within=config),
         origin=lookup(dpath="origin", within=config),
+        sex=lookup(dpath="sex", within=config),
         thresholds=lookup(dpath="thresholds", within=config),
         coverage_floor=lookup(dpath="coverage_floor", within=config),
         top=lookup(dpath="top", within=config),

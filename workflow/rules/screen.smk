@@ -21,6 +21,7 @@ rule screen:
     params:
         primary=lookup(dpath="primary", within=config),
         origin=lookup(dpath="origin", within=config),
+        sex=lookup(dpath="sex", within=config),
         thresholds=lookup(dpath="thresholds", within=config),
         coverage_floor=lookup(dpath="coverage_floor", within=config),
     script:
