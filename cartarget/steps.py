@@ -117,7 +117,22 @@ def report_step(config: Config) -> None:
     tables = {name: read_table(name, config.run_dir / f"{name}.parquet") for name in ("antigens", "gates")}
     summary = describe(config, run, search=search, **tables) | describe_run(config, inputs=inputs)
     _write_json(config.run_dir / "summary.json", summary)
+    _write_argument(config, run)
     render_report(config.run_dir)
+
+
+def _write_argument(config: Config, run: Run) -> None:
+    """Count the run at other thresholds too, for the reader who would argue about the threshold."""
+    from cartarget.report.argue import argued_thresholds, counted_evidence, write_evidence
+
+    key, unit = ("bulk" if run.panel.kind == "samples" else "count"), run.atlases[run.primary].uns["cartarget"]["unit"]
+    base = float(getattr(config.thresholds, key))
+    values = argued_thresholds(run.panel, unit=unit, base=base)
+    others = [config.model_copy(update={"thresholds": config.thresholds.model_copy(update={key: v})}) for v in values]
+    panels = [run.panel if v == base else load_run(other).panel for v, other in zip(values, others, strict=True)]
+    tiers = Path(config.tiers).read_text(encoding="utf-8")
+    evidence = counted_evidence(panels, thresholds=values, base=base, unit=unit, tiers=tiers)
+    write_evidence(evidence, config.run_dir / "work" / "argue.npz")
 
 
 def run(config: Config) -> Path:
@@ -202,6 +217,8 @@ STEPS: tuple[Step, ...] = (
         "report",
         report_step,
         inputs=lambda config: [path for step in STEPS[:3] for path in step.outputs(config)],
-        outputs=lambda config: _inside(config, "summary.json", "provenance.json", "config.yaml", "report.html"),
+        outputs=lambda config: _inside(
+            config, "summary.json", "provenance.json", "config.yaml", "work/argue.npz", "report.html"
+        ),
     ),
 )

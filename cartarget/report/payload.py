@@ -40,7 +40,11 @@ class Block:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def encode(self) -> str:
-        """Little-endian: header length (4 bytes), header, arrays at multiples of 4; gzip without clock; base64."""
+        """The packed block as base64."""
+        return base64.b64encode(self.pack()).decode("ascii")
+
+    def pack(self) -> bytes:
+        """Little-endian: header length (4 bytes), header, arrays at multiples of 4; gzip without clock."""
         places: dict[str, list[Any]] = {}
         chunks: list[bytes] = []
         offset = 0
@@ -54,7 +58,7 @@ class Block:
         head = text.encode("utf-8")
         head += b" " * (-len(head) % 4)
         raw = len(head).to_bytes(4, "little") + head + b"".join(chunks)
-        return base64.b64encode(gzip.compress(raw, compresslevel=6, mtime=0)).decode("ascii")
+        return gzip.compress(raw, compresslevel=6, mtime=0)
 
 
 def quantise(values: np.ndarray, *, scale: int) -> np.ndarray:

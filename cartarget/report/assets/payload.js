@@ -1,6 +1,6 @@
 // The payload: gzip behind base64; a JSON header, then typed arrays. Nothing here touches the page.
 
-const ARRAYS = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, i4: Int32Array, f4: Float32Array };
+const ARRAYS = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, i4: Int32Array, u4: Uint32Array, f4: Float32Array };
 export const MISSING = -32768;
 
 /** Decode the payload's text into {header, arrays}. */

@@ -1,0 +1,44 @@
+// The ranking and the shortlist again, from judged gates, by the rules of cartarget.selection. Pure.
+
+import { NOT } from "./judge.js";
+
+const EPSILON = 1e-9;
+const rounded = (value) => Math.round(value * 1e9) / 1e9;
+
+/** Does a gate gain on a member: a better class, or selectivity by the run's gain? */
+const gainsOn = (judged, g, alone, m, gain) => judged.kind[g] < alone.kind[m] || judged.selectivity[g] >= alone.selectivity[m] + gain - EPSILON;
+
+/** Which gates gain nothing on some member. A single antigen is never redundant. */
+export function redundantOf(list, judged, alone, gain) {
+  return Uint8Array.from(list.a, (a, g) => {
+    const b = list.op[g] === NOT ? a : list.b[g];
+    return a !== list.b[g] && !(gainsOn(judged, g, alone, a, gain) && gainsOn(judged, g, alone, b, gain)) ? 1 : 0;
+  });
+}
+
+/** Order rows from best to worst, and number those that compete. `tie` settles what score and class leave open. */
+export function rankRows(judged, { tie, competes }) {
+  const score = Float64Array.from(judged.selectivity, (value, g) => (judged.kind[g] === 3 ? 0 : rounded(value)));
+  const order = Array.from(judged.kind, (_, g) => g).sort((x, y) => judged.isEligible[y] - judged.isEligible[x]
+    || judged.kind[x] - judged.kind[y] || score[y] - score[x] || tie[x] - tie[y]);
+  const rank = new Int32Array(order.length).fill(-1);
+  let place = 0;
+  for (const g of order) if (judged.isEligible[g] && competes[g]) rank[g] = place += 1;
+  return { order, rank };
+}
+
+/** The best gate of each idea: a gate that senses an antigen of one above it is a variation of that one. */
+export function ideasOf(order, { rank, kind, list, most = 15 }) {
+  const ideaOf = new Map(), ideas = [];
+  for (const g of order) {
+    if (rank[g] < 0 || kind[g] === 3) continue;
+    const sensed = list.op[g] === NOT ? [list.a[g]] : [list.a[g], list.b[g]];
+    const known = sensed.map((one) => ideaOf.get(one)).filter((idea) => idea !== undefined);
+    if (known.length > 0) ideas[Math.min(...known)].alike += 1;
+    else if (ideas.length < most) {
+      for (const one of sensed) ideaOf.set(one, ideas.length);
+      ideas.push({ g, alike: 0 });
+    }
+  }
+  return ideas;
+}
