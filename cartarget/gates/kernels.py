@@ -6,9 +6,12 @@ short populations cost no more than long ones. Four rows times 32 partners are c
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -30,10 +33,31 @@ BLOCK = 4 * WIDTH
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile without the interpreter lock; cached on disk where the disk can be written."""
+    return _compile(function, error_model="numpy")
+
+
+def inner(function: Callable[..., Any]) -> Any:
+    """The same for functions that only compiled code calls: no wrappers, so it compiles faster."""
+    return _compile(function, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def _compile(function: Callable[..., Any], **options: Any) -> Any:
     try:
-        return numba.njit(nogil=True, cache=True, boundscheck=False)(function)
-    except RuntimeError:  # no place for a cache
-        return numba.njit(nogil=True, boundscheck=False)(function)
+        dispatcher = numba.njit(nogil=True, cache=True, boundscheck=False, **options)(function)
+        # numba looks at a function's own file only; a function that it calls may have changed as well
+        dispatcher._cache._cache_file._source_stamp = _sources()
+    except (RuntimeError, AttributeError):  # no place for a cache, or another kind of cache
+        return numba.njit(nogil=True, boundscheck=False, **options)(function)
+    return dispatcher
+
+
+@cache
+def _sources() -> str:
+    """Digest of the compiled modules."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _popcount(_context: Any, word: Any) -> Any:

@@ -13,9 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from cartarget.errors import InputError
-from cartarget.gates.kernels import compiled
-
-EPSILON = 1e-9
+from cartarget.gates.kernels import compiled, inner
 
 _KEPT: list[Any] = []  # compiled functions of users stay alive as long as their addresses are in use
 
@@ -43,7 +41,7 @@ def address_of(function: Callable[..., float]) -> int:
             f"(coverage, exposure) and return one number; numba says: {str(error).splitlines()[0]}"
         ) from error
     _KEPT.append(compiled_call)
-    return int(compiled_call.address)
+    return int(compiled_call.address or 0)
 
 
 def _call_at(_context: Any, address: Any, coverage: Any, n_coverage: Any, exposure: Any, n_exposure: Any) -> Any:
@@ -64,7 +62,7 @@ def _call_at(_context: Any, address: Any, coverage: Any, n_coverage: Any, exposu
 call_at: Any = intrinsic(_call_at)
 
 
-@compiled
+@inner
 def percentile(counts, t):  # type: ignore[no-untyped-def]
     """A percentile over patients of the fraction hit, linear between patients (as NumPy's)."""
     n = t.n_tumor
@@ -80,6 +78,12 @@ def percentile(counts, t):  # type: ignore[no-untyped-def]
     at = int(place)
     above = values[min(at + 1, n - 1)]
     return values[at] * (1 - (place - at)) + above * (place - at)
+
+
+@inner
+def rounded(value):  # type: ignore[no-untyped-def]
+    """To twelve decimals, so that equal scores are equal however they were summed."""
+    return np.floor(value * 1e12 + 0.5) / 1e12
 
 
 @compiled
@@ -105,17 +109,17 @@ def score(counts, t, address):  # type: ignore[no-untyped-def]
         for p in range(len(counts)):
             fractions[p] = counts[p] / t.size[p]
         start = fractions.ctypes.data
-        return call_at(address, start, n, start + 8 * n, len(counts) - n), worst
+        return call_at(address, start, n, start + 8 * n, len(counts) - n), rounded(worst)
     coverage = mean if t.quantile < 0 else percentile(counts, t)
     if t.kind == 1:
         level = 0 if broken else (2 if broken_origin else 3)
-        return 16.0 * (mean >= t.floor - 1e-12) + 4.0 * level + coverage - worst, worst
+        return rounded(16.0 * (mean >= t.floor - 1e-12) + 4.0 * level + coverage - worst), rounded(worst)
     if broken or broken_origin:
-        return -1.0 - excess, worst
-    return coverage - t.liability * worst, worst
+        return rounded(-1.0 - excess), rounded(worst)
+    return rounded(coverage - t.liability * worst), rounded(worst)
 
 
-@compiled
+@inner
 def caps(t, theta, upper, out):  # type: ignore[no-untyped-def]
     """Most observations of each normal population that a gate may hit and still score `theta`.
 

@@ -59,13 +59,21 @@ def fill(plan, pool, chosen, tumor, normal, stack):  # type: ignore[no-untyped-d
 
 @compiled
 def truth(plan, chosen, pair):  # type: ignore[no-untyped-def]
-    """Whether a template hits a cell without any antigen; open leaves are `pair` (the last two) or False."""
+    """Whether a template hits a cell without any antigen; open leaves are `pair` (the last two) or False.
+
+    An open leaf that comes after a negated one in the order of literals can only be negated itself.
+    """
     stack = np.zeros(8, dtype=np.bool_)
     depth = 0
     k = len(plan.signs)
     for code in plan.program:
         if code >= 0:
-            stack[depth] = (chosen[code] & 1) == 1 if chosen[code] >= 0 else (pair and code >= k - 2)
+            if chosen[code] >= 0:
+                stack[depth] = (chosen[code] & 1) == 1
+            else:
+                stack[depth] = pair and code >= k - 2
+                for i in range(code):
+                    stack[depth] |= plan.ordered[i, code] and chosen[i] >= 0 and (chosen[i] & 1) == 1
             depth += 1
         else:
             depth -= 1
@@ -118,7 +126,10 @@ def score_leaf(plan, pool, t, chosen, leaf, tumor, normal, slack, scores, exposu
     count_bits(base, pool, fixed)
     counts = np.empty(n_populations, dtype=np.int64)
     hits = np.empty((n_populations, WIDTH), dtype=np.int64)
-    address = t.bound_address if slack > 0 or (chosen < 0).any() else t.address
+    address = t.bound_address if slack > 0 else t.address
+    for i in range(len(chosen)):
+        if chosen[i] < 0 and i != leaf:
+            address = t.bound_address
     for panel in range(pool.panels.shape[0]):
         for p in range(n_populations):
             start = pool.starts[p]

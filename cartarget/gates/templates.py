@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import combinations_with_replacement, permutations, product
 from math import perm
 
 from cartarget.errors import GateError
-from cartarget.gates.algebra import Gate, letter
+from cartarget.gates.algebra import Gate, canonical, letter
 
 MOST = 5
 AND, OR = -1, -2
@@ -113,7 +113,7 @@ class Template:
             raise GateError(f"template {str(text)!r} has {source.n_literals} literals: give 1 to {MOST}")
         if len(source.antigens) != source.n_literals:
             raise GateError(f"template {str(text)!r} repeats an antigen: give each literal a letter of its own")
-        gate = _plain(source) if negate else source
+        gate = canonical(_plain(source)) if negate else source
         return Template(Gate.parse(gate.shape), negate)
 
     @property
@@ -152,8 +152,6 @@ class Template:
 
         def build(node: Gate) -> Gate:
             return next(leaves) if not node.operator else Gate(node.operator, parts=tuple(map(build, node.parts)))
-
-        from cartarget.gates.algebra import canonical
 
         return canonical(build(self.gate))
 
@@ -229,7 +227,7 @@ class Template:
 
     @cached_property
     def ordered(self) -> tuple[tuple[int, int], ...]:
-        """Positions `(i, j)` of `order` that are interchangeable given all before `i`: `i` takes the earlier literal."""
+        """Positions `(i, j)` of `order`, interchangeable given all before `i`: `i` takes the earlier literal."""
         group = self.automorphisms
         pairs: list[tuple[int, int]] = []
         for i, leaf in enumerate(self.order):
@@ -237,6 +235,58 @@ class Template:
             pairs += [(i, j) for j in range(i + 1, self.n_literals) if self.order[j] in orbit]
             group = tuple(g for g in group if g[leaf] == leaf)
         return tuple(pairs)
+
+    def open_branch(self, depth: int) -> tuple[tuple[int, ...], Template] | None:
+        """An OR that is partly open once positions 0 … `depth` of `order` stand.
+
+        Returns
+        -------
+        Positions of the leaves of its open branches, and the smaller template that remains without its other branches;
+        None if there is no such OR.
+
+        Examples
+        --------
+        >>> positions, smaller = Template.of("A & (B | (C & D))", negate=True).open_branch(1)
+        >>> positions, smaller.name
+        ((2, 3), 'A & B & C')
+        """
+        position = {leaf: i for i, leaf in enumerate(self.order)}
+        stack: list[tuple[Gate, int]] = [(self.gate, 0)]
+        while stack:
+            node, leaf = stack.pop(0)
+            spans = []
+            for part in node.parts:
+                spans.append((part, range(leaf, leaf + part.n_literals)))
+                leaf += part.n_literals
+            open_parts = [all(position[i] > depth for i in span) for _, span in spans]
+            if node.operator == "|" and any(open_parts) and not all(open_parts):
+                gone = {i for (_, span), is_open in zip(spans, open_parts, strict=True) if not is_open for i in span}
+                held = [i for (_, span), is_open in zip(spans, open_parts, strict=True) if is_open for i in span]
+                smaller = without(self.gate, gone)
+                assert smaller is not None  # an open branch remains
+                return tuple(sorted(position[i] for i in held)), Template.of(smaller, negate=self.is_signed)
+            stack += [(part, span.start) for part, span in spans if part.operator]
+        return None
+
+
+def without(gate: Gate, leaves: Collection[int]) -> Gate | None:
+    """A gate without some of its literals (numbered from left to right); None if none is left.
+
+    Examples
+    --------
+    >>> print(without(Gate.parse("A & (B | C)"), {1}))
+    A & C
+    """
+    count = iter(range(gate.n_literals))
+
+    def build(node: Gate) -> Gate | None:
+        if not node.operator:
+            return None if next(count) in leaves else node
+        parts = tuple(part for part in map(build, node.parts) if part is not None)
+        return Gate(node.operator, parts=parts) if len(parts) > 1 else parts[0] if parts else None
+
+    left = build(gate)
+    return None if left is None else canonical(left)
 
 
 def _plain(gate: Gate) -> Gate:

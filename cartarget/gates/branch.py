@@ -1,0 +1,322 @@
+"""Branch and bound over templates: best bound first, in threads, to be stopped at any time."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartarget.gates.climb import good_gates
+from cartarget.gates.finish import run
+from cartarget.gates.heap import Heap
+from cartarget.gates.kernels import spread, threads
+from cartarget.gates.literals import Pool
+from cartarget.gates.objectives import Terms
+from cartarget.gates.scoring import score
+from cartarget.gates.sweep import Plan, score_leaf, truth
+from cartarget.gates.templates import Template
+
+TASKS = 16
+"""Tasks of a batch, whatever the number of threads: so counts do not depend on it."""
+STARTS = 32
+"""Starts of the climb that finds a first good answer."""
+
+
+@dataclass
+class Clock:
+    """When to stop: the deadline, a flag that compiled code reads, and whether somebody interrupted."""
+
+    deadline: float
+    stop: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
+    interrupted: bool = False
+
+    def restart(self, deadline: float) -> None:
+        """Set a new deadline; an interrupt stays."""
+        self.deadline = deadline
+        self.stop[0] = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up or somebody interrupted."""
+        return self.interrupted or time.monotonic() >= self.deadline
+
+
+@dataclass
+class Found:
+    """What a search of one template knows: its best gates, and how far everything else is bounded."""
+
+    scores: NDArray[np.float64]
+    exposures: NDArray[np.float64]
+    leaves: NDArray[np.int64]
+    bound: float = np.inf
+    is_done: bool = False
+    n_tested: int = 0
+    n_nodes: int = 0
+    seconds: float = 0.0
+    last: tuple[float, tuple[int, ...]] | None = None
+    slacks: dict[int, float] = field(default_factory=dict)
+
+    def theta(self, top: int) -> float:
+        """Score that a gate must reach to be among the `top` best."""
+        return float(self.scores[top - 1]) if len(self.scores) >= top else -np.inf
+
+    def copy(self) -> Found:
+        """A copy to go on from."""
+        return replace(self, slacks=dict(self.slacks))
+
+    def merge(self, heaps: list[Heap], top: int) -> None:
+        """Take in what tasks found, in the order of results."""
+        rows = [
+            (-s, e, *map(int, leaves)) for s, e, leaves in zip(self.scores, self.exposures, self.leaves, strict=True)
+        ]
+        for heap in heaps:
+            n = int(heap.state[0])
+            k = heap.leaves.shape[1]
+            rows += [(-heap.scores[i], heap.exposures[i], *map(int, heap.leaves[i, :k])) for i in range(n)]
+        best = sorted(set(rows))[:top]
+        self.scores = np.array([-row[0] for row in best])
+        self.exposures = np.array([row[1] for row in best])
+        self.leaves = np.array([row[2:] for row in best], dtype=np.int64).reshape(len(best), self.leaves.shape[1])
+
+
+def plan_of(template: Template, *, not_only: bool) -> Plan:
+    """A template as compiled code reads it."""
+    k = template.n_literals
+    position = {leaf: i for i, leaf in enumerate(template.order)}
+    ordered = np.zeros((k, k), dtype=np.bool_)
+    for i, j in template.ordered:
+        ordered[i, j] = True
+    signs = [3 if template.is_signed else 1 + template.signs[leaf] for leaf in template.order]
+    pair = np.ones(3, dtype=np.uint8)
+    if not template.is_signed:
+        pair[:] = 0
+        pair[sum(template.signs[leaf] for leaf in template.order[-2:])] = 1
+    return Plan(
+        program=np.array(template.program, dtype=np.int64),
+        last=template.last if k > 1 else -1,
+        signs=np.array(signs, dtype=np.uint8),
+        pair_signs=pair,
+        ordered=ordered,
+        places=np.array([position[leaf] for leaf in range(k)], dtype=np.int64),
+        automorphisms=np.array(template.automorphisms, dtype=np.int64),
+        not_only=not_only,
+    )
+
+
+def new_heap(top: int, k: int) -> Heap:
+    """An empty heap."""
+    return Heap(np.empty(top), np.empty(top), np.empty((top, k), dtype=np.int64), np.zeros(2, dtype=np.int64))
+
+
+class Search:
+    """All templates over one pool and one objective; remembers what smaller templates can reach."""
+
+    def __init__(
+        self, pool: Pool, t: Terms, *, is_additive: bool, not_only: bool, clock: Clock, n_threads: int | None, bar: Any
+    ) -> None:
+        self.pool, self.t, self.not_only, self.clock = pool, t, not_only, clock
+        self.is_additive, self.n_threads, self.bar = is_additive, threads(n_threads), bar
+        self.reach: dict[str, float] = {}
+        everything = np.where(np.arange(len(t.size)) < t.n_tumor, t.size, 0).astype(np.int64)
+        self.ceiling = float(score(everything, t, t.bound_address)[0])
+
+    def template(self, template: Template, *, top: int, known: Found | None = None, floor: float = -1.0) -> Found:
+        """The `top` best gates of a template that score above `floor` (−1: keep every cap)."""
+        started = time.monotonic()
+        k = template.n_literals
+        found = known if known is not None else Found(np.empty(0), np.empty(0), np.empty((0, k), dtype=np.int64))
+        if found.is_done:
+            return found
+        plan = plan_of(template, not_only=self.not_only)
+        found.bound = min(found.bound, self.ceiling)
+        try:
+            if k == 1:
+                self._singles(plan, found, top, floor)
+            else:
+                self._seed(plan, found, top, floor)
+                self._branch(template, plan, found, top, floor)
+        except KeyboardInterrupt:
+            self.clock.interrupted = True
+        found.seconds += time.monotonic() - started
+        if found.is_done and floor == -1.0:
+            self.reach[template.name] = found.bound
+        return found
+
+    def _singles(self, plan: Plan, found: Found, top: int, floor: float) -> None:
+        n = len(self.pool.rows)
+        scores, exposures = np.empty(n), np.empty(n)
+        flags = np.zeros(1, dtype=np.bool_)
+        score_leaf(plan, self.pool, self.t, np.zeros(1, dtype=np.int64), 0, flags, flags.copy(), 0.0, scores, exposures)
+        heap = new_heap(n, 1)
+        sign = int(plan.signs[0])
+        usable = [i for i in range(n) if sign & (1 + (i & 1)) and (self.not_only or not i & 1) and scores[i] > floor]
+        for row, literal in enumerate(usable):
+            heap.scores[row], heap.exposures[row], heap.leaves[row, 0] = scores[literal], exposures[literal], literal
+        heap.state[0] = len(usable)
+        found.merge([heap], top)
+        found.n_tested, found.is_done = n, True
+        found.bound = float(found.scores[0]) if len(found.scores) else floor
+
+    def _seed(self, plan: Plan, found: Found, top: int, floor: float) -> None:
+        """First good gates by climbing, so that pruning starts high."""
+        if self.clock.is_over or found.last is not None:
+            return
+        heap = new_heap(top, len(plan.signs))
+        good_gates(plan, self.pool, self.t, heap=heap, n_starts=STARTS, stop=self.clock.stop)
+        found.merge([heap], top)
+        self._cut(found, floor)
+
+    def _cut(self, found: Found, floor: float) -> None:
+        keep = found.scores > floor
+        found.scores, found.exposures, found.leaves = found.scores[keep], found.exposures[keep], found.leaves[keep]
+
+    def _flags(self, template: Template, found: Found, depth: int) -> tuple[NDArray[np.bool_], float]:
+        """What open leaves count as in the tumour once `depth` + 1 leaves stand, and what open branches may add.
+
+        If the score is additive, a gate F(g | h) hits at most what F(g) and F(h) hit together, and F(h) is a gate of a
+        smaller template that keeps every cap as well. So an open branch h of an OR adds at most the best of that one.
+        """
+        flags = np.ones(template.n_literals, dtype=np.bool_)
+        split = template.open_branch(depth) if self.is_additive else None
+        if split is None:
+            return flags, 0.0
+        positions, smaller = split
+        flags[list(positions)] = False
+        if depth not in found.slacks:
+            found.slacks[depth] = self._reach(smaller)
+        return flags, found.slacks[depth]
+
+    def _reach(self, smaller: Template) -> float:
+        """The most that a feasible gate of a smaller template scores."""
+        if smaller.name not in self.reach:
+            outcome = self.template(smaller, top=1)
+            self.reach[smaller.name] = outcome.bound if np.isfinite(outcome.bound) else 1.0
+        return min(1.0, max(0.0, self.reach[smaller.name])) + 1e-9
+
+    def _branch(self, template: Template, plan: Plan, found: Found, top: int, floor: float) -> None:
+        depth = min(2, template.n_literals - 2)
+        laid = self._units(template, plan, found, max(found.theta(top), floor), depth)
+        if laid is None:
+            return
+        units, bounds = laid
+        flags, slack = self._flags(template, found, depth)
+        at, size = 0, 8
+        if found.last is not None:
+            done = [
+                (-b, tuple(map(int, u))) <= (-found.last[0], found.last[1]) for b, u in zip(bounds, units, strict=True)
+            ]
+            at = int(np.sum(done))
+        progress = self.bar(total=len(units), desc=template.name, initial=at)
+        while True:
+            theta = max(found.theta(top), floor)
+            found.bound = float(bounds[at]) if at < len(units) else -np.inf
+            if at >= len(units) or bounds[at] < theta - 1e-9:
+                found.is_done = True
+                break
+            if self.clock.is_over:
+                break
+            batch = slice(at, at + size)
+            n_parts = TASKS if depth == 0 else 1
+            whole = self._batch(plan, found, units[batch], bounds[batch], theta, flags, slack, top, n_parts, floor)
+            if not whole:
+                break
+            at = min(at + size, len(units))
+            found.last = (float(bounds[at - 1]), tuple(map(int, units[at - 1])))
+            size = min(2 * size, 1 << 16)
+            progress.update(at - progress.n)
+            progress.set_postfix(best=f"{found.scores[0]:.4f}" if len(found.scores) else "none", refresh=False)
+        progress.close()
+        best = float(found.scores[0]) if len(found.scores) else floor
+        found.bound = best if found.is_done else max(best, found.bound)
+
+    def _batch(
+        self, plan: Plan, found: Found, units: NDArray[np.int64], bounds: NDArray[np.float64], theta: float,
+        flags: NDArray[np.bool_], slack: float, top: int, n_parts: int, floor: float,
+    ) -> bool:  # fmt: skip
+        """Search some units in threads; whether all were finished."""
+        k = len(plan.signs)
+        heaps = [new_heap(top, k) for _ in range(TASKS)]
+        tallies = np.zeros((TASKS, 2), dtype=np.int64)
+
+        def task(i: int) -> None:
+            chunk = slice(None) if n_parts > 1 else slice(i, None, TASKS)
+            run(
+                plan, self.pool, self.t, np.ascontiguousarray(units[chunk]), np.ascontiguousarray(bounds[chunk]), theta,
+                flags.copy(), slack, heaps[i], i if n_parts > 1 else 0, n_parts, self.clock.stop, tallies[i],
+            )  # fmt: skip
+
+        n_tasks = TASKS if n_parts > 1 else min(TASKS, len(units))
+        with ThreadPoolExecutor(self.n_threads) as pool:
+            waiting = {pool.submit(task, i) for i in range(n_tasks)}
+            while waiting:
+                try:
+                    done, waiting = wait(waiting, timeout=0.05, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                except KeyboardInterrupt:
+                    self.clock.interrupted = True
+                if self.clock.is_over:
+                    self.clock.stop[0] = 1
+        found.merge(heaps, top)
+        self._cut(found, floor)
+        found.n_tested += int(tallies[:, 0].sum())
+        found.n_nodes += int(tallies[:, 1].sum())
+        return not self.clock.stop[0]
+
+    def _units(
+        self, template: Template, plan: Plan, found: Found, theta: float, depth: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+        """Literals of the first positions whose bound reaches `theta`, best bound first; None if the time was over."""
+        units, bounds = np.empty((1, 0), dtype=np.int64), np.array([self.ceiling])
+        for position in range(depth):
+            flags, slack = self._flags(template, found, position)
+            rows, values = [], []
+
+            extend = partial(
+                self._extend, plan, units=units, bounds=bounds, position=position, flags=flags, slack=slack, theta=theta
+            )
+            for chunk in spread(extend, len(units), chunk=8, n_threads=self.n_threads):
+                if self.clock.is_over:
+                    return None
+                for row, value in chunk:
+                    rows.append(row)
+                    values.append(value)
+            units = np.concatenate(rows) if rows else np.empty((0, position + 1), dtype=np.int64)
+            bounds = np.concatenate(values) if values else np.empty(0)
+            order = np.lexsort((*units.T[::-1], -bounds))
+            units, bounds = units[order], bounds[order]
+        return units, bounds
+
+    def _extend(self, plan: Plan, first: int, last: int, *, units: Any, bounds: Any, **more: Any) -> list[Any]:
+        return [self._extend_one(plan, units[i], bounds[i], **more) for i in range(first, last)]
+
+    def _extend_one(
+        self, plan: Plan, unit: NDArray[np.int64], bound: float, *, position: int, flags: NDArray[np.bool_],
+        slack: float, theta: float,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # fmt: skip
+        """A unit with each literal that may come next."""
+        k, n = len(plan.signs), len(self.pool.rows)
+        chosen = np.full(k, -1, dtype=np.int64)
+        chosen[:position] = unit
+        scores, exposures = np.empty(n), np.empty(n)
+        normal = np.zeros(k, dtype=np.bool_)
+        score_leaf(plan, self.pool, self.t, chosen, position, flags.copy(), normal, slack, scores, exposures)
+        scores = np.minimum(scores, bound)
+        ids = np.arange(n)
+        may = (scores >= theta - 1e-9) & ((int(plan.signs[position]) >> (ids & 1)) & 1 == 1)
+        for i, literal in enumerate(unit):
+            may &= ids >> 1 != literal >> 1
+            if plan.ordered[i, position]:
+                may &= self.pool.order > self.pool.order[literal]
+        if not plan.not_only:
+            for sign in range(2):
+                chosen[position] = sign
+                if truth(plan, chosen, False):
+                    may &= ids & 1 != sign
+        keep = ids[may]
+        return np.column_stack([np.tile(unit, (len(keep), 1)), keep]).astype(np.int64), scores[keep]

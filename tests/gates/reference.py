@@ -1,0 +1,121 @@
+"""Brute force: every gate of a template, evaluated observation by observation with NumPy booleans."""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import numpy as np
+import pandas as pd
+
+from cartarget.evidence.packed import Packed, pack
+from cartarget.gates.algebra import Gate
+from cartarget.gates.objectives import Objective
+from cartarget.gates.templates import Template
+
+
+def instance(
+    seed: int, *, n: int = 6, patients: int = 3, tissues: int = 3, cells: int = 60
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Random positivity (observations × antigens) and labels; some antigens are empty, full or doubled."""
+    random = np.random.default_rng(seed)
+    sizes = random.integers(1, cells, patients + tissues)
+    names = [f"p{i}" for i in range(patients)] + [f"n{i}" for i in range(tissues)]
+    which = np.repeat(np.arange(len(sizes)), sizes)
+    level = random.beta(0.6, 0.9, (patients + tissues, n))
+    positive = random.random((len(which), n)) < level[which]
+    for antigen in range(n):
+        fate = random.random()
+        if fate < 0.05:
+            positive[:, antigen] = False
+        elif fate < 0.1:
+            positive[:, antigen] = True
+        elif fate < 0.2 and antigen:
+            positive[:, antigen] = positive[:, antigen - 1]
+    labels = pd.DataFrame(
+        {
+            "population": np.array(names)[which],
+            "side": np.where(which < patients, "tumor", "normal"),
+            "donor": random.integers(0, 3, len(which)).astype(str),
+        }
+    )
+    return positive, labels
+
+
+def packed(positive: np.ndarray, labels: pd.DataFrame) -> Packed:
+    """The same, packed."""
+    return pack(
+        positive,
+        symbols=[f"G{i}" for i in range(positive.shape[1])],
+        population=labels["population"].tolist(),
+        donor=labels["donor"].tolist(),
+        side=labels["side"].tolist(),
+    )
+
+
+def scores(
+    hits: np.ndarray, labels: pd.DataFrame, objective: Objective, meta: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray]:
+    """Score and worst weighted exposure of many gates (gates × observations), straight from the definitions."""
+    name = labels["side"].map({"tumor": "p", "normal": "n"}) if objective.is_pooled else labels["population"]
+    names = sorted(set(name))
+    member = (name.to_numpy()[:, None] == np.array(names)).astype(float)
+    size = member.sum(axis=0)
+    fraction = hits.astype(float) @ member / size
+    patients = [i for i, label in enumerate(names) if label.startswith("p")]
+    tissues = [i for i, label in enumerate(names) if label.startswith("n")]
+    coverage, exposure = fraction[:, patients], fraction[:, tissues]
+    own = (
+        pd.DataFrame(index=[names[i] for i in tissues])
+        if objective.is_pooled
+        else meta.loc[[names[i] for i in tissues]]
+    )
+    cap = own["cap"].to_numpy(dtype=float) if "cap" in own else np.full(len(tissues), objective.cap)
+    weight = own["weight"].to_numpy(dtype=float) if "weight" in own else np.ones(len(tissues))
+    origin = own["is_origin"].to_numpy(dtype=bool) if "is_origin" in own else np.zeros(len(tissues), dtype=bool)
+    worst = (weight * exposure)[:, ~origin].max(axis=1, initial=0.0)
+    if objective.function:
+        return np.array([objective.function(c, e) for c, e in zip(coverage, exposure, strict=True)]), worst
+    statistic = coverage.mean(axis=1) if objective.statistic == "mean" else np.quantile(coverage, 0.1, axis=1)
+    broken = exposure > cap + 1e-9
+    if objective.has_classes:
+        level = np.where(broken[:, ~origin].any(axis=1), 0, np.where(broken.any(axis=1), 2, 3))
+        value = 16 * (coverage.mean(axis=1) >= 0.5 - 1e-12) + 4 * level + statistic - worst
+    elif objective.has_caps:
+        excess = np.where(broken, exposure - cap, -np.inf).max(axis=1)
+        value = np.where(broken.any(axis=1), -1 - excess, statistic)
+    else:
+        value = statistic - worst
+    return np.round(value, 10), np.round(worst, 10)
+
+
+def brute_force(
+    positive: np.ndarray, labels: pd.DataFrame, template: Template, objective: Objective, meta: pd.DataFrame, *,
+    not_only: bool = False,
+) -> list[tuple[float, float, tuple[int, ...]]]:  # fmt: skip
+    """All gates of a template as (score, worst exposure, literals), in the order of results."""
+    n, k = positive.shape[1], template.n_literals
+    values = np.empty((2 * n, len(positive) + 1), dtype=bool)
+    values[0::2, :-1], values[1::2, :-1] = positive.T, ~positive.T
+    values[0::2, -1], values[1::2, -1] = False, True  # a cell without any antigen
+    patterns = list(product((0, 1), repeat=k)) if template.is_signed else [tuple(map(int, template.signs))]
+    antigens = np.array(list(permutations(range(n), k))).reshape(-1, k)
+    leaves = np.concatenate([2 * antigens + np.array(signs) for signs in patterns])
+    images = np.stack([leaves[:, list(g)] for g in template.automorphisms])
+    least = np.array([min(map(tuple, images[:, i])) == tuple(leaves[i]) for i in range(len(leaves))], dtype=bool)
+    leaves = leaves[least]
+    count = iter(range(k))
+
+    def evaluate(node: Gate) -> np.ndarray:
+        if not node.operator:
+            return values[leaves[:, next(count)]]
+        parts = [evaluate(part) for part in node.parts]
+        return (np.logical_and if node.operator == "&" else np.logical_or).reduce(parts)
+
+    hits = evaluate(template.gate)
+    if not not_only:
+        leaves, hits = leaves[~hits[:, -1]], hits[~hits[:, -1]]
+    value, worst = scores(hits[:, :-1], labels, objective, meta)
+    return sorted(
+        ((float(s), float(e), tuple(map(int, row))) for s, e, row in zip(value, worst, leaves, strict=True)),
+        key=lambda row: (-row[0], row[1], row[2]),
+    )

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import cartarget.gates.objectives as o
+from cartarget.errors import GateError, InputError
+from cartarget.evidence.packed import Packed, pack
+from cartarget.gates.algebra import Gate
+from cartarget.gates.search import search_gates
+from cartarget.gates.templates import Template, shapes
+from tests.gates.reference import brute_force, instance, packed, scores
+
+OBJECTIVES = {
+    "pooled": o.pooled(specificity=0.7),
+    "mean": o.worst_population(cap=0.4),
+    "p10": o.worst_population(cap=0.4, statistic="p10"),
+    "selectivity": o.selectivity(),
+    "selectivity-mean": o.selectivity(statistic="mean"),
+    "rank": o.rank(),
+    "custom": o.custom(lambda c, e: c.min() - e.mean(), name="least minus mean"),
+}
+
+
+def described(seed: int, tissues: int = 3) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "population": [f"n{i}" for i in range(tissues)],
+            "cap": random.choice([0.1, 0.4, 0.7], tissues),
+            "weight": random.choice([1.0, 0.5, 0.1], tissues),
+            "is_origin": random.random(tissues) < 0.3,
+        }
+    )
+
+
+def compare(
+    seed: int, template: str, name: str, *, n: int, negate: bool = True, not_only: bool = False, top: int = 8
+) -> None:
+    positive, labels = instance(seed, n=n)
+    meta = described(seed)
+    objective = OBJECTIVES[name]
+    shape = Template.of(template, negate=negate)
+    found = search_gates(
+        packed(positive, labels), objective=objective, templates=[template], negate=negate, not_only=not_only, top=top,
+        populations=None if objective.is_pooled else meta, progress=False, n_threads=1,
+    )  # fmt: skip
+    every = brute_force(positive, labels, shape, objective, meta.set_index("population"), not_only=not_only)
+    feasible = [row for row in every if objective.function or row[0] > -1]
+    expected = [
+        str(shape.fill([f"G{i >> 1}" for i in row], [bool(i & 1) for i in row])) for _, _, row in feasible[:top]
+    ]
+    where = f"seed {seed}, {template}, {name}"
+    assert found.certificate["is_exact"].all(), where
+    assert np.allclose(found.table["score"], [row[0] for row in feasible[:top]]), where
+    assert np.allclose(found.table["exposure"], [row[1] for row in feasible[:top]]), where
+    assert found.table["gate"].tolist() == expected, where
+    assert found.certificate["n_gates"].item() == len(every), where
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("n_literals", [1, 2, 3])
+def test_small_templates_equal_brute_force(name: str, n_literals: int) -> None:
+    for template in shapes(n_literals):
+        for seed in range(45):
+            compare(seed, template, name, n=3 + seed % 4)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_large_templates_equal_brute_force(name: str) -> None:
+    for place, template in enumerate((*shapes(4), *shapes(5))):
+        for seed in range(5 if place < 10 else 1):
+            compare(100 * place + seed, template, name, n=5)
+
+
+@pytest.mark.parametrize(
+    "template", ["A & ~B", "A | ~B", "(A | ~B) & C", "A & ~B & ~C", "(A & ~B) | C", "A & B & ~C & ~D"]
+)
+def test_given_signs_and_not_only_gates_equal_brute_force(template: str) -> None:
+    for seed in range(12):
+        for name in ("mean", "selectivity"):
+            compare(seed, template, name, n=5, negate=False, not_only=True)
+            compare(seed, template, name, n=4, not_only=True)
+
+
+def medium(seed: int = 0, n: int = 40) -> Packed:
+    return packed(*instance(seed, n=n, patients=5, tissues=6, cells=90))
+
+
+def test_any_number_of_threads_and_any_start_give_the_same_result() -> None:
+    data = medium()
+    one, two, five = (
+        search_gates(data, templates=["A & B & C", "A & (B | C)"], n_threads=n, progress=False) for n in (1, 2, 5)
+    )
+    for other in (two, five):
+        pd.testing.assert_frame_equal(one.table, other.table)
+        same = [name for name in one.certificate if name != "seconds"]
+        pd.testing.assert_frame_equal(one.certificate[same], other.certificate[same])
+
+
+def test_order_of_antigens_does_not_matter() -> None:
+    positive, labels = instance(5, n=9)
+    order = np.random.default_rng(0).permutation(9)
+    names = [f"G{i}" for i in range(9)]
+    first = packed(positive, labels)
+    second = pack(
+        positive[:, order], symbols=[names[i] for i in order], population=labels["population"], donor=labels["donor"],
+        side=labels["side"],
+    )  # fmt: skip
+    found = [search_gates(data, templates=shapes(3), progress=False) for data in (first, second)]
+    pd.testing.assert_frame_equal(found[0].table, found[1].table)
+
+
+def test_table_says_what_each_gate_does() -> None:
+    positive, labels = instance(7, n=8, patients=4)
+    found = search_gates(packed(positive, labels), objective="selectivity", templates=shapes(3), progress=False)
+    frame = {f"G{i}": positive[:, i] for i in range(8)}
+    meta = pd.DataFrame(index=["n0", "n1", "n2"])
+    for row in found.table.itertuples():
+        gate = Gate.parse(row.gate)
+        hit = gate.evaluate(frame)
+        value, worst = scores(hit[None, :], labels, found.objective, meta)
+        assert row.score == pytest.approx(value[0]) and row.exposure == pytest.approx(worst[0])
+        by = pd.Series(hit).groupby(labels["population"]).mean()
+        patients = by[[name for name in by.index if name.startswith("p")]]
+        assert row.coverage == pytest.approx(patients.mean())
+        assert row.coverage_p10 == pytest.approx(np.quantile(patients, 0.1))
+        assert by[row.exposure_population] == pytest.approx(row.exposure)
+        sub = Gate.parse(row.best_sub_gate)
+        best, _ = scores(sub.evaluate(frame)[None, :], labels, found.objective, meta)
+        assert row.gain == pytest.approx(value[0] - best[0])
+        assert set(sub.antigens) < set(gate.antigens)
+
+
+def test_shortlist_holds_one_row_an_idea() -> None:
+    positive, labels = instance(11, n=12)
+    positive[:, 1] = False  # a blocker that blocks nothing
+    data = packed(positive, labels)
+    found = search_gates(data, templates=["A & B & C"], objective=OBJECTIVES["mean"], progress=False)
+    assert len(found.table) == 100
+    assert found.shortlist["idea"].is_unique
+    assert found.shortlist["gate"].iloc[0] == found.table["gate"].iloc[0]
+    assert not found.table["core"].str.contains("~G1\\b").any()
+
+
+def test_no_budget_gives_a_bound_and_resuming_the_whole() -> None:
+    data = medium()
+    whole = search_gates(data, templates=["A & B & C", "A | B"], progress=False)
+    none = search_gates(data, templates=["A & B & C", "A | B"], time_budget=0, progress=False)
+    assert not none.certificate["is_exact"].any()
+    assert (none.certificate["bound"].to_numpy() >= whole.certificate["best"].to_numpy()).all()
+    assert np.isfinite(none.certificate["bound"]).all()
+    resumed = search_gates(data, templates=["A & B & C", "A | B"], resume=none, progress=False)
+    pd.testing.assert_frame_equal(resumed.table, whole.table)
+    with pytest.raises(InputError, match="resume"):
+        search_gates(data, templates=["A & B & C"], objective="selectivity", resume=none, progress=False)
+
+
+def test_short_budgets_add_up_and_bounds_never_lie() -> None:
+    data = packed(*instance(3, n=60, patients=4, tissues=4, cells=200))
+    options = {"objective": "selectivity", "templates": ["(A | B) & (C | D)"], "progress": False, "top": 5}
+    found = search_gates(data, time_budget=0.5, **options)
+    first = found
+    for _ in range(400):
+        if found.certificate["is_exact"].all():
+            break
+        found = search_gates(data, time_budget=3.0, resume=found, **options)
+    assert found.certificate["is_exact"].all()
+    assert first.certificate["bound"].item() >= found.table["score"].iloc[0] - 1e-9
+    pd.testing.assert_frame_equal(found.table, search_gates(data, **options).table)
+
+
+def test_an_interrupt_keeps_what_was_found() -> None:
+    data = packed(*instance(3, n=150, patients=4, tissues=4, cells=200))
+    search_gates(data, templates=["A & B"], progress=False)  # compiled by now
+    timer = threading.Timer(1.5, _thread.interrupt_main)
+    timer.start()
+    begun = time.monotonic()
+    found = search_gates(data, objective="selectivity", templates=[shapes(5)[11]], progress=False)
+    assert time.monotonic() - begun < 60
+    assert not found.certificate["is_exact"].item()
+    assert len(found.table) and found.certificate["gap"].item() >= 0
+
+
+def test_unmeasured_antigens_never_help() -> None:
+    positive, labels = instance(2, n=4)
+    data = packed(positive, labels)
+    measured = data.is_measured.copy()
+    liver = data.populations["population"].tolist().index("n1")
+    measured[0, liver] = False
+    unknown = Packed(data.symbols, data.words, data.segments, data.populations, measured)
+    found = search_gates(unknown, objective="selectivity", templates=["A"], progress=False, top=9).table.set_index(
+        "gate"
+    )
+    assert found.loc["G0", "exposure"] == 1.0 and found.loc["G0", "exposure_population"] == "n1"
+    pairs = search_gates(unknown, objective="selectivity", templates=["A & B"], progress=False, top=99).table
+    with_blocker = pairs[pairs["gate"].str.contains("~G0")]
+    known = search_gates(data, objective="selectivity", templates=["A & B"], progress=False, top=99).table
+    for row in with_blocker.itertuples():
+        assert row.score <= known.set_index("gate").loc[row.gate, "score"] + 1e-12
+
+
+def test_a_blocker_earns_no_credit_in_samples() -> None:
+    positive, labels = instance(2, n=4)
+    populations = pd.DataFrame({"population": ["n0", "n1", "n2"], "evidence": "samples"})
+    found = search_gates(
+        packed(positive, labels),
+        objective="selectivity",
+        templates=["A & B"],
+        populations=populations,
+        progress=False,
+        top=99,
+    ).table.set_index("gate")
+    single = search_gates(packed(positive, labels), objective="selectivity", templates=["A"], progress=False)
+    exposure = single.table.set_index("gate")["exposure"]
+    blocked = [gate for gate in found.index if "~" in gate]
+    assert blocked
+    for gate in blocked:
+        assert found.loc[gate, "exposure"] == pytest.approx(exposure[gate.split(" & ~")[0]])
+
+
+def test_contradictory_caps_say_by_how_much() -> None:
+    labels = pd.DataFrame(
+        {"population": ["p"] * 4 + ["heart"] * 4, "side": ["tumor"] * 4 + ["normal"] * 4, "donor": "d"}
+    )
+    positive = np.array([[1, 1], [1, 1], [1, 0], [0, 1], [1, 1], [1, 1], [1, 0], [0, 1]], dtype=bool)
+    found = search_gates(packed(positive, labels), templates=["A & B"], negate=False, progress=False)
+    assert not len(found.table)
+    note = found.certificate["note"].item()
+    assert "infeasible" in note and "G0 & G1" in note and "'heart'" in note and "0.45 above its cap of 0.05" in note
+
+
+def test_constant_antigens_and_single_cells() -> None:
+    labels = pd.DataFrame({"population": ["p", "q", "n"], "side": ["tumor", "tumor", "normal"], "donor": "d"})
+    positive = np.array([[1, 0, 1], [1, 0, 0], [1, 0, 0]], dtype=bool)
+    found = search_gates(packed(positive, labels), templates=shapes(3), progress=False)
+    assert found.table["gate"].iloc[0] == "G0 & (G1 | G2)"
+    assert found.table["score"].iloc[0] == 0.5
+
+
+def test_bad_input_is_named() -> None:
+    positive, labels = instance(0, n=3)
+    data = packed(positive, labels)
+    with pytest.raises(InputError, match="needs 4 antigens, but the data holds 3"):
+        search_gates(data, templates=["A & B & C & D"])
+    with pytest.raises(GateError, match="character 5"):
+        search_gates(data, templates=["A & & B"])
+    with pytest.raises(GateError, match="6 literals"):
+        search_gates(data, templates=["A & B & C & D & E & F"])
+    with pytest.raises(GateError, match="repeats an antigen"):
+        search_gates(data, templates=["(A & B) | (~A & ~B)"])
+    with pytest.raises(InputError, match="objective 'best' is unknown"):
+        search_gates(data, objective="best")
+    with pytest.raises(InputError, match="top is 0"):
+        search_gates(data, top=0)
+    with pytest.raises(InputError, match="time_budget is -1"):
+        search_gates(data, time_budget=-1)
+    with pytest.raises(InputError, match="templates is empty"):
+        search_gates(data, templates=[])
+    with pytest.raises(InputError, match="'brain' is not among"):
+        search_gates(data, populations=pd.DataFrame({"population": ["brain"], "cap": [0.1]}))
+    with pytest.raises(InputError, match="'n0': cap is 2"):
+        search_gates(data, populations=pd.DataFrame({"population": ["n0"], "cap": [2.0]}))
+    for side, expected in (("normal", "no tumour patient"), ("tumor", "no normal population")):
+        with pytest.raises(InputError, match=expected):
+            search_gates(packed(positive, labels.assign(side=side)))
+    with pytest.raises(InputError, match="does not compile"):
+        search_gates(
+            data, objective=o.custom(lambda c, e: str(c).encode(), name="bad"), templates=["A"], progress=False
+        )
+
+
+def test_a_bound_of_ones_own_is_used() -> None:
+    positive, labels = instance(9, n=6)
+    odd = o.custom(
+        lambda c, e: np.sin(20 * c.sum()) - e.max(), name="odd", bound=lambda c, e: 1.0 - e.max()
+    )  # not monotone in coverage
+    found = search_gates(packed(positive, labels), objective=odd, templates=["A & B & C"], top=10, progress=False)
+    every = brute_force(
+        positive, labels, Template.of("A & B & C", negate=True), odd, pd.DataFrame(index=["n0", "n1", "n2"])
+    )
+    assert np.allclose(found.table["score"], [row[0] for row in every[:10]])
