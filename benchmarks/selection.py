@@ -74,7 +74,7 @@ def flat_seed(seed: int) -> pd.DataFrame:
     adata, rates = flat_world(seed)
     required = [name for name, weight in TISSUES.items() if weight == 1]
     panel = build_panel(adata, symbols=list(adata.var_names), required=required)
-    found = crossfit(panel, primary=adata, candidates=panel.symbols, top=20, seed=seed, progress=False)
+    found = crossfit(panel, primary=adata, candidates=panel.symbols, top=20, progress=False)
     return beside_truth(found, flat_truth(Gates.parse(found.gates["gate"], panel=panel), rates))
 
 
@@ -92,7 +92,7 @@ def atlas_seed(seed: int) -> pd.DataFrame:
     own = world.obs["donor"].astype(str).isin(known).to_numpy()
     sample, fresh = world[own].copy(), world[~own].copy()
     panel = build_panel(sample, symbols=candidates, required=required, origin=ORIGIN)
-    found = crossfit(panel, primary=sample, candidates=candidates, seed=seed, progress=False)
+    found = crossfit(panel, primary=sample, candidates=candidates, progress=False)
     gates = Gates.parse(found.gates["gate"], panel=panel)
     return beside_truth(found, plain_scores(restrict(panel, primary=fresh), gates=gates))
 

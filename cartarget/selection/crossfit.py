@@ -79,7 +79,8 @@ def crossfit(
     The people of fold :math:`f` had no part in choosing :math:`C_f`. The worst of many groups is high by chance the
     more the smaller the groups are, so what is held out is compared with training *matched* for the number of people:
     the shrinkage, matched minus held out, is the flattery of the choice and nothing else. Training minus shrinkage is
-    the corrected estimate (for coverage, a mean, that is the held-out one); its interval is Student's over folds.
+    the corrected estimate (for coverage, a mean, that is the held-out one); its interval is Student's over folds, with
+    the variance of Nadeau and Bengio, since folds share most of their training.
     Measured are plain fractions, not posterior medians, whose prior weighs more on few donors:
 
     - `coverage`: as in the tables (mean over patients);
@@ -124,8 +125,8 @@ def crossfit(
 
     References
     ----------
-    Stone, J R Stat Soc B 1974, doi:10.1111/j.2517-6161.1974.tb00994.x; Bengio & Grandvalet, J Mach Learn Res 2004
-    (no unbiased estimate of the variance exists: intervals over few folds are approximate).
+    Stone, J R Stat Soc B 1974, doi:10.1111/j.2517-6161.1974.tb00994.x; Nadeau & Bengio, Machine Learning 2003,
+    doi:10.1023/A:1024068626366.
 
     Examples
     --------
@@ -313,10 +314,16 @@ def _procedure(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _student(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % interval of a mean; unbounded if fewer than two values are known."""
-    if len(values) < 2:
+    """95 % interval of a mean over folds; unbounded if fewer than two values are known.
+
+    Folds share most of the people who chose, so their variance is raised by test over training size, as for
+    repeated splits.
+    """
+    n = len(values)
+    if n < 2:
         return -np.inf, np.inf
-    half = float(student.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    scale = float(values.std(ddof=1) * np.sqrt(1 / n + 1 / (n - 1)))
+    half = float(student.ppf((1 + LEVEL) / 2, n - 1)) * scale
     return float(values.mean()) - half, float(values.mean()) + half
 
 

@@ -95,7 +95,7 @@ def random_pair_null(
     key = np.stack([np.where(alone, -1, gates.op), bins[gates.a], np.where(alone, -1, bins[gates.b])], axis=1)
     strata, stratum = np.unique(key, axis=0, return_inverse=True)
     pools = [members[bins[members] == number] for number in range(int(bins.max()) + 1)]
-    drawn = [_draw(row, pools, seed=seed, n=n) for row in strata]
+    drawn = [gates.take(np.arange(0)), *(_draw(row, pools, seed=seed, n=n) for row in strata)]
     random = Gates(*(np.concatenate([getattr(part, name) for part in drawn]) for name in ("a", "b", "op")))
     null = _measures(panel, random, progress=progress).reshape(len(strata), n, len(MEASURES))
     mine = _measures(panel, gates, progress=False)

@@ -47,8 +47,10 @@ def replicate(gates: Sequence[str], *, second_cohort: Panel, first: pd.DataFrame
     One row a gate, in the order given: `gate`, `genes_missing` (antigens that the second cohort lacks; the rest of the
     row is then empty), the scores of both cohorts as `*_first` and `*_second`, `coverage_drop` (first minus second)
     with `coverage_drop_lower`, `coverage_drop_upper`, `is_coverage_dropped`, `is_below_floor` (eligible first, not
-    second), `is_class_changed` and `is_class_worse` (missing where the second cohort has no normal tissue at all), and
-    `verdict`: holds, drops, or not measured.
+    second), `is_class_changed` and `is_class_worse` (missing where the second cohort has no normal tissue, or too few
+    to know the class: unknown is no contradiction), `evidence_second` (`samples` or `cells`: a fraction of patients and
+    one of cells are not alike), and `verdict`: *drops* (coverage dropped, or the class is worse), *uncertain* (below
+    the floor, but the interval of the difference holds zero), *holds*, or *not measured*.
 
     Raises
     ------
@@ -90,7 +92,8 @@ def replicate(gates: Sequence[str], *, second_cohort: Panel, first: pd.DataFrame
         found[["liability", "safety_class"]] = np.nan, None
     for column in SCORES:
         frame[f"{column}_second"] = found[column].to_numpy()
-    return _flags(frame.astype({"n_patients_second": "Int64"}), floor)
+    frame = frame.astype({"n_patients_second": "Int64"}).assign(evidence_second=second_cohort.kind)
+    return _flags(frame, floor)
 
 
 def without_shared(second: AnnData, *, first: Collection[str]) -> AnnData:
@@ -174,10 +177,10 @@ def _flags(frame: pd.DataFrame, floor: float) -> pd.DataFrame:
     frame["is_below_floor"] = _known(below, measured)
     place = {label: number for number, label in enumerate(CLASSES)}
     one, two = (frame[f"safety_class_{cohort}"].map(place).to_numpy(dtype=float) for cohort in ("first", "second"))
-    both = ~np.isnan(one) & ~np.isnan(two)
+    both = ~np.isnan(one) & ~np.isnan(two) & (two != place["unknown"])
     frame["is_class_changed"], frame["is_class_worse"] = _known(one != two, both), _known(two > one, both)
-    fallen = (lower > 0) | below | (both & (two > one))
-    frame["verdict"] = np.where(~measured, "not measured", np.where(fallen, "drops", "holds"))
+    dropped = (lower > 0) | (both & (two > one))
+    frame["verdict"] = np.select([~measured, dropped, below], ["not measured", "drops", "uncertain"], default="holds")
     return frame
 
 

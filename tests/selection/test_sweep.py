@@ -1,0 +1,117 @@
+"""How firm is a rank: intervals over resampled people and over thresholds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cartarget.errors import GateError, InputError
+from cartarget.evidence.panel import build_panel
+from cartarget.selection.sweep import _people, rank_intervals, resample, sweep_panels
+from tests.panels import REQUIRED, observations, protein
+from tests.selection.test_crossfit import panel_of, world
+
+NAMES = ["G0", "G1", "G0 & G1", "G2 | G3", "G4 & ~G5"]
+
+
+def test_intervals_hold_the_rank_and_stay_among_the_gates() -> None:
+    adata, _, _ = world(0, genes=8)
+    table = rank_intervals(panel_of(adata), primary=adata, gates=NAMES, n=40, progress=False)
+    assert table["gate"].tolist() == NAMES
+    assert sorted(table["rank_here"]) == [1, 2, 3, 4, 5]
+    assert (table["rank_lower"] >= 1).all() and (table["rank_upper"] <= 5).all()
+    assert (table["rank_lower"] <= table["rank_here"]).all() and (table["rank_here"] <= table["rank_upper"]).all()
+    assert not table["is_interval_narrow"].any(), "30 patients are enough"
+
+
+def test_a_clear_order_is_firm_and_a_tossed_one_is_not() -> None:
+    rng = np.random.default_rng(0)
+    tumor = np.hstack([np.full((40, 1), 20.0), (rng.random((40, 2)) < 0.7) * 20.0])
+    normal = {name: {f"{name}{i}": np.zeros((1, 3)) for i in range(25)} for name in ("heart", "lung", "colon")}
+    adata = observations(
+        "samples", {f"p{i}": row[None] for i, row in enumerate(tumor)}, normal, symbols=["SURE", "X", "Y"]
+    )
+    panel = build_panel(adata, symbols=["SURE", "X", "Y"], required=REQUIRED)
+    table = rank_intervals(panel, primary=adata, gates=["SURE", "X", "Y"], n=60, progress=False).set_index("gate")
+    assert table.loc["SURE", ["rank_lower", "rank_upper"]].tolist() == [1, 1]
+    assert table.loc["X", ["rank_lower", "rank_upper"]].tolist() == [2, 3]
+    assert table.loc["Y", ["rank_lower", "rank_upper"]].tolist() == [2, 3]
+    assert table["is_rank_firm"].all() and (table["class_best"] == "safe").all()
+
+
+def test_a_threshold_that_breaks_a_cap_shows_in_class_and_rank() -> None:
+    normal = {name: {f"{name}{i}": np.array([[7.0, 0.0]]) for i in range(25)} for name in ("heart", "lung", "colon")}
+    adata = observations("samples", {f"p{i}": np.array([[30.0, 12.0]]) for i in range(25)}, normal, symbols=["A", "B"])
+    panel = build_panel(adata, symbols=["A", "B"], required=REQUIRED)
+    sweep = sweep_panels(adata, symbols=["A", "B"], required=REQUIRED)
+    assert list(sweep) == ["5 CPM", "20 CPM"]
+    table = rank_intervals(panel, primary=adata, gates=["A", "B"], sweep=sweep, n=0, progress=False).set_index("gate")
+    assert table.loc["A", ["class_best", "class_worst"]].tolist() == ["safe", "unsafe"], "7 CPM counts at 5"
+    assert table.loc["A", ["rank_sweep_lower", "rank_sweep_upper"]].tolist() == [1, 2]
+    assert table.loc["B", ["rank_sweep_lower", "rank_sweep_upper"]].tolist() == [1, 2], "12 CPM does not at 20"
+    assert not table.loc["A", "is_rank_firm"] and table.loc["B", "class_worst"] == "safe"
+    assert table["rank_lower"].isna().all()
+
+
+def test_the_sweep_moves_one_threshold_at_a_time() -> None:
+    adata, _, _ = world(1, genes=4)
+    stains = protein({"heart": [1.0, 2.0, 3.0, np.nan]}, symbols=list(adata.var_names))
+    sweep = sweep_panels(adata, symbols=list(adata.var_names), required=REQUIRED, proteins=[stains], bulk=7)
+    assert list(sweep) == ["5 CPM", "10 CPM", "20 CPM", "stain Low", "stain High"]
+    assert sweep["stain Low"].is_above[:, 0].tolist() == [True, True, True, False]
+    assert sweep["stain High"].is_above[:, 0].tolist() == [False, False, True, False]
+    assert sweep["5 CPM"].is_above[:, 0].tolist() == [False, True, True, False]
+    cells = observations("cells", {"p": np.ones((3, 1))}, {}, symbols=["A"])
+    assert list(sweep_panels(cells, symbols=["A"], required=REQUIRED)) == ["2 counts", "3 counts"]
+    cells.uns["cartarget"]["unit"] = "log1p"
+    assert sweep_panels(cells, symbols=["A"], required=REQUIRED) == {}
+
+
+def test_people_are_drawn_whole_and_every_tissue_keeps_its_size() -> None:
+    cells = {f"p{i}": np.full((3, 1), float(i)) for i in range(6)}
+    normal = {
+        "lung": {f"d{i}": np.full((2, 1), 10.0 + i) for i in range(5)},
+        "skin": {f"d{i}": np.full((4, 1), 10.0 + i) for i in range(5)},
+    }
+    adata = observations("cells", cells, normal, symbols=["A"])
+    drawn = resample(adata, people=_people(adata.obs), rng=np.random.default_rng(1))
+    assert drawn.obs["population"].value_counts()[["lung", "skin"]].tolist() == [10, 20]
+    assert drawn.obs.loc[drawn.obs["side"] == "tumor", "population"].nunique() == 6, "drawn twice is two patients"
+    assert drawn.obs_names.is_unique
+    of_donor = drawn.obs.assign(value=drawn.X[:, 0]).groupby("donor", observed=True)
+    assert (of_donor["value"].nunique() == 1).all()
+    for name, rows in of_donor:
+        assert len(rows) == (3 if name.startswith("p") else 6), "a donor brings all that he gave"
+    assert drawn.obs["donor"].str.contains("#2").any(), "this seed draws someone twice"
+
+
+def test_someone_alone_in_what_he_gave_is_still_drawn() -> None:
+    obs = pd.DataFrame(
+        {"donor": ["a", "b", "c", "c"], "side": "normal", "tissue": ["lung", "skin", "lung", "skin"]},
+        index=list("wxyz"),
+    )
+    assert [group.tolist() for group in _people(obs)] == [["a", "b", "c"]]
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    adata, _, _ = world(2, genes=6)
+    panel = panel_of(adata)
+    run = lambda seed: rank_intervals(panel, primary=adata, gates=NAMES, n=15, seed=seed, progress=False)  # noqa: E731
+    pd.testing.assert_frame_equal(run(3), run(3), check_exact=True)
+    assert not run(3).equals(run(4))
+
+
+def test_few_patients_are_said_to_be_few() -> None:
+    adata, _, _ = world(0, genes=4, patients=1)
+    table = rank_intervals(panel_of(adata), primary=adata, gates=["G0", "G1"], n=5, progress=False)
+    assert table["is_interval_narrow"].all()
+
+
+def test_what_cannot_be_ranked_is_refused() -> None:
+    adata, _, _ = world(0, genes=4)
+    panel = panel_of(adata)
+    with pytest.raises(InputError, match="at least one gate"):
+        rank_intervals(panel, primary=adata, gates=[], progress=False)
+    with pytest.raises(GateError, match="NOBODY"):
+        rank_intervals(panel, primary=adata, gates=["G0 & NOBODY"], progress=False)
