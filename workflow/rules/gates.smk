@@ -32,6 +32,7 @@ rule gates:
         runtime=60,
     params:
         primary=lookup(dpath="primary", within=config),
+        indication=lookup(dpath="indication", within=config),
         origin=lookup(dpath="origin", within=config),
         sex=lookup(dpath="sex", within=config),
         thresholds=lookup(dpath="thresholds", within=config),
