@@ -2,6 +2,7 @@ rule gates:
     input:
         steps["gates"].inputs(asked),
     output:
+        work["gates"],
         "<results>/gates.parquet",
         report(
             "<results>/gates.tsv",
@@ -9,7 +10,6 @@ rule gates:
             category="Gates",
             labels={"table": "ranked gates", "run": asked.name},
         ),
-        "<results>/work/search.json",
         "<results>/exposure.parquet",
         report(
             "<results>/exposure.tsv",

@@ -2,6 +2,7 @@ rule report:
     input:
         steps["report"].inputs(asked),
     output:
+        work["report"],
         "<results>/summary.json",
         "<results>/provenance.json",
         "<results>/config.yaml",

@@ -2,6 +2,7 @@ rule screen:
     input:
         steps["screen"].inputs(asked),
     output:
+        work["screen"],
         "<results>/antigens.parquet",
         report(
             "<results>/antigens.tsv",
