@@ -25,6 +25,9 @@ MIN_CELLS = 30
 DECIDES = ("CPM", "TPM", "nTPM")
 """Units of summaries to which the level applies; other units are shown and decide nothing."""
 
+LYMPHOID = ("", "blood", "bone marrow", "lymph node", "spleen", "thymus", "tonsil")
+"""Tissues whose T cells speak for a product's; T cells of an organ also carry what its other cells spill."""
+
 _T_CELL = re.compile(
     r"(?<![a-z])T[ ._-]?(cells?|lymphocytes?)(?![a-z])|(?:^|[ _+./-])(?:CD[48][ _+.-]*)?T$|(?<![a-z])Treg(?![a-z])",
     re.IGNORECASE,
@@ -50,9 +53,11 @@ def fratricide(
     """Worst share and worst level of each antigen on normal T cells.
 
     A product of T cells that senses an antigen which T cells carry kills itself while it is grown. T cells are found
-    by the name of the cell type, in any tissue. Atlases of cells give a share per population (thirty T cells or more,
-    donors weighted), summaries a level per column; the highest counts. Stains have no T cells of their own and are
-    passed over, as are malignant T cells and T cell progenitors.
+    by the name of the cell type. Atlases of cells give a share per population (thirty T cells or more, donors
+    weighted), summaries a level per column; the highest counts. T cells of blood and lymphoid organs go first: those
+    of other organs carry spilled RNA (mesothelin in T cells of the peritoneum) and are asked only where no others
+    measured the antigen. Stains have no T cells of their own and are passed over, as are malignant T cells and T cell
+    progenitors.
 
     Parameters
     ----------
@@ -79,39 +84,66 @@ def fratricide(
     Examples
     --------
     >>> adata = AnnData(np.array([[310.0, np.nan]], dtype="float32"))
-    >>> adata.var_names, adata.obs["side"], adata.obs["cell_type"] = ["CD7", "MSLN"], "normal", "CD4+T"
+    >>> adata.var_names, adata.obs["side"] = ["CD7", "MSLN"], "normal"
+    >>> adata.obs["tissue"], adata.obs["cell_type"] = "blood", "CD4+T"
     >>> adata.uns["cartarget"] = {"kind": "summary", "unit": "CPM", "atlas": "hca"}
     >>> found = fratricide([adata], symbols=["CD7", "MSLN"])
     >>> found[["tcell_level", "tcell_level_source", "is_fratricide_risk"]].values.tolist()
     [[310.0, 'CD4+T (hca)', True], [nan, <NA>, <NA>]]
     """
     names = pd.Index(list(symbols))
-    mature = [chosen for adata in atlases if (chosen := _t_cells(adata)).n_obs]
-    kind = [adata.uns["cartarget"]["kind"] for adata in mature]
-    cells = [_shares(adata, names, count) for adata, own in zip(mature, kind, strict=True) if own == "cells"]
-    means = [_levels(adata, names) for adata, own in zip(mature, kind, strict=True) if own == "summary"]
-    deciding = [
-        _levels(adata, names)
-        for adata, own in zip(mature, kind, strict=True)
-        if own == "summary" and adata.uns["cartarget"]["unit"] in DECIDES
-    ]
-    share, where = _highest([(found.share, found.place) for found in cells], len(names))
-    upper = np.fmax.reduce([np.full(len(names), np.nan), *(np.where(f.share == share, f.upper, np.nan) for f in cells)])
-    highest, source = _highest(means, len(names))
-    decisive = _highest(deciding, len(names))[0]
-    is_risk = pd.array((share >= SHARE) | (decisive >= level), dtype="boolean")
-    is_risk[np.isnan(share) & np.isnan(decisive)] = pd.NA
+    found = list(atlases)
+    blood, organ = (_worst([_t_cells(a, lymphoid=here) for a in found], names, count) for here in (True, False))
+    ask = ~_is_known(blood) & (_is_known(organ) | np.isnan(blood.level))
+    worst = _Worst(*(np.where(ask, other, own) for own, other in zip(blood, organ, strict=True)))
+    is_risk = pd.array((worst.share >= SHARE) | (worst.deciding >= level), dtype="boolean")
+    is_risk[~_is_known(worst)] = pd.NA
     return pd.DataFrame(
         {
             "symbol": list(symbols),
-            "tcell_fraction": share,
-            "tcell_fraction_upper": upper,
-            "tcell_population": pd.array(where, dtype="string"),
-            "tcell_level": highest,
-            "tcell_level_source": pd.array(source, dtype="string"),
-            "n_tcells": np.sum([np.zeros(len(names), dtype=np.int64), *(found.n for found in cells)], axis=0),
+            "tcell_fraction": worst.share,
+            "tcell_fraction_upper": worst.upper,
+            "tcell_population": pd.array(worst.place, dtype="string"),
+            "tcell_level": worst.level,
+            "tcell_level_source": pd.array(worst.source, dtype="string"),
+            "n_tcells": worst.n.astype(np.int64),
             "is_fratricide_risk": is_risk,
         }
+    )
+
+
+class _Worst(NamedTuple):
+    """Per antigen: what the worst source says."""
+
+    share: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    place: NDArray[np.object_]
+    n: NDArray[np.int64]
+    level: NDArray[np.float64]
+    source: NDArray[np.object_]
+    deciding: NDArray[np.float64]
+
+
+def _is_known(worst: _Worst) -> NDArray[np.bool_]:
+    return ~(np.isnan(worst.share) & np.isnan(worst.deciding))
+
+
+def _worst(atlases: Sequence[AnnData], names: pd.Index, count: int) -> _Worst:
+    """Worst share and level over atlases of T cells."""
+    held = [(adata, adata.uns["cartarget"]) for adata in atlases if adata.n_obs]
+    cells = [_shares(adata, names, count) for adata, about in held if about["kind"] == "cells"]
+    means = [(about["unit"], _levels(adata, names)) for adata, about in held if about["kind"] == "summary"]
+    share, place = _highest([(each.share, each.place) for each in cells], len(names))
+    level, source = _highest([each for _, each in means], len(names))
+    unknown = np.full(len(names), np.nan)
+    return _Worst(
+        share=share,
+        upper=np.fmax.reduce([unknown, *(np.where(each.share == share, each.upper, np.nan) for each in cells)]),
+        place=place,
+        n=np.sum([np.zeros(len(names), dtype=np.int64), *(each.n for each in cells)], axis=0),
+        level=level,
+        source=source,
+        deciding=_highest([each for unit, each in means if unit in DECIDES], len(names))[0],
     )
 
 
@@ -135,14 +167,14 @@ def _highest(
     return best, name
 
 
-def _t_cells(adata: AnnData) -> AnnData:
-    if "cell_type" not in adata.obs or "side" not in adata.obs:
-        raise InputError(
-            f"atlas {adata.uns['cartarget']['atlas']}: obs needs side and cell_type (see atlas/contract.py)"
-        )
-    kinds = adata.obs["cell_type"].astype(str)
-    known = {name: is_t_cell(name) for name in kinds.unique()}
-    return adata[(kinds.map(known).astype(bool) & (adata.obs["side"].astype(str) == "normal")).to_numpy()]
+def _t_cells(adata: AnnData, *, lymphoid: bool) -> AnnData:
+    """Normal T cells of blood and lymphoid organs, or those of other organs."""
+    if not {"cell_type", "side", "tissue"} <= set(adata.obs):
+        raise InputError(f"atlas {adata.uns['cartarget']['atlas']}: obs needs side, tissue and cell_type; harmonise it")
+    kinds, tissues = adata.obs["cell_type"].astype(str), adata.obs["tissue"].astype(str)
+    is_t = kinds.map({name: is_t_cell(name) for name in kinds.unique()}).astype(bool)
+    here = tissues.isin(LYMPHOID) == lymphoid
+    return adata[(is_t & here & (adata.obs["side"].astype(str) == "normal")).to_numpy()]
 
 
 def _shares(adata: AnnData, names: pd.Index, count: int) -> _Shares:

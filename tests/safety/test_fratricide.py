@@ -108,6 +108,16 @@ def test_a_unit_without_a_threshold_is_shown_and_decides_nothing():
     assert found["is_fratricide_risk"].isna().all()
 
 
+def test_t_cells_of_blood_go_first_and_those_of_an_organ_fill_in():
+    """RNA of the skin is spilled over its T cells; blood knows better, where it was asked."""
+    skin, blood = levels([50.0, 60.0, 70.0]), levels([40.0, 0.1, np.nan])
+    blood.obs["tissue"] = blood.obs["population"] = "blood"
+    found = fratricide([skin, blood], symbols=SYMBOLS)
+    assert found["tcell_level"].tolist() == [40.0, pytest.approx(0.1), 70.0]
+    assert found["tcell_level_source"].tolist() == ["blood (summary)", "blood (summary)", "skin (summary)"]
+    assert found["is_fratricide_risk"].tolist() == [True, False, True]
+
+
 def test_an_atlas_without_cell_types_is_refused():
     adata = levels([1.0] * 3)
     del adata.obs["cell_type"]
