@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cartarget.atlas.registry import READERS
 from cartarget.config import parse_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,6 +45,11 @@ def test_commands_exist(page: str) -> None:
     code = "\n".join(re.findall(r"(?ms)^```sh\n(.*?)^```", TEXT[page]) + re.findall(r"`([^`\n]+)`", TEXT[page]))
     assert set(re.findall(r"(?m)^make ([a-z]+)", code)) <= set(targets)
     assert set(re.findall(r"(?m)^(?:\.venv/bin/)?cartarget ([a-z]+)\b", code)) <= set(commands)
+
+
+def test_each_reader_is_told() -> None:
+    for reader in READERS:
+        assert f"`{reader}`" in TEXT["docs/run.md"]
 
 
 @pytest.mark.parametrize(("page", "block"), blocks("python"), ids=lambda value: value[:30])
