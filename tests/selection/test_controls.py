@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+import cartarget
 from cartarget.selection.controls import control_report, leading, run_fails
 from cartarget.selection.null import random_pairs
 from cartarget.selection.screen import screen_antigens, screen_gates
 from tests.selection.test_null import spread_panel
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def antigens(order: list[str], *, control: dict[str, str] | None = None, eligible: bool = True) -> pd.DataFrame:
@@ -91,3 +96,19 @@ def test_random_pairs_lead_where_the_ranking_is_chance_and_not_where_a_pair_is_p
     empty = control_report(table, gates=worst_first, controls=kinds(), random=random)
     assert not empty["passed"].iloc[-1], "with nothing ranked, chance leads"
     assert "random pairs would rank among the first" in run_fails(empty)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_planted_pair_leads_and_the_decoy_is_rejected_where_it_hits_rare_cells(seed: int) -> None:
+    """Smaller than the default design; benchmarks/selection.py asks the same of 200 seeds at full size."""
+    tiers = cartarget.read_tiers(ROOT / "config" / "tissue_tiers.tsv")
+    atlas = cartarget.simulate_atlas(seed=seed, n_background=60, cells_per_population=16, cells_per_tumor=150)
+    truth = atlas.uns["cartarget"]["truth"]
+    atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon", "rectum"])
+    names = list(atlas.var_names[atlas.var["role"].isin(["surface", "background"])])
+    panel = cartarget.build_panel(atlas, symbols=names, required=tiers.required, origin=["colon", "rectum"])
+    control = pd.DataFrame({"symbol": [truth["decoy"]], "kind": ["clinical"]})
+    table = screen_gates(panel, candidates=names, top=50, controls=control, progress=False).table
+    assert table["gate"].iloc[0] == truth["best_and"]
+    decoy = table.set_index("gate").loc[truth["decoy"]]
+    assert decoy["safety_class"] == "unsafe" and "lung" in decoy["tissues_broken"].split(", ")

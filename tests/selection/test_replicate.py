@@ -161,3 +161,28 @@ def test_rectal_gates_in_an_independent_cohort_of_another_pipeline(shared_data: 
     assert table.loc["CDH17 & CDH3", "verdict"] == "holds"
     assert table.loc["CDH3 & MUC12", "verdict"] == "drops", "0.98 of 87 patients, about 0.8 of 73 others"
     assert table["is_class_changed"].isna().all(), "the second cohort has tumours alone"
+
+
+@pytest.mark.real_data
+def test_rectal_gates_in_single_cells_of_one_unnamed_patient(shared_data: Path) -> None:
+    from cartarget.config import AtlasConfig, CellLabels, Config
+
+    tiers = cartarget.read_tiers(ROOT / "config" / "tissue_tiers.tsv")
+    labels = CellLabels(malignant="malignant", cell_type="cell_type", exclude_values=["CAF", "TAM"])
+    atlas = AtlasConfig(
+        name="crc", reader="mtx", path="tumor_single_cell_crc", unit="log1p", tissue="colon", labels=labels
+    )
+    cells = cartarget.read_atlas(atlas, config=Config(data_dir=str(shared_data)), genes=None, keep=READ_GENES)
+    second = build_panel(
+        cartarget.harmonise(cells, tiers=tiers, origin=["colon"]),
+        symbols=list(cells.var_names),
+        required=tiers.required,
+    )
+    first = pd.DataFrame({"gate": ["GDPD5 & NOX1", "CEACAM5"], "coverage": [0.874, 1.0], "n_patients": 87})
+    first = first.assign(liability=0.01, safety_class="safe")
+    table = replicate(first["gate"], second_cohort=second, first=first).set_index("gate")
+    row = table.loc["GDPD5 & NOX1"]
+    assert row["coverage_second"] < 0.02 and row["verdict"] == "drops"
+    assert row["evidence_second"] == "cells" and row["n_patients_second"] == 1, "cells of one patient, not patients"
+    assert pd.isna(row["is_class_worse"]), "what it does not measure contradicts nothing"
+    assert table.loc["CEACAM5", "genes_missing"] == "CEACAM5"
