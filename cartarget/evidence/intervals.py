@@ -22,6 +22,8 @@ USUAL_WEIGHT = 20.0
 PRIOR_DONORS = 4.0
 """Degrees of freedom that the population's correlation is worth to the spread of one antigen over donors."""
 
+_ROWS = 2048
+
 MIN_BOOTSTRAP = 20
 """Donors from which a bootstrap is allowed."""
 
@@ -256,24 +258,28 @@ def effective_rows(
     >>> n.round(1).tolist()
     [[11.5], [3.8]]
     """
-    k, w = np.asarray(count, dtype=np.float64), np.asarray(weight, dtype=np.float64)
-    n = np.asarray(n_effective, dtype=np.float64)
+    k = np.asarray(count)
+    w, n = np.asarray(weight, dtype=np.float64), np.asarray(n_effective, dtype=np.float64)
     owner, observed = segments["population"].to_numpy(), segments["n_observations"].to_numpy(dtype=np.float64)
     alone = (segments["n_donors"] == 1).to_numpy()
-    p = _sums(k * w, owner, len(n))
-    mean = p[:, owner]
     share = np.where(alone, w * observed, w)
-    scale = w**2 * np.divide(1.0, 1 - share, out=np.zeros_like(share), where=share < 1 - 1e-9)
-    within = np.where(alone, (k - observed * mean) ** 2, k * (1 - mean) ** 2 + (observed - k) * mean**2)
-    spread = p * (1 - p)
-    ratio = np.divide(_sums(scale * within, owner, len(n)) * n, spread, out=np.ones_like(p), where=spread > 1e-12)
     kish = np.bincount(owner, np.where(alone, 1, observed) * share**2, minlength=len(n))
     donors = np.maximum(1 / np.maximum(kish, 1e-12) - 1, 0)
-    freedom = np.minimum(donors, 4 * n * spread)
-    drawn = (freedom * ratio + PRIOR_DONORS) / (freedom + PRIOR_DONORS)
-    own = np.minimum(n / drawn * _student(freedom + PRIOR_DONORS), np.bincount(owner, observed, minlength=len(n)))
-    binomial = np.bincount(owner, alone & (observed > 1), minlength=len(n)) == 0
-    return np.where(binomial, n, own)
+    scale = w**2 * np.divide(1.0, 1 - share, out=np.zeros_like(share), where=share < 1 - 1e-9)
+    total = np.bincount(owner, observed, minlength=len(n))
+    is_binomial = np.bincount(owner, alone & (observed > 1), minlength=len(n)) == 0
+    out = np.empty((len(k), len(n)))
+    for low in range(0, len(k), _ROWS):
+        part = k[low : low + _ROWS].astype(np.float64)
+        p = _sums(part * w, owner, len(n))
+        mean = p[:, owner]
+        within = np.where(alone, (part - observed * mean) ** 2, part * (1 - mean) ** 2 + (observed - part) * mean**2)
+        spread = p * (1 - p)
+        ratio = np.divide(_sums(scale * within, owner, len(n)) * n, spread, out=np.ones_like(p), where=spread > 1e-12)
+        freedom = np.minimum(donors, 4 * n * spread)
+        drawn = (freedom * ratio + PRIOR_DONORS) / (freedom + PRIOR_DONORS)
+        out[low : low + _ROWS] = np.minimum(n / drawn * _student(freedom + PRIOR_DONORS), total)
+    return np.where(is_binomial, n, out)
 
 
 def _sums(values: NDArray[np.float64], owner: NDArray[np.int64], n: int) -> NDArray[np.float64]:

@@ -70,7 +70,7 @@ def test_with_fewer_donors_it_holds_at_least_what_it_promises(donors, rho):
 
 @pytest.mark.parametrize("donors", [3, 10, 30])
 def test_antigens_whose_donors_differ_more_than_others_are_held_too(donors):
-    """One correlation for all antigens alone holds such an antigen only about four times in five."""
+    """One correlation for all antigens alone holds such an antigen only about three times in four."""
     rng = np.random.default_rng(5)
     rho = np.repeat([0.05, 0.6], [120, 30])
     own, pooled = [], []
@@ -81,7 +81,7 @@ def test_antigens_whose_donors_differ_more_than_others_are_held_too(donors):
         for store, n in ((own, rows[:, 0]), (pooled, n_effective)):
             low, high = fraction_interval(count @ weight, n)
             store.append(((low <= truth) & (truth <= high))[rho > 0.5])
-    assert np.mean(own) >= 0.8
+    assert np.mean(own) >= 0.86
     assert np.mean(own) > np.mean(pooled) + 0.1
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,6 +144,20 @@ def test_no_row_has_more_evidence_than_observations(seed):
     rows, _, fraction = rows_of(cells(rng.random((len(donor), 3)) < rng.random(3), donor))
     assert ((rows > 0) & (rows <= len(donor) + 1e-9)).all()
     assert ((fraction >= -1e-12) & (fraction <= 1 + 1e-12)).all()
+
+
+def test_a_population_without_cells_may_be_anything():
+    packed = cells([[1], [0], [1]], list("aab"))
+    empty = packed.populations.assign(population="spleen", n_observations=0, n_donors=0)
+    both = replace(
+        packed,
+        populations=pd.concat([packed.populations, empty], ignore_index=True),
+        is_measured=np.ones((1, 2), dtype=bool),
+    )
+    weight, n_effective = observation_weights(both)
+    rows = effective_rows(count_positive(both), segments=both.segments, weight=weight, n_effective=n_effective)
+    assert rows[0, 1] == n_effective[1] == 0
+    assert [float(end[0, 1]) for end in fraction_interval([[0.5, 0.0]], rows)] == [0.0, 1.0]
 
 
 def test_populations_are_kept_apart():
