@@ -126,7 +126,7 @@ class Search:
         self.ceiling = float(score(everything, t, t.bound_address)[0])
 
     def template(self, template: Template, *, top: int, known: Found | None = None, floor: float = -1.0) -> Found:
-        """The `top` best gates of a template that score above `floor` (−1: keep every cap)."""
+        """The `top` best gates of a template above `floor` (−1: caps are kept; scores without caps have none)."""
         started = time.monotonic()
         k = template.n_literals
         found = known if known is not None else Found(np.empty(0), np.empty(0), np.empty((0, k), dtype=np.int64))
@@ -167,7 +167,7 @@ class Search:
         if self.clock.is_over or found.last is not None:
             return
         heap = new_heap(top, len(plan.signs))
-        good_gates(plan, self.pool, self.t, heap=heap, n_starts=STARTS, stop=self.clock.stop)
+        good_gates(plan, self.pool, self.t, heap=heap, floor=floor, n_starts=STARTS, stop=self.clock.stop)
         found.merge([heap], top)
         self._cut(found, floor)
 

@@ -13,8 +13,8 @@ from cartarget.gates.sweep import Plan, score_leaf, truth
 
 
 @compiled
-def climb(plan, pool, t, starts, heap, stop):  # type: ignore[no-untyped-def]
-    """Climb from each row of `starts` (literal per position) and push every feasible gate on the way.
+def climb(plan, pool, t, starts, floor, heap, stop):  # type: ignore[no-untyped-def]
+    """Climb from each row of `starts` (literal per position) and push every gate above `floor` on the way.
 
     A sweep scores every literal at one leaf; the leaf takes the best. It ends when no single change helps.
     """
@@ -45,7 +45,7 @@ def climb(plan, pool, t, starts, heap, stop):  # type: ignore[no-untyped-def]
                     clash |= i != leaf and chosen[i] >= 0 and chosen[i] >> 1 == literal >> 1
                 if clash:
                     continue
-                if scores[literal] >= bar(heap, -1.0):
+                if scores[literal] >= bar(heap, floor):
                     was = chosen[leaf]
                     chosen[leaf] = literal
                     push(heap, plan, chosen, scores[literal], exposures[literal])
@@ -79,7 +79,9 @@ def random_starts(plan: Plan, pool: Pool, *, n: int, seed: int) -> NDArray[np.in
     return rows
 
 
-def good_gates(plan: Plan, pool: Pool, t: Terms, *, heap: Heap, n_starts: int, stop: NDArray[np.int64]) -> None:
+def good_gates(
+    plan: Plan, pool: Pool, t: Terms, *, heap: Heap, floor: float, n_starts: int, stop: NDArray[np.int64]
+) -> None:
     """Fill a heap with gates reached from random starts."""
     if len(pool.rows) >= 2 * len(plan.signs):
-        climb(plan, pool, t, random_starts(plan, pool, n=n_starts, seed=0), heap, stop)
+        climb(plan, pool, t, random_starts(plan, pool, n=n_starts, seed=0), floor, heap, stop)

@@ -60,8 +60,8 @@ class SearchResult:
 class Judge:
     """Scores any gate over a pool's antigens; remembers what it scored."""
 
-    def __init__(self, literals: Literals, t: Terms, *, not_only: bool) -> None:
-        self.literals, self.t, self.not_only = literals, t, not_only
+    def __init__(self, literals: Literals, t: Terms, *, has_caps: bool, not_only: bool) -> None:
+        self.literals, self.t, self.has_caps, self.not_only = literals, t, has_caps, not_only
         self.index = {symbol: i for i, symbol in enumerate(literals.symbols)}
         self.known: dict[Gate, tuple[float, float]] = {}
 
@@ -131,7 +131,7 @@ class Judge:
             "exposure": exposure,
             "exposure_population": populations["population"].iloc[t.n_tumor + int(np.argmax(weighted))],
             "n_antigens": len(gate.antigens),
-            "gain": value - (most if most > -1.0 else 0.0),
+            "gain": value - (most if most > -1.0 or not self.has_caps else 0.0),
             "best_sub_gate": "" if sub_gate is None else str(sub_gate),
             "core": str(core),
             "idea": " ".join(sorted(leaf.symbol for leaf in core.literals if not leaf.is_negated)),

@@ -112,7 +112,7 @@ def search_gates(
     _check(packed, shapes)
     pool = literals(packed, populations=populations, is_pooled=record.is_pooled)
     t = terms(record, _plain(pool.populations) if record.is_pooled else pool.populations)
-    judge = Judge(pool, t, not_only=not_only)
+    judge = Judge(pool, t, has_caps=record.has_caps, not_only=not_only)
     fingerprint = _fingerprint(pool, t, not_only, top)
     found = _resumed(resume, fingerprint)
     clock = Clock(np.inf)
@@ -125,7 +125,8 @@ def search_gates(
         limit = BUDGET if time_budget is None and template.n_literals > 3 else time_budget
         begun = started if time_budget is not None else time.monotonic()
         clock.restart(np.inf if limit is None else begun + limit)
-        outcome = search.template(template, top=top, known=found.get(template.name))
+        floor = -1.0 if record.has_caps else -np.inf
+        outcome = search.template(template, top=top, known=found.get(template.name), floor=floor)
         found[template.name] = outcome
         if not len(outcome.scores):
             notes[template.name] = _why_none(search, template, outcome, judge)

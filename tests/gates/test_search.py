@@ -51,7 +51,7 @@ def compare(
         populations=None if objective.is_pooled else meta, progress=False, n_threads=1,
     )  # fmt: skip
     every = brute_force(positive, labels, shape, objective, meta.set_index("population"), not_only=not_only)
-    feasible = [row for row in every if objective.function or row[0] > -1]
+    feasible = [row for row in every if not objective.has_caps or row[0] > -1]
     expected = [
         str(shape.fill([f"G{i >> 1}" for i in row], [bool(i & 1) for i in row])) for _, _, row in feasible[:top]
     ]
