@@ -79,7 +79,8 @@ def detection_at(rate: ArrayLike, *, depth_ratio: ArrayLike) -> NDArray[np.float
     >>> detection_at(0.4, depth_ratio=0.5).round(2)
     np.float64(0.23)
     """
-    return np.asarray(1 - (1 - np.asarray(rate, dtype=np.float64)) ** np.asarray(depth_ratio, dtype=np.float64))
+    seen = np.clip(np.asarray(rate, dtype=np.float64), 0, 1)
+    return np.asarray(1 - (1 - seen) ** np.asarray(depth_ratio, dtype=np.float64))
 
 
 def detection_rates(adata: AnnData, *, side: str = "normal", count: int = 1) -> pd.DataFrame:

@@ -12,6 +12,9 @@ from cartarget.evidence.panel import Panel
 ANY, BOTH, NOT = 0, 1, 2
 """Shapes of a gate, as in `gates.judge`: `A | B` (a single antigen is `A | A`), `A & B`, `A & ~B`."""
 
+TELLS = 0.2
+"""Detection rate below which an antigen that is missed looks like one that is absent."""
+
 
 def residual_exposure(naive: ArrayLike, *, antigen: ArrayLike, detection: ArrayLike) -> NDArray[np.float64]:
     r"""Exposure to `A & ~B` if cells in which the blocker is missed are killed.
@@ -181,8 +184,13 @@ def corrected_coverage(
     op: NDArray[np.int64],
     fraction: NDArray[np.float64],
     rates: pd.DataFrame,
+    blocker_rates: pd.DataFrame,
 ) -> pd.Series:
     """Mean over patients of :func:`coverage_corrected`: the column `coverage_corrected`, gates in order.
+
+    An antigen that is sensed is corrected by `detection_upper` in the tumour, which corrects least; a blocker by
+    `detection` in the normal populations that certainly have it, since the tumour should lack it. Where the rate of a
+    sensed antigen is below 0.2, dropout and absence cannot be told apart, and the value is missing.
 
     Parameters
     ----------
@@ -192,19 +200,22 @@ def corrected_coverage(
         Gates, as for :func:`residual_liability`.
     fraction
         Fractions hit, gates × populations (`Judged.fraction`).
-    rates
-        From `detection_rates(cells, side="tumor")`.
+    rates, blocker_rates
+        From `detection_rates(cells, side="tumor")` and `detection_rates(cells)`.
     """
     if panel.kind != "cells":
         return pd.Series(np.nan, index=range(len(op)), name="coverage_corrected")
-    rate = rates.set_index("symbol").reindex(list(panel.symbols))["detection_upper"].to_numpy(dtype=np.float64)
-    tumor = panel.is_tumor
+    names = list(panel.symbols)
+    sensed = rates.set_index("symbol").reindex(names)["detection_upper"].to_numpy(dtype=np.float64)
+    sensed = np.where(sensed >= TELLS, sensed, np.nan)
+    blocked = blocker_rates.set_index("symbol").reindex(names)["detection"].to_numpy(dtype=np.float64)
+    tumor = np.flatnonzero(panel.is_tumor)
     each = coverage_corrected(
         fraction[:, tumor],
-        first=panel.fraction[np.ix_(a, np.flatnonzero(tumor))],
-        second=panel.fraction[np.ix_(b, np.flatnonzero(tumor))],
+        first=panel.fraction[np.ix_(a, tumor)],
+        second=panel.fraction[np.ix_(b, tumor)],
         op=op[:, None],
-        detection_first=rate[a][:, None],
-        detection_second=rate[b][:, None],
+        detection_first=sensed[a][:, None],
+        detection_second=np.where(op == NOT, blocked[b], sensed[b])[:, None],
     )
     return pd.Series(each.mean(axis=1), name="coverage_corrected")

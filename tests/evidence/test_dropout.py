@@ -147,16 +147,43 @@ def test_bulk_has_no_dropout():
         detection_rates(samples)
 
 
-def test_coverage_of_an_and_is_brought_back_to_the_truth():
+def test_coverage_is_brought_back_to_the_truth():
+    """A and C are on the same half of the cells, each read at 0.6; the blocker B is on none."""
     adata = atlas(5)
     panel = panel_of(adata)
-    gates = {"a": np.array([0, 0]), "b": np.array([2, 0]), "op": np.array([1, 0])}
+    gates = {"a": np.array([0, 0, 0]), "b": np.array([2, 0, 1]), "op": np.array([1, 0, 2])}
     judged = judge(panel, **gates)
-    rates = detection_rates(adata, side="tumor")
+    both = {"rates": detection_rates(adata, side="tumor"), "blocker_rates": detection_rates(adata)}
     counted = judged.fraction[:, panel.is_tumor].mean(axis=1)
-    corrected = corrected_coverage(panel, **gates, fraction=judged.fraction, rates=rates)
-    assert counted == pytest.approx([0.18, 0.3], abs=0.03)
-    assert corrected.to_numpy() == pytest.approx([0.5, 0.5], abs=0.05)
+    corrected = corrected_coverage(panel, **gates, fraction=judged.fraction, **both)
+    assert counted == pytest.approx([0.18, 0.3, 0.3], abs=0.03)
+    assert corrected.to_numpy() == pytest.approx([0.5, 0.5, 0.5], abs=0.05)
+
+
+def test_a_trace_is_not_corrected_into_a_target():
+    """One cell in fifty with one count each: dropout or absence, nobody can tell."""
+    adata = atlas(6)
+    rng = np.random.default_rng(0)
+    tumor = np.flatnonzero(adata.obs["side"] == "tumor")
+    adata.X[tumor, 1] = rng.random(len(tumor)) < 0.02
+    panel = panel_of(adata)
+    gates = {"a": np.array([1]), "b": np.array([1]), "op": np.array([0])}
+    both = {"rates": detection_rates(adata, side="tumor"), "blocker_rates": detection_rates(adata)}
+    assert np.isnan(corrected_coverage(panel, **gates, fraction=judge(panel, **gates).fraction, **both)[0])
+
+
+def test_a_blocker_in_the_tumour_costs_coverage():
+    """A on all malignant cells, B on half of them, seen at 0.4: the count believes 0.8, the truth is 0.5."""
+    rng = np.random.default_rng(3)
+    adata = atlas(7)
+    tumor = np.flatnonzero(adata.obs["side"] == "tumor")
+    adata.X[tumor, 0] = 5
+    adata.X[tumor, 1] = rng.poisson(mean_for(0.4), len(tumor)) * (rng.random(len(tumor)) < 0.5)
+    panel = panel_of(adata)
+    judged = judge(panel, **GATE)
+    both = {"rates": detection_rates(adata, side="tumor"), "blocker_rates": detection_rates(adata)}
+    assert judged.fraction[0, panel.is_tumor].mean() == pytest.approx(0.8, abs=0.03)
+    assert corrected_coverage(panel, **GATE, fraction=judged.fraction, **both)[0] == pytest.approx(0.5, abs=0.07)
 
 
 @given(unit, unit, unit)
