@@ -64,7 +64,7 @@ GATE = {"a": np.array([0]), "b": np.array([1]), "op": np.array([2])}
 def test_residual_exposure_of_a_blocker_seen_in_four_cells_of_ten_is_bounded(share):
     """Truth: if what is missed is killed, 1 − 0.4 × share of the A-positive cells die; if all are spared, 1 − share."""
     held, centre = [], []
-    for seed in range(25):
+    for seed in range(16):
         adata = atlas(seed, share=share)
         panel = panel_of(adata)
         rates = detection_rates(adata).set_index("symbol").loc["B"]
