@@ -180,7 +180,7 @@ def _atlas_files(config: Config) -> list[str]:
     """Files of the atlases, as far as their paths name them; a folder stands for its files."""
     found: list[str] = []
     for atlas in config.atlases:
-        for path in (atlas.path, atlas.locations):
+        for path in (atlas.path, atlas.samples, atlas.locations):
             if path:
                 whole_path = config.data(path)
                 inside = (

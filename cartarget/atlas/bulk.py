@@ -66,7 +66,8 @@ def build_bulk(
     Returns
     -------
     AnnData
-        `uns["cartarget"]["symbols"]` lists every gene of the file, also where `keep` left only some.
+        `uns["cartarget"]["symbols"]` lists every gene of the file, also where `keep` left only some; `obs["library"]`
+        is what each sample's values sum to over all rows of the file.
 
     Raises
     ------
@@ -98,6 +99,8 @@ def build_bulk(
         lost=merged.lost,
         notes=[*(notes or []), *_said(found, made, stated)],
     )
+    if kind == "samples":
+        adata.obs["library"] = table.totals
     adata.uns["cartarget"]["symbols"] = sorted(set(resolved["symbol"].dropna()))
     return adata
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import pytest
 
 from cartarget.atlas.fetch import Fetching, fetch
@@ -193,6 +194,11 @@ def test_whole_archives_pass(server: Served, settings: Fetching, tmp_path: Path)
     server.paths["/x"] = Manners((tmp_path / "x.zip").read_bytes())
     (path,) = fetch([source(f"{server.address}/x", file="x.zip", checksum="")], settings=settings)
     assert zipfile.ZipFile(path).namelist() == ["x.tsv"]
+    with h5py.File(tmp_path / "x.h5", "w") as handle:
+        handle["x"] = [1, 2]
+    server.paths["/h"] = Manners((tmp_path / "x.h5").read_bytes())
+    (path,) = fetch([source(f"{server.address}/h", file="x.h5", checksum="")], settings=settings)
+    assert path.read_bytes() == (tmp_path / "x.h5").read_bytes()
 
 
 def test_a_size_that_differs_from_the_registry_is_told_before_the_file_comes(

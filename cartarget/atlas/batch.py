@@ -1,0 +1,212 @@
+"""Batches, told honestly: how deep each data set is, how much it detects, how steady its housekeeping genes are.
+
+Nothing is corrected here. Bulk values are CPM by the whole library; `tmm_factors` gives the factors by which edgeR
+would scale libraries further (Robinson & Oshlack 2010, doi:10.1186/gb-2010-11-3-r25), and for cells
+`scanpy.pp.normalize_total` is the usual choice; both are for looking, since a threshold belongs to the unit in which it
+was stated. No values are ever adjusted across data sets (quantiles, ComBat): with tumours in one and normals in another
+that removes the biology.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+HOUSEKEEPING = ("ACTB", "GAPDH", "B2M", "PPIA", "RPLP0", "TBP", "HPRT1", "UBC", "YWHAZ", "SDHA", "PGK1", "TUBA1B")
+"""Genes whose level should be alike everywhere (Eisenberg & Levanon 2013, doi:10.1016/j.tig.2013.05.010, and habit)."""
+
+MAX_SHIFT = 1.0
+"""log2: sides whose housekeeping genes differ by more look as if from different pipelines."""
+
+DETECTED = 1.0
+
+
+def batch_report(adata: AnnData, *, housekeeping: Sequence[str] = HOUSEKEEPING) -> pd.DataFrame:
+    """Depth, detection rate and housekeeping level of each data set and side.
+
+    Parameters
+    ----------
+    adata
+        An atlas of kind samples or cells.
+    housekeeping
+        Symbols; those that the atlas lacks are passed over.
+
+    Returns
+    -------
+    DataFrame
+        One row per data set and side: `dataset`, `side`, `n_observations`, `n_donors`; `depth`, the median library
+        (`obs["library"]` if there, else the sum over the atlas's genes; missing where values are CPM or TPM without
+        it); `detection_rate`, the median fraction of genes at 1 or more (CPM, TPM or counts), in [0, 1];
+        `housekeeping`, the median over observations of the mean log2(1 + x) of housekeeping genes (counts of cells: per
+        ten thousand); `housekeeping_spread`, the median absolute deviation of it. Missing without a housekeeping gene.
+
+    Examples
+    --------
+    >>> from cartarget.atlas import read_atlas
+    >>> from cartarget.config import Config
+    >>> report = batch_report(read_atlas(Config().atlases[0], config=Config()))
+    >>> report.columns.tolist()[:4]
+    ['dataset', 'side', 'n_observations', 'n_donors']
+    """
+    values = adata.X
+    genes = [gene for gene in housekeeping if gene in adata.var_names]
+    level = _level(adata, genes)
+    library = adata.obs["library"].to_numpy(dtype=float) if "library" in adata.obs else _library(adata)
+    floor = DETECTED if adata.uns["cartarget"]["unit"] != "log1p" else np.log1p(DETECTED)
+    detected = np.asarray((values >= floor).sum(axis=1)).ravel() / max(adata.n_vars, 1)
+    frame = pd.DataFrame(
+        {
+            "dataset": adata.obs["dataset"].astype(str),
+            "side": adata.obs["side"].astype(str),
+            "donor": adata.obs["donor"].astype(str),
+            "depth": library,
+            "detection_rate": detected,
+            "housekeeping": level,
+        }
+    )
+    groups = frame.groupby(["dataset", "side"], sort=True)
+    report = groups[["depth", "detection_rate", "housekeeping"]].median()
+    report.insert(0, "n_observations", groups.size())
+    report.insert(1, "n_donors", groups["donor"].nunique())
+    report["housekeeping_spread"] = groups["housekeeping"].agg(lambda each: (each - each.median()).abs().median())
+    return report.reset_index()
+
+
+def _library(adata: AnnData) -> np.ndarray:
+    if adata.uns["cartarget"]["unit"] != "counts":
+        return np.full(adata.n_obs, np.nan)
+    return np.asarray(adata.X.sum(axis=1), dtype=float).ravel()
+
+
+def _level(adata: AnnData, genes: list[str]) -> np.ndarray:
+    if not genes:
+        return np.full(adata.n_obs, np.nan)
+    part = adata[:, genes].X
+    values = np.asarray(part.todense() if sparse.issparse(part) else part, dtype=float)
+    unit = adata.uns["cartarget"]["unit"]
+    if unit == "log1p":
+        return values.mean(axis=1) / np.log(2)
+    if unit == "counts":
+        library = np.asarray(adata.X.sum(axis=1), dtype=float).ravel()
+        values = values / np.where(library > 0, library, 1.0)[:, None] * 1e4
+    return np.log2(values + 1).mean(axis=1)
+
+
+def notes_on_batches(adata: AnnData, *, pipelines: Mapping[str, str] | None = None) -> list[str]:
+    """Warnings for the report, in words; none if there is nothing to warn of.
+
+    Parameters
+    ----------
+    adata
+        An atlas of any kind; only samples and cells are looked at.
+    pipelines
+        Data set → the pipeline that made it, where known. None: judged by the housekeeping genes alone.
+
+    Returns
+    -------
+    list of str
+        That tumour and normal come from different pipelines (known), or look like it (housekeeping genes differ by more
+        than `MAX_SHIFT` log2 between the sides), or that a data set detects less than half of what the others do.
+    """
+    if adata.uns["cartarget"]["kind"] not in ("samples", "cells"):
+        return []
+    report = batch_report(adata)
+    notes = []
+    if pipelines:
+        made = report["dataset"].map(pipelines)
+        sides = {side: set(made[report["side"] == side].dropna()) for side in ("tumor", "normal")}
+        if sides["tumor"] and sides["normal"] and sides["tumor"] != sides["normal"]:
+            notes.append(
+                f"tumour and normal come from different pipelines ({', '.join(sorted(sides['tumor']))} against "
+                f"{', '.join(sorted(sides['normal']))}): differences between them may be technical"
+            )
+    weight = report["n_observations"]
+    means = {
+        side: np.average(report.loc[rows, "housekeeping"], weights=weight[rows])
+        for side in ("tumor", "normal")
+        if (rows := (report["side"] == side) & report["housekeeping"].notna()).any()
+    }
+    if len(means) == 2 and abs(shift := means["tumor"] - means["normal"]) > MAX_SHIFT:
+        notes.append(
+            f"housekeeping genes are {abs(shift):.1f} log2 {'higher' if shift > 0 else 'lower'} in the tumour than in "
+            "normal tissue, as if from different pipelines: compare levels between the sides with care"
+        )
+    middle = report["detection_rate"].median()
+    poor = report[report["detection_rate"] < middle / 2]
+    return notes + [
+        f"{dataset} ({side}) detects {rate:.0%} of the genes, others {middle:.0%}"
+        for dataset, side, rate in zip(poor["dataset"], poor["side"], poor["detection_rate"], strict=True)
+    ]
+
+
+def tmm_factors(values: np.ndarray, *, library: np.ndarray, trim: float = 0.3, sum_trim: float = 0.05) -> np.ndarray:
+    """Trimmed means of M values: by what each library is to be multiplied, as edgeR's `calcNormFactors` has it.
+
+    The reference is the sample whose upper quartile (of values over library) is nearest the mean of all. Of the genes
+    positive in both, those with the most extreme log ratios M (`trim` at each end) and averages A (`sum_trim`) are left
+    out; the factor is 2 to the mean of the others' M, weighted by the inverse of its approximate variance.
+
+    Parameters
+    ----------
+    values
+        Samples × genes, counts.
+    library
+        Counts of each sample over all genes.
+    trim, sum_trim
+        Fractions left out.
+
+    Returns
+    -------
+    ndarray
+        One factor per sample; their geometric mean is 1. A sample without genes in common with the reference has 1.
+
+    Notes
+    -----
+    Robinson MD, Oshlack A 2010, Genome Biology 11:R25, doi:10.1186/gb-2010-11-3-r25.
+
+    Examples
+    --------
+    >>> counts = np.array([[10.0, 20, 30, 40], [20, 40, 60, 80]])
+    >>> tmm_factors(counts, library=counts.sum(axis=1)).round(6).tolist()
+    [1.0, 1.0]
+    """
+    values = np.asarray(values, dtype=float)
+    quartile = np.quantile(values / library[:, None], 0.75, axis=1)
+    reference = int(np.argmin(np.abs(quartile - quartile.mean())))
+    pairs = (
+        _tmm(row, values[reference], n, library[reference], trim, sum_trim)
+        for row, n in zip(values, library, strict=True)
+    )
+    factors = np.array(list(pairs))
+    return factors / np.exp(np.log(factors).mean())
+
+
+def _tmm(row: np.ndarray, other: np.ndarray, n: float, n_other: float, trim: float, sum_trim: float) -> float:
+    both = (row > 0) & (other > 0)
+    row, other = row[both], other[both]
+    if not len(row):
+        return 1.0
+    ratio = np.log2(row / n) - np.log2(other / n_other)
+    mean = (np.log2(row / n) + np.log2(other / n_other)) / 2
+    if np.abs(ratio).max() < 1e-6:
+        return 1.0
+    variance = (n - row) / n / row + (n_other - other) / n_other / other
+    size = len(row)
+    low, low_mean = np.floor(size * trim) + 1, np.floor(size * sum_trim) + 1
+    is_kept = _between(ratio, low, size + 1 - low) & _between(mean, low_mean, size + 1 - low_mean)
+    if not is_kept.any():
+        return 1.0
+    weight = 1 / variance[is_kept]
+    return float(2 ** ((ratio[is_kept] * weight).sum() / weight.sum()))
+
+
+def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    rank = pd.Series(values).rank().to_numpy()
+    return (rank >= low) & (rank <= high)

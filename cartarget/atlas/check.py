@@ -1,0 +1,75 @@
+"""What was understood of an atlas, in a few lines that a person reads before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cartarget.atlas.contract import KINDS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SHOWN = 12
+"""Names that a line lists at most."""
+
+
+def describe(adata: AnnData) -> list[str]:
+    """Say what an atlas holds.
+
+    Parameters
+    ----------
+    adata
+        Any reader's result.
+
+    Returns
+    -------
+    list of str
+        Lines: kind and unit; observations and patients of each side; tissues; cell types; genes kept, lost and merged,
+        with the reasons counted; the reader's notes.
+
+    Examples
+    --------
+    >>> from cartarget.atlas import read_atlas
+    >>> from cartarget.config import Config
+    >>> lines = describe(read_atlas(Config().atlases[0], config=Config()))
+    >>> lines[0]
+    'simulated: single cells, counts (or log1p where counts cannot be recovered); unit counts'
+    """
+    about = adata.uns["cartarget"]
+    obs = adata.obs
+    lines = [f"{about['atlas']}: {KINDS[about['kind']]}; unit {about['unit']}"]
+    what = {"samples": "samples", "cells": "cells"}.get(about["kind"], "entries")
+    for side, rows in obs.groupby("side", observed=True):
+        donors = rows["donor"][rows["donor"].astype(str) != ""].nunique()
+        per = rows.groupby("donor", observed=True).size()
+        spread = f", {per.min():,}–{per.max():,} {what} each" if donors else ""
+        lines.append(f"  {side}: {len(rows):,} {what} of {donors:,} donors{spread}")
+    normal = obs[obs["side"] == "normal"]
+    for column, word in (("tissue", "tissues"), ("cell_type", "cell types")):
+        names = normal[column].astype(str)
+        lines += _listed(names[names != ""], word)
+    return [*lines, *_genes(adata), *(f"  note: {note}" for note in about["notes"])]
+
+
+def _listed(names: pd.Series, word: str) -> list[str]:
+    counts = names.value_counts()
+    if counts.empty:
+        return []
+    shown = ", ".join(f"{name} ({count:,})" for name, count in counts.head(SHOWN).items())
+    more = f" and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else ""
+    return [f"  {len(counts):,} {word}: {shown}{more}"]
+
+
+def _genes(adata: AnnData) -> list[str]:
+    lost = adata.uns["cartarget"]["lost"]
+    kinds = lost["reason"].str.replace(r"(ambiguous|its id is that of|merged into|not a gene but).*", r"\1", regex=True)
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in kinds.value_counts().items())
+    lines = [f"  {adata.n_vars:,} genes; {len(lost):,} names lost or merged{': ' if counts else ''}{counts}"]
+    if "is_measured" in adata.varm:
+        held = adata.varm["is_measured"]
+        partly = int((~held.to_numpy().all(axis=1)).sum())
+        if partly:
+            lines.append(f"  {partly:,} genes are not measured in every one of {held.shape[1]} data sets")
+    return lines

@@ -1,0 +1,129 @@
+"""Sample sheets: a user's own atlases, one row each, beside or instead of those of the configuration."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+from cartarget.config import AtlasConfig, Config, parse_config
+from cartarget.errors import ConfigError, InputError
+
+_OWN = (
+    "name", "reader", "path", "role", "unit", "tissue", "samples", "tumor", "normal", "locations", "release",
+    "licence", "citation",
+)  # fmt: skip
+_LABELS = {
+    "malignant": "malignant", "malignant_values": "malignant_values", "donor": "donor",
+    "donor_pattern": "donor_pattern", "cell_type": "cell_type", "tissue_column": "tissue",
+    "exclude_values": "exclude_values",
+}  # fmt: skip
+_MANY = ("malignant_values", "exclude_values")
+COLUMNS = (*_OWN, "assay", *_LABELS)
+"""Columns that a sheet may have; `name` and `path` it must have."""
+
+ASSAYS = {
+    "bulk": ("rsem_counts", "xena", "gct"),
+    "single_cell": ("cell_table", "mtx", "tenx_h5", "h5ad", "zarr"),
+    "summary": ("summary_table", "hpa_long", "gct"),
+    "protein": ("ihc",),
+}
+"""Assay → readers that may read it."""
+
+_SUFFIXES = {".h5ad": "h5ad", ".zarr": "zarr", ".h5": "tenx_h5", ".gct": "gct"}
+
+
+def read_sheet(path: str | os.PathLike[str]) -> list[AtlasConfig]:
+    """Read a sample sheet: tab-separated, one atlas in a row, columns from `COLUMNS`, lines with `#` passed over.
+
+    `malignant_values` and `exclude_values` hold several values separated by `|`. `tissue_column` names the column of
+    the tissue, `tissue` the tissue of all. Without a `reader` it is told by the file's ending (`.h5ad`, `.zarr`, `.h5`,
+    `.gct`). `assay` (one of `ASSAYS`) is held against the reader.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, a column is unknown (the nearest is named), `name` or `path` is missing, a row is
+        ragged, or assay and reader contradict each other; the message names the line.
+    ConfigError
+        A value does not fit; the message names the line and the key.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> sheet = Path(tempfile.mkdtemp()) / "atlases.tsv"
+    >>> _ = sheet.write_text("name\\tpath\\tmalignant\\nmine\\tcells.h5ad\\tlabel\\n")
+    >>> [(atlas.name, atlas.reader, atlas.labels.malignant) for atlas in read_sheet(sheet)]
+    [('mine', 'h5ad', 'label')]
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as handle:
+            rows = list(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give a tab-separated sample sheet") from None
+    numbered = [(n, row) for n, row in enumerate(rows, start=1) if any(row) and not row[0].startswith("#")]
+    header = [name.strip() for name in numbered[0][1]] if numbered else []
+    for name in header:
+        if name not in COLUMNS:
+            near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(COLUMNS)}"
+            raise InputError(f"{path}, line {numbered[0][0]}: unknown column {name!r}; {hint}")
+    for name in ("name", "path"):
+        if name not in header:
+            raise InputError(f"{path}: column {name!r} is missing; a sheet has name and path, and more of {COLUMNS}")
+    return [_atlas(row, header, where=f"{path}, line {number}") for number, row in numbered[1:]]
+
+
+def _atlas(row: list[str], header: list[str], *, where: str) -> AtlasConfig:
+    if len(row) > len(header):
+        raise InputError(f"{where}: found {len(row)} fields, expected {len(header)} as in the header; mend the row")
+    cells = {name: cell.strip() for name, cell in zip(header, row, strict=False) if cell.strip()}
+    for name in ("name", "path"):
+        if name not in cells:
+            raise InputError(f"{where}: {name} is empty; every atlas needs one")
+    assay = cells.pop("assay", "")
+    if "reader" not in cells:
+        cells["reader"] = _reader(cells["path"], where)
+    if assay and cells["reader"] not in ASSAYS.get(assay, ()):
+        able = ", ".join(ASSAYS[assay]) if assay in ASSAYS else f"none: assay is one of {', '.join(ASSAYS)}"
+        raise InputError(
+            f"{where}: assay {assay!r} is not what reader {cells['reader']!r} reads; readers of it: {able}"
+        )
+    labels: dict[str, Any] = {_LABELS[name]: cells.pop(name) for name in list(cells) if name in _LABELS}
+    labels |= {name: labels[name].split("|") for name in _MANY if name in labels}
+    content = {"atlases": [{**cells, "labels": labels}, {"name": "other", "reader": "simulated"}]}
+    try:
+        return parse_config(content, where=where).atlases[0]
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("atlases.0.", "")) from None
+
+
+def _reader(path: str, where: str) -> str:
+    suffix = Path(path.removesuffix(".gz")).suffix
+    if suffix not in _SUFFIXES:
+        raise InputError(f"{where}: what reads {path!r} cannot be told by its ending; give its reader")
+    return _SUFFIXES[suffix]
+
+
+def with_sheet(config: Config, path: str | os.PathLike[str] | None) -> Config:
+    """A configuration with a sheet's atlases beside its own, or instead of the default's simulated one.
+
+    Parameters
+    ----------
+    config
+        The run.
+    path
+        A sample sheet. None: the configuration as it is.
+
+    Raises
+    ------
+    ConfigError
+        A name is used twice, or no atlas is primary.
+    """
+    if path is None:
+        return config
+    own = list(config.atlases) if "atlases" in config.model_fields_set else []
+    content = config.model_dump() | {"atlases": [atlas.model_dump() for atlas in [*own, *read_sheet(path)]]}
+    return parse_config(content, where=str(path))

@@ -1,0 +1,160 @@
+"""The public run, end to end against a mirror on loopback that serves small stand-ins of every file that it needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from cartarget.atlas.sources import Source, read_sources
+from cartarget.config import load_config
+from cartarget.downloads import data_paths, needed
+from tests.atlas import standins
+from tests.atlas.server import Manners, Served, serving
+from tests.surface.test_build import write_hgnc, write_sources
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = "config/examples/tcga_gtex_toil.yaml"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every file by atlas and name, as the registry calls them."""
+    folder = tmp_path_factory.mktemp("public")
+    rows = standins.toil_samples(n_tumors=24)
+    samples = [row[0] for row in rows]
+    standins.xena(folder / "toil" / "TcgaTargetGtex_gene_expected_count.gz", standins.toil_counts(rows), samples)
+    standins.phenotype(folder / "toil" / "TcgaTargetGTEX_phenotype.txt.gz", rows)
+    standins.hpa_consensus(folder / "hpa" / "rna_tissue_consensus.tsv.zip")
+    standins.hpa_ihc(folder / "hpa" / "normal_tissue.tsv.zip")
+    standins.hpa_locations(folder / "hpa" / "subcellular_location.tsv.zip")
+    write_hgnc(folder / "hgnc" / "hgnc_complete_set.txt")
+    write_sources(folder / "surface")
+    write_cells(folder / "cellxgene_colon" / "63ff2c52-cb63-44f0-bac3-d0b33373e312.h5ad")
+    return folder
+
+
+def write_cells(path: Path) -> None:
+    """An `.h5ad` as CELLxGENE deposits it: Ensembl ids as names, symbols in `feature_name`, counts in `raw`."""
+    draws = np.random.default_rng(1)
+    counts = sparse.csr_matrix(draws.poisson(1.0, size=(60, len(standins.GENES))).astype(np.float32))
+    obs = pd.DataFrame(
+        {
+            "donor_id": pd.Categorical([f"D{i % 3}" for i in range(60)]),
+            "cell_type": pd.Categorical(["enterocyte", "goblet cell"] * 30),
+            "tissue": pd.Categorical(["left colon"] * 60),
+            "disease": pd.Categorical(["normal"] * 60),
+            "is_primary_data": True,
+        },
+        index=[f"cell{i}" for i in range(60)],
+    )
+    var = pd.DataFrame(
+        {"feature_name": list(standins.GENES)}, index=[e.split(".")[0] for e, _ in standins.GENES.values()]
+    )
+    adata = anndata.AnnData(counts, obs=obs, var=var)
+    adata.raw = adata
+    adata.X = sparse.csr_matrix(np.log1p(counts.toarray() / 10))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    adata.write_h5ad(path)
+
+
+@pytest.fixture
+def mirror(files: Path) -> Iterator[Served]:
+    """A mirror that serves them by host and path, and cuts the largest short at first."""
+    with serving() as server:
+        for source in read_sources():
+            path = source.path(files)
+            if not source.is_template and path.exists():
+                cut: list[int | None] = [5000] if "expected_count" in source.file else []
+                server.paths["/" + source.address.split("://")[1]] = Manners(path.read_bytes(), cut=cut)
+        yield server
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, files: Path) -> Path:
+    """A folder with the package's tables; its registry knows the stand-in's checksum where the real one's is known."""
+    for name in ("config", "resources", "workflow"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("downloads", "*.lock.tsv"))
+    shutil.copy(ROOT / "environment.yml", tmp_path)
+    registry = tmp_path / "resources" / "atlases.tsv"
+    text = registry.read_text()
+    for source in read_sources():
+        if source.checksum and source.path(files).exists():
+            text = text.replace(
+                source.checksum, f"sha256:{hashlib.sha256(source.path(files).read_bytes()).hexdigest()}"
+            )
+    registry.write_text(text)
+    return tmp_path
+
+
+def call(folder: Path, *arguments: str, mirror: str = "") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CARTARGET_MIRROR": mirror}
+    atlas = ["-c", "import sys; from cartarget.cli_atlas import app; app()"]
+    command = [sys.executable, *(atlas if arguments[0] == "atlas" else ["-m"]), *arguments[arguments[0] == "atlas" :]]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_every_file_of_the_public_run_is_in_the_registry() -> None:
+    config = load_config(ROOT / CONFIG)
+    assert len(data_paths(config)) == 8
+    found = needed(config, folder=ROOT / "resources" / "downloads")
+    assert set(found) == set(data_paths(config))
+    assert all(isinstance(source, Source) and replace(source) == source for parts in found.values() for source in parts)
+
+
+def test_fetch_check_and_run_from_nothing(checkout: Path, mirror: Served) -> None:
+    done = call(checkout, "atlas", "fetch", CONFIG, mirror=mirror.address)
+    assert done.returncode == 0, done.stderr
+    assert "surface_votes.tsv" in done.stdout
+    matrix = next(path for path in mirror.asked if "expected_count" in path)
+    assert mirror.asked[matrix] == ["", "bytes=5000-"]
+    pinned = (checkout / "resources" / "atlases.lock.tsv").read_text().splitlines()
+    assert len(pinned) == 12 and pinned[0].startswith("name\tfile\tsize\tsha256")
+
+    checked = call(checkout, "atlas", "check", CONFIG)
+    assert checked.returncode == 0, checked.stderr
+    for said in (
+        "tumor: 24 samples of 24 donors",
+        "unit CPM",
+        "samples are left out",
+        "every tissue and cell type has a tier",
+    ):
+        assert said in checked.stdout, checked.stdout
+
+    run = call(checkout, "cartarget.cli", "run", CONFIG)
+    assert run.returncode == 0, run.stderr
+    results = checkout / "results" / "tcga_gtex_toil"
+    assert (results / "report.html").stat().st_size > 100_000
+    summary = json.loads((results / "summary.json").read_text())
+    assert {atlas["name"] for atlas in summary["atlases"]} >= {"toil", "hpa_consensus", "hpa_ihc"}
+    antigens = pd.read_parquet(results / "antigens.parquet")
+    assert antigens.loc[antigens["symbol"] == "EPCAM", "coverage"].item() == 1.0
+
+    again = call(checkout, "atlas", "fetch", CONFIG, "--offline")
+    assert again.returncode == 0, again.stderr
+    assert mirror.asked[matrix] == ["", "bytes=5000-"], "nothing is fetched twice"
+
+
+def test_one_command_of_the_workflow_does_it_all(checkout: Path, mirror: Served) -> None:
+    snakefile = checkout / "workflow" / "Snakefile"
+    text = snakefile.read_text()
+    if "rules/fetch.smk" not in text:
+        snakefile.write_text(
+            text.replace('include: "rules/atlas.smk"', 'include: "rules/fetch.smk"\ninclude: "rules/atlas.smk"')
+        )
+    done = call(checkout, "snakemake", "--cores", "2", "--configfile", CONFIG, mirror=mirror.address)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (checkout / "results" / "tcga_gtex_toil" / "report.html").exists()
+    assert (checkout / "resources" / "downloads" / "toil" / "TcgaTargetGtex_gene_expected_count.gz").exists()

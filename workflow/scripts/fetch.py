@@ -1,0 +1,19 @@
+"""Fetch or make the public file that a rule asks for, logged; an expected error is one message."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path.cwd()))  # under --sdm conda the package is this folder
+
+from cartarget.atlas.fetch import Fetching
+from cartarget.config import parse_config
+from cartarget.downloads import fetch_one
+from cartarget.errors import CartargetError
+from cartarget.provenance import journal
+
+file = snakemake.output[0]
+try:
+    with journal(snakemake.log[0], title=f"fetch {file}", command=f"snakemake {file}"):
+        fetch_one(Path(file), config=parse_config(snakemake.config), settings=Fetching.from_environment())
+except (CartargetError, OSError) as error:
+    sys.exit(f"error: {error}")
