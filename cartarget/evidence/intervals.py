@@ -154,7 +154,8 @@ def observation_weights(packed: Packed) -> tuple[NDArray[np.float64], NDArray[np
     towards the median of the run the less the fewer donors and varying antigens inform it. The mean fraction of
     a population is :math:`\sum_s w_s k_s` over its segments, and its effective number of observations
     :math:`\sum e`; both are the same for all antigens, so that a higher fraction always means a higher posterior
-    median. Where no donor has more than one observation, both are the plain mean and the plain count.
+    median. Where no donor has more than one observation, both are the plain mean and the plain count. Of a tumour
+    patient his own fraction is asked, not that of patients like him: his cells are the unit, and ρ is 0.
 
     Parameters
     ----------
@@ -182,7 +183,8 @@ def observation_weights(packed: Packed) -> tuple[NDArray[np.float64], NDArray[np
     segments = packed.segments
     owner = segments["population"].to_numpy()
     sizes = _sizes(segments)
-    rho = _correlations(packed)[owner]
+    is_patient = (packed.populations["side"] == "tumor") & (packed.populations["n_donors"] == 1)
+    rho = np.where(is_patient, 0.0, _correlations(packed))[owner]
     each = 1 / (1 + (sizes - 1) * rho)
     effective = np.bincount(owner, segments["n_observations"].to_numpy() * each, minlength=len(packed.populations))
     return each / effective[owner], effective.astype(np.float64)
@@ -240,8 +242,8 @@ def effective_rows(
 
     Returns
     -------
-    Gates × populations, > 0 where anything was observed, never more than the observations. Populations where no
-    donor has more than one observation keep `n_effective`: their variance is binomial.
+    Gates × populations, > 0 where anything was observed, never more than the observations. Populations where each
+    observation counts in full (one a donor, or one patient's own cells) keep `n_effective`: their variance is binomial.
 
     References
     ----------
@@ -267,7 +269,7 @@ def effective_rows(
     donors = np.maximum(1 / np.maximum(kish, 1e-12) - 1, 0)
     scale = w**2 * np.divide(1.0, 1 - share, out=np.zeros_like(share), where=share < 1 - 1e-9)
     total = np.bincount(owner, observed, minlength=len(n))
-    is_binomial = np.bincount(owner, alone & (observed > 1), minlength=len(n)) == 0
+    is_binomial = (np.bincount(owner, alone & (observed > 1), minlength=len(n)) == 0) | (n >= total - 1e-9)
     out = np.empty((len(k), len(n)))
     for low in range(0, len(k), _ROWS):
         part = k[low : low + _ROWS].astype(np.float64)

@@ -114,6 +114,14 @@ def test_one_donor_says_little_however_many_cells_he_gave():
     assert fraction_interval(fraction, rows)[1][0] > 0.5
 
 
+def test_of_a_patient_his_own_cells_are_asked():
+    donor = cells([[1]] * 30 + [[0]] * 10, ["p"] * 40)
+    patient = replace(donor, populations=donor.populations.assign(side="tumor"))
+    rows, n_effective, fraction = rows_of(patient)
+    assert rows[0] == n_effective == 40
+    assert fraction[0] == pytest.approx(0.75)
+
+
 def test_antigens_positive_in_all_cells_or_none_have_wide_open_ends_on_one_side():
     donor = list("aabbccdd")
     rows, _, fraction = rows_of(cells([[0, 1, i % 2] for i in range(8)], donor))
