@@ -27,6 +27,8 @@ ROWS = 4
 VECTORS = 4
 WIDTH = LANES * VECTORS
 """Partners in a panel."""
+CHUNK = 256
+"""Words of a panel that stay in the first-level cache while all rows pass."""
 BLOCK = 4 * WIDTH
 """Partners in a block of plain arrays: what accumulates stays in the first-level cache."""
 
@@ -144,20 +146,25 @@ def _tile(b: Any, left: Any, panel: Any, n_words: Any, out: Any, *, rows: int) -
 
 @compiled
 def _pair_counts(lefts, panels, starts, stops, first, last, out):  # type: ignore[no-untyped-def]
-    n_words, n_partners = panels.shape[1], out.shape[2]
+    n_words, n_rows, n_partners = panels.shape[1], out.shape[0], out.shape[2]
     counts = np.empty((ROWS, WIDTH), dtype=np.int64)
-    for panel in range(panels.shape[0]):
-        low = panel * WIDTH
-        size = min(WIDTH, n_partners - low)
-        for segment in range(len(starts)):
-            start, n = starts[segment], stops[segment] - starts[segment]
-            partners = panels.ctypes.data + 8 * WIDTH * (panel * n_words + start)
-            for block in range(first, last):
-                own = lefts.ctypes.data + 8 * ROWS * (block * n_words + start)
-                tile(own, partners, n, counts.ctypes.data)
-                for row in range(min(ROWS, out.shape[0] - block * ROWS)):
-                    for j in range(size):
-                        out[block * ROWS + row, segment, low + j] = counts[row, j]
+    for segment in range(len(starts)):
+        for start in range(starts[segment], max(stops[segment], starts[segment] + 1), CHUNK):
+            n = min(CHUNK, stops[segment] - start)
+            for panel in range(panels.shape[0]):
+                low = panel * WIDTH
+                size = min(WIDTH, n_partners - low)
+                partners = panels.ctypes.data + 8 * WIDTH * (panel * n_words + start)
+                for block in range(first, last):
+                    tile(lefts.ctypes.data + 8 * ROWS * (block * n_words + start), partners, n, counts.ctypes.data)
+                    for row in range(min(ROWS, n_rows - block * ROWS)):
+                        i = block * ROWS + row
+                        if start == starts[segment]:
+                            for j in range(size):
+                                out[i, segment, low + j] = counts[row, j]
+                        else:
+                            for j in range(size):
+                                out[i, segment, low + j] += counts[row, j]
 
 
 def threads(n: int | None = None) -> int:
