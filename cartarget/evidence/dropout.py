@@ -184,7 +184,7 @@ def corrected_coverage(
     op: NDArray[np.int64],
     fraction: NDArray[np.float64],
     rates: pd.DataFrame,
-    blocker_rates: pd.DataFrame,
+    blocker_rates: pd.DataFrame | None = None,
 ) -> pd.Series:
     """Mean over patients of :func:`coverage_corrected`: the column `coverage_corrected`, gates in order.
 
@@ -201,14 +201,17 @@ def corrected_coverage(
     fraction
         Fractions hit, gates × populations (`Judged.fraction`).
     rates, blocker_rates
-        From `detection_rates(cells, side="tumor")` and `detection_rates(cells)`.
+        From `detection_rates(cells, side="tumor")` and `detection_rates(cells)`. None: rates of blockers are unknown,
+        and values of `A & ~B` are missing.
     """
     if panel.kind != "cells":
         return pd.Series(np.nan, index=range(len(op)), name="coverage_corrected")
     names = list(panel.symbols)
     sensed = rates.set_index("symbol").reindex(names)["detection_upper"].to_numpy(dtype=np.float64)
     sensed = np.where(sensed >= TELLS, sensed, np.nan)
-    blocked = blocker_rates.set_index("symbol").reindex(names)["detection"].to_numpy(dtype=np.float64)
+    blocked = np.full(len(names), np.nan)
+    if blocker_rates is not None:
+        blocked = blocker_rates.set_index("symbol").reindex(names)["detection"].to_numpy(dtype=np.float64)
     tumor = np.flatnonzero(panel.is_tumor)
     each = coverage_corrected(
         fraction[:, tumor],

@@ -158,6 +158,8 @@ def test_coverage_is_brought_back_to_the_truth():
     corrected = corrected_coverage(panel, **gates, fraction=judged.fraction, **both)
     assert counted == pytest.approx([0.18, 0.3, 0.3], abs=0.03)
     assert corrected.to_numpy() == pytest.approx([0.5, 0.5, 0.5], abs=0.05)
+    unknown = corrected_coverage(panel, **gates, fraction=judged.fraction, rates=both["rates"])
+    assert unknown.isna().tolist() == [False, False, True]
 
 
 def test_a_trace_is_not_corrected_into_a_target():
