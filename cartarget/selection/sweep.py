@@ -98,7 +98,7 @@ def rank_intervals(
         raise InputError("rank intervals need at least one gate; found none")
     own = sorted({symbol for gate in gates for symbol in Gate.parse(gate).antigens} & panel.index.keys())
     Gates.parse(gates, panel=panel)  # refuses what cannot be scored, naming it
-    small, part = panel.take(own), primary[:, own].copy()
+    small, part = panel.take(own), _part(primary, panel.symbols, own)
     rank, place = _standing(small, gates, floor)
     ranks, places = np.empty((n, len(gates)), np.int64), np.empty((n, len(gates)), np.int64)
     streams = SeedSequence(seed).spawn(n)
@@ -130,7 +130,7 @@ def sweep_panels(
     Parameters
     ----------
     primary, symbols, required, origin, summaries, proteins
-        As for `cartarget.build_panel`; the symbols of the reported gates suffice.
+        As for `cartarget.build_panel`, and as for the panel of the run: levels of cells are relative to its antigens.
     bulk, count, protein
         Thresholds of the run.
 
@@ -196,6 +196,14 @@ def resample(adata: AnnData, *, people: Sequence[NDArray[np.str_]], rng: Generat
     obs["donor"], obs["population"] = donor + end, np.where(own, population + end, population)
     obs.index = pd.Index([f"o{number}" for number in range(len(obs))], dtype=object)
     return AnnData(adata.X[chosen], obs=obs, var=adata.var, varm=dict(adata.varm), uns=dict(adata.uns))
+
+
+def _part(primary: AnnData, symbols: Sequence[str], own: Sequence[str]) -> AnnData:
+    """The atlas on some antigens; a cell's depth stays that over all antigens of the panel."""
+    part = primary[:, list(own)].copy()
+    if primary.uns["cartarget"]["unit"] == "counts" and "n_counts" not in part.obs:
+        part.obs["n_counts"] = np.asarray(primary[:, list(symbols)].X.sum(axis=1)).ravel()
+    return part
 
 
 def _people(obs: pd.DataFrame) -> list[NDArray[np.str_]]:

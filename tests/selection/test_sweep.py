@@ -8,7 +8,8 @@ import pytest
 
 from cartarget.errors import GateError, InputError
 from cartarget.evidence.panel import build_panel
-from cartarget.selection.sweep import _people, rank_intervals, resample, sweep_panels
+from cartarget.selection.crossfit import restrict
+from cartarget.selection.sweep import _part, _people, rank_intervals, resample, sweep_panels
 from tests.panels import REQUIRED, observations, protein
 from tests.selection.test_crossfit import panel_of, world
 
@@ -115,3 +116,15 @@ def test_what_cannot_be_ranked_is_refused() -> None:
         rank_intervals(panel, primary=adata, gates=[], progress=False)
     with pytest.raises(GateError, match="NOBODY"):
         rank_intervals(panel, primary=adata, gates=["G0 & NOBODY"], progress=False)
+
+
+def test_levels_of_cells_do_not_depend_on_which_gates_are_reported() -> None:
+    rng = np.random.default_rng(0)
+    cells = {f"p{i}": rng.poisson(2, (4, 6)).astype(float) for i in range(3)}
+    normal = {"lung": {f"d{i}": rng.poisson(1, (4, 6)).astype(float) for i in range(3)}}
+    symbols = [f"G{i}" for i in range(6)]
+    adata = observations("cells", cells, normal, symbols=symbols)
+    panel = build_panel(adata, symbols=symbols, required=REQUIRED)
+    small = panel.take(["G1", "G4"])
+    again = restrict(small, primary=_part(adata, panel.symbols, ["G1", "G4"]))
+    np.testing.assert_allclose(again.levels, small.levels, rtol=1e-6)
