@@ -20,8 +20,9 @@ from tqdm import tqdm
 from cartarget.errors import InputError
 from cartarget.evidence.packed import Packed
 from cartarget.evidence.panel import Panel, build_panel
+from cartarget.gates.listed import Gates
 from cartarget.safety.exposure import COUNTED, EXPOSED, judge
-from cartarget.selection.screen import Gates, screen_gates
+from cartarget.selection.screen import screen_gates
 
 QUANTITIES = ("coverage", "exposure", "liability", "selectivity")
 LEVEL = 0.95

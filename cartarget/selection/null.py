@@ -12,10 +12,11 @@ from tqdm import tqdm
 from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel
 from cartarget.gates.judge import ANY
+from cartarget.gates.listed import Gates
 from cartarget.safety.exposure import judge
 from cartarget.safety.scores import score
 from cartarget.safety.window import gate_levels, windows
-from cartarget.selection.screen import Gates, score_gates
+from cartarget.selection.screen import score_gates
 
 BINS = 10
 """Bins of tumour level, of equal numbers of antigens; fewer where there are under five antigens a bin."""
@@ -96,7 +97,7 @@ def random_pair_null(
     strata, stratum = np.unique(key, axis=0, return_inverse=True)
     pools = [members[bins[members] == number] for number in range(int(bins.max()) + 1)]
     drawn = [gates.take(np.arange(0)), *(_draw(row, pools, seed=seed, n=n) for row in strata)]
-    random = Gates(*(np.concatenate([getattr(part, name) for part in drawn]) for name in ("a", "b", "op")))
+    random = Gates.join(drawn)
     null = _measures(panel, random, progress=progress).reshape(len(strata), n, len(MEASURES))
     mine = _measures(panel, gates, progress=False)
     frame = pd.DataFrame({"gate": gates.names(panel.symbols)})

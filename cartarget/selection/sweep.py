@@ -15,9 +15,10 @@ from cartarget.contracts import CLASSES
 from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel, build_panel
 from cartarget.gates.algebra import Gate
+from cartarget.gates.listed import Gates
 from cartarget.selection.crossfit import restrict
 from cartarget.selection.ranking import ranking_order
-from cartarget.selection.screen import Gates, score_gates
+from cartarget.selection.screen import score_gates
 
 BULK = (5.0, 10.0, 20.0)
 COUNT = (1, 2, 3)
