@@ -26,6 +26,7 @@ from cartarget.files import whole
 from cartarget.gates.pairs import GAIN
 from cartarget.report.payload import Block, quantise_level
 from cartarget.safety.tier_table import TIERS
+from cartarget.safety.window import gate_levels
 
 BUDGET = 2_400_000
 """Bytes that the evidence may take in the report, compressed and before base64."""
@@ -41,7 +42,7 @@ class Evidence:
 
     `words.i` (uint32) are packed observations at the i-th threshold, each segment beginning a word; `measured`
     (antigens × populations) says where they mean anything; `above.i` and `flagged` are bits over the units,
-    `value` their levels or stains as `quantise_level` writes them.
+    `value` their levels or stains as `quantise_level` writes them, `level` the same per population of observations.
     """
 
     header: dict[str, Any]
@@ -106,6 +107,7 @@ def counted_evidence(
         "measured": first.packed.is_measured.astype(np.uint8),
         "value": quantise_level(first.value),
         "flagged": _bits(first.is_flagged),
+        "level": _levels(first),
     }
     for place, panel in enumerate(panels):
         arrays[f"words.{place}"] = np.ascontiguousarray(panel.packed.words).astype("<u8").view("<u4")[:, kept]
@@ -224,14 +226,23 @@ def evidence_block(evidence: Evidence) -> Block:
     return Block(dict(evidence.header), {name: array.ravel() for name, array in evidence.arrays.items()})
 
 
+def _levels(panel: Panel) -> NDArray[np.int16]:
+    """90th percentile of each antigen's level per normal population, as the exposure table has it."""
+    each = np.arange(len(panel.symbols))
+    levels = gate_levels(panel, a=each, b=each, op=np.zeros_like(each))
+    found = levels.population.astype(np.float64)
+    if panel.is_tumor.sum() == 1:
+        found[:, np.flatnonzero(panel.is_tumor)] = levels.tumor[:, None]
+    return quantise_level(np.exp2(found) - 1)
+
+
 def _dense_words(packed: Packed) -> tuple[NDArray[np.int64], list[int]]:
     """32-bit halves of the words that hold observations, and where each segment starts among them."""
-    kept, starts = [], []
-    for start, size in zip(packed.segments["start"], packed.segments["n_observations"], strict=True):
-        starts.append(sum(map(len, kept[-1:])) + (starts[-1] if starts else 0))
-        kept.append(np.arange(2 * start, 2 * start + -(-size // 32)))
-    total = sum(map(len, kept))
-    return (np.concatenate(kept) if kept else np.zeros(0, np.int64)), [*starts, total]
+    sizes = -(-packed.segments["n_observations"].to_numpy() // 32)
+    firsts = 2 * packed.segments["start"].to_numpy()
+    kept = [np.arange(first, first + size) for first, size in zip(firsts, sizes, strict=True)]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist()
+    return (np.concatenate(kept) if kept else np.zeros(0, np.int64)), starts
 
 
 def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint32]:

@@ -28,7 +28,7 @@ def facts(summary: dict[str, Any], antigens: pd.DataFrame, gates: pd.DataFrame) 
         "gate_classes": _classes(ranked),
         "required": len(required),
         "required_measured": sum(bool(tissue.get("measured_by")) for tissue in required),
-        "leaders": [("antigen", _leaders(antigens, name="symbol")), ("gate", _leaders(gates, name="gate"))],
+        "leaders": _leaders(antigens),
     }
 
 
@@ -38,10 +38,10 @@ def _classes(frame: pd.DataFrame) -> dict[str, int]:
     return {name: int(eligible.eq(name).sum()) for name in CLASSES}
 
 
-def _leaders(frame: pd.DataFrame, *, name: str, n: int = 5) -> list[dict[str, Any]]:
-    best = frame[frame["rank"].notna()].sort_values("rank", kind="stable").head(n)
-    columns = {name: "name", "rank": "rank", "safety_class": "kind", "coverage": "coverage", "liability": "liability"}
-    rows = best[[*columns, "liability_population"]].rename(columns=columns).astype("object")
+def _leaders(antigens: pd.DataFrame, *, n: int = 8) -> list[dict[str, Any]]:
+    best = antigens[antigens["rank"].notna()].sort_values("rank", kind="stable").head(n)
+    columns = {"symbol": "name", "safety_class": "kind", "coverage": "coverage", "liability": "liability"}
+    rows = best[list(columns)].rename(columns=columns).astype("object")
     return rows.where(rows.notna(), None).to_dict("records")
 
 

@@ -18,29 +18,45 @@ import pandas as pd
 from cartarget.contracts import read_table
 from cartarget.errors import InputError
 from cartarget.files import whole
+from cartarget.report.argue import Evidence, read_evidence
+from cartarget.report.embed import embed
 from cartarget.report.engine import Engine, read_engine
 from cartarget.report.front import controls_by_kind, facts, fraction_text, funnel_stages, tissues_in_order
 from cartarget.report.payload import Block, add_exposure, add_table, read_exposure
+from cartarget.selection.shortlist import shortlist, why_empty
 
 SCRIPTS = (
     "payload",
+    "special",
+    "judge",
+    "rerank",
+    "details",
+    "argument",
     "dom",
     "tip",
     "charts",
     "grid",
     "tables",
     "tissues",
+    "counts",
+    "own",
     "compare",
     "card",
     "search",
     "window",
+    "ideas",
+    "words",
+    "drawer",
     "main",
 )
-STYLES = ("base", "page", "tables", "card", "print")
+STYLES = ("base", "page", "tables", "card", "argue", "print")
 BUDGET = 5_000_000
 """Bytes that a report may have; gates from the end of the ranking are left out until it fits."""
-GATES = 5_000
+GATES = 20_000
 """Gates that a report holds at most; the rest stay in `gates.parquet`."""
+
+STORED = 5_000
+"""Gates at most where each brings its rows of exposure along, since there is no counted evidence to draw them from."""
 
 _MODULE = re.compile(r"^import [^;]*;\n|^export (?=(?:async )?(?:function|const|let|class)\b)", re.MULTILINE)
 
@@ -51,7 +67,8 @@ def render_report(run_dir: str | os.PathLike[str], *, max_gates: int = GATES) ->
     Parameters
     ----------
     run_dir
-        Folder with `antigens.parquet`, `gates.parquet`, `exposure.parquet` and `summary.json`.
+        Folder with `antigens.parquet`, `gates.parquet`, `exposure.parquet` and `summary.json`; with
+        `work/argue.npz` beside them the page can argue, and draws every card from counted evidence.
     max_gates
         Gates that the file holds at most: the ranked first, then controls, then redundant ones in the table's order.
 
@@ -76,9 +93,12 @@ def render_report(run_dir: str | os.PathLike[str], *, max_gates: int = GATES) ->
     antigens = read_table("antigens", _present(run_dir / "antigens.parquet"))
     gates = read_table("gates", _present(run_dir / "gates.parquet"))
     engine = read_engine()
-    kept = choose_gates(gates, limit=max_gates)
+    exposure = _present(run_dir / "exposure.parquet")
+    stored = run_dir / "work" / "argue.npz"
+    evidence = read_evidence(stored) if stored.is_file() else None
+    kept = choose_gates(gates, limit=max_gates if evidence else min(max_gates, STORED))
     while True:
-        page = _page(summary, antigens, gates, gates.loc[kept], _present(run_dir / "exposure.parquet"), engine)
+        page = _page(summary, antigens, gates, gates.loc[kept], exposure, evidence, engine)
         if len(page) <= BUDGET or len(kept) <= 100:
             break
         kept = choose_gates(gates, limit=int(len(kept) * 0.7))
@@ -131,12 +151,18 @@ def _page(
     gates: pd.DataFrame,
     kept: pd.DataFrame,
     exposure: Path,
+    evidence: Evidence | None,
     engine: Engine,
 ) -> bytes:
     block = Block({"run": {key: summary[key] for key in _FOR_PAGE} | _compact(summary)})
     add_table(block, "antigens", antigens)
     add_table(block, "gates", kept)
     names = pd.Index(pd.concat([antigens["symbol"], kept["gate"]]).astype(str)).unique()
+    counted = ""
+    if evidence is not None:
+        primary = next((atlas["name"] for atlas in summary["atlases"] if atlas.get("role") == "primary"), "")
+        more, lacking = embed(evidence, antigens=antigens, gates=kept, atlas=primary)
+        names, counted = names[names.isin(lacking)], more.encode()
     add_exposure(block, read_exposure(exposure, gates=names), gates=names)
     script = engine.script + "".join(_module(f"{name}.js") for name in SCRIPTS)
     script = re.sub(r"<(?=!--|/?script)", r"\\x3C", script, flags=re.IGNORECASE)
@@ -164,6 +190,9 @@ def _page(
         n_gates=len(gates),
         n_gates_kept=len(kept),
         payload=block.encode(),
+        evidence=counted,
+        ideas=_records(shortlist(gates, antigens=antigens)),
+        no_ideas=why_empty(gates),
         script=script,
         style=style,
         script_hash=_csp(script),
@@ -182,6 +211,7 @@ _FOR_PAGE = (
     "origin",
     "tissues",
     "thresholds",
+    "config",
 )
 
 
@@ -194,6 +224,12 @@ def _compact(summary: dict[str, Any]) -> dict[str, Any]:
         "patients": levels,
         "lost": {"names": list(lost), "reasons": list(reasons), "at": [reasons[reason] for reason in lost.values()]},
     }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain data; what is missing is None."""
+    plain = frame.astype(object)
+    return plain.where(plain.notna(), None).to_dict("records")
 
 
 def _asset(name: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cartarget.contracts import columns, write_table
+from cartarget.gates.algebra import quote
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 NAMES = [
@@ -278,7 +279,7 @@ def _scores(tumor: pd.Series, normal: pd.DataFrame, rng: np.random.Generator) ->
 def _gates(names: list[str], n: int, rng: np.random.Generator) -> pd.DataFrame:
     rows = []
     for number in range(n):
-        first, second = (names[i] for i in rng.choice(len(names), 2, replace=False))
+        first, second = (quote(names[i]) for i in rng.choice(len(names), 2, replace=False))
         sign = rng.choice(["&", "|", "& ~"])
         coverage, liability = float(rng.beta(4, 2)), float(rng.beta(0.6, 2))
         kind = str(rng.choice(["safe", "origin-only", "unknown", "unsafe"]))

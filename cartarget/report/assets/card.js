@@ -2,8 +2,12 @@
 
 import { el, byId, pill, show, names, fractionText, rangeText, signed, countText, levelText, linkTo, plural } from "./dom.js";
 import { intervalBar, patientDots } from "./charts.js";
+import { NOT } from "./judge.js";
 import { tissueTable } from "./tissues.js";
 import { comparedNames, drawComparison, wireTray } from "./compare.js";
+import { truthTable, sweepTable } from "./counts.js";
+import { ownTable } from "./own.js";
+import { symbolsOf } from "./argument.js";
 
 const SOURCES = ["UniProt", "GO", "HPA", "SURFY", "CSPA"];
 
@@ -35,6 +39,15 @@ function figure(title, main, note, chart) {
   return el("div", { class: "figure" }, el("dt", {}, title), el("dd", {}, el("span", { class: "figure-main" }, main), chart, el("span", { class: "figure-note" }, note)));
 }
 
+/** Where the liability is, how high it may be, and where that would be, which may be elsewhere. */
+function liabilityNote(value, text) {
+  const where = value("liability_population"), from = value("liability_upper_population");
+  if (value("liability_upper") === null) return where ? `in ${where}` : "";
+  const up = `up to ${text("liability_upper")}`;
+  if (from && where && from !== where) return `in ${where}; ${up}, in ${from}`;
+  return where || from ? `${up} in ${where ?? from}` : up;
+}
+
 function figures(table, i) {
   const value = (name) => table.value(i, name);
   const text = (name) => fractionText(value(name));
@@ -43,7 +56,7 @@ function figures(table, i) {
   const against = (name) => (value(name) ? `in ${value(name)}` : "");
   return el("dl", { class: "figures" },
     figure("Coverage", text("coverage") || "unknown", `${value("coverage_lower") !== null ? `${rangeText(value("coverage_lower"), value("coverage_upper"))} · ` : ""}${plural(value("n_patients") ?? 0, "patient")}`, bar("coverage", "tumor")),
-    figure("Liability", text("liability") || "unknown", `${value("liability_upper") !== null ? `up to ${text("liability_upper")} ` : ""}${against("liability_population")}`, bar("liability", "normal")),
+    figure("Liability", text("liability") || "unknown", liabilityNote(value, text), bar("liability", "normal")),
     figure("In the origin", text("liability_origin") || "–", against("liability_origin_population"), bar("liability_origin", "normal")),
     figure("Window", value("window") === null ? "–" : `${signed(value("window"))} log2`, value("window_population") ? `against ${value("window_population")}` : ""),
     figure("Selectivity", signed(value("selectivity")) || "–", "coverage − liability"));
@@ -72,7 +85,7 @@ function tumor(model, name, rows) {
 
 function members(model, table, i) {
   const gate = table.key.get(i);
-  const parts = gate.split(/\s*[&|~()]\s*|\s+/).filter((part) => model.antigens.rowOf.has(part));
+  const parts = symbolsOf(gate).filter((part) => model.antigens.rowOf.has(part));
   if (table.name !== "gates" || parts.length === 0) return null;
   const line = (from, at, name, kind) => el("tr", { class: name === gate ? "this" : null },
     el("th", { scope: "row" }, kind ? el("a", { href: linkTo(name, kind) }, name) : name), el("td", {}, pill(from.value(at, "safety_class"))),
@@ -126,6 +139,18 @@ function joined(table, i) {
   return section("Inside single cells", doubt, line("malignant cells", malignant, "tumor"), line("normal epithelial cells", normal, "normal"), note && el("p", { class: "note" }, note));
 }
 
+/** Counts behind the gate, and what other thresholds say; nothing where the file holds no counted evidence. */
+function countedTogether(model, table, i) {
+  const found = model.argument?.find(table.key.get(i));
+  if (!found) return null;
+  const { ev } = model.argument;
+  const isPair = found.symbols.length === 2;
+  return [isPair && section("Counted together", truthTable(model, found, table.value(i, "liability_population")),
+    !ev.isCells && el("p", { class: "note" }, found.op === NOT ? "Inside a bulk sample the blocker is not believed: what is printed as spared still counts as hit in normal tissue."
+      : "A bulk sample mixes cells: a sample that carries both need not have one cell that does.")),
+  ev.thresholds.length > 1 && section("At other thresholds", sweepTable(model, found))];
+}
+
 const section = (title, ...content) => el("section", {}, el("h3", {}, title), content);
 
 function everything(table, i) {
@@ -143,10 +168,11 @@ export function drawCard(model, table, name) {
   return [
     el("header", {},
       el("p", { class: "eyebrow" }, [table.name === "antigens" ? "Antigen" : "Gate", rank !== null && `rank ${countText(rank)}`, control && `${control} control`,
+        table.isOwn && "your own, not among the gates of this file", model.argument?.now && "as argued",
         table.value(i, "is_redundant") && "redundant", table.value(i, "is_eligible") === false && "below the coverage floor"].filter(Boolean).join(" · ")),
       el("div", { class: "card-name" }, el("h2", { id: "card-title", tabindex: "-1" }, name), pill(table.value(i, "safety_class"))),
       el("p", { class: "verdict" }, verdict(table, i, rows))),
-    figures(table, i), members(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
+    figures(table, i), members(model, table, i), countedTogether(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
     section("In normal tissue", tissueTable(model.run, rows)), surface(table, i), caveats(table, i), everything(table, i),
   ].filter(Boolean);
 }
@@ -167,8 +193,9 @@ function candidate(model, kind, text) {
   try { name = decodeURIComponent(text); } catch { /* a half-typed address is taken as it stands */ }
   const table = kind === "antigen" ? model.antigens : model.gates;
   const isHere = table.rowOf.has(name);
+  const own = isHere ? null : ownTable(model, name);
   model.tray.show(isHere ? name : null);
-  return isHere ? drawCard(model, table, name) : unknownName(model, name);
+  return isHere || own ? drawCard(model, own ?? table, name) : unknownName(model, name);
 }
 
 /** Open the card or the comparison that the address names, or close it. */
@@ -192,6 +219,17 @@ export function closeCard() {
   panel.hidden = true;
   document.body.classList.remove("has-card");
   if (panel.opener?.isConnected) panel.opener.focus({ preventScroll: true });
+}
+
+/** Draw the open card again: the evidence has come, or the settings have moved. */
+export function refreshCard(model) {
+  const body = byId("card-body");
+  const match = /^#(antigen|gate|compare)=(.*)$/.exec(location.hash);
+  if (byId("card").hidden || !match) return;
+  const place = body.scrollTop, inside = body.contains(document.activeElement);
+  body.replaceChildren(...[match[1] === "compare" ? comparison(model, match[2]) : candidate(model, match[1], match[2])].flat());
+  body.scrollTop = place;
+  if (inside) byId("card-title").focus({ preventScroll: true });
 }
 
 /** Wire the close button, Escape and the address. */

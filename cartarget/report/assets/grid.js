@@ -88,8 +88,9 @@ export function csv(table, rows, columns) {
     .map((line) => line.join(",")).join("\r\n") + "\r\n";
 }
 
-function download(name, text) {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+/** Save a text as a file. */
+export function download(name, text, type = "text/csv") {
+  const address = URL.createObjectURL(new Blob([text], { type }));
   el("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
@@ -137,6 +138,15 @@ export function makeGrid(host, table, { shown, presets, cell, open, noun, run })
     if (visible) describe(api.column(index).header(), table.columns[index]);
   });
   return api;
+}
+
+/** Put the rows of a table in an order, the rest behind; null is the order in which the run wrote them. */
+export function reorder(api, n, order) {
+  if (api === null) return;
+  const first = order ?? [];
+  const seen = new Set(first);
+  const rest = Array.from({ length: n }, (_, i) => i).filter((i) => !seen.has(i));
+  api.clear().rows.add([...first, ...rest].map((i) => ({ i }))).draw(false);
 }
 
 function toolbar(api, table, { presets, noun, run }) {

@@ -94,7 +94,10 @@ function frame(ev, settings) {
   const limit = populations.map((place, p) => (p < ev.n_tumor ? 1 : place.cap >= 1 ? 1 : place.is_thin ? place.cap : highestFraction(place.cap, n[p])) + 1e-9);
   const capped = ev.bits((_, i) => units[i].cap < 1);
   const weights = [...new Set(units.filter((unit) => unit.cap < 1).map((unit) => unit.weight))].sort((x, y) => y - x);
-  return { threshold, populations, units, n, limit, capped, medians: range(ev.P).map(() => new Map()),
+  const each = (read) => Uint8Array.from(populations, read);
+  return { threshold, populations, units, n, capped, limit: Float64Array.from(limit), weight: Float64Array.from(populations, ({ weight }) => weight),
+    isOrigin: each((place) => place.is_origin), isVital: each((place) => place.tier === "vital"), decides: each((place) => !place.is_origin && !place.is_thin),
+    isOriginTissue: ev.required.map((tissue) => ev.origin.includes(tissue)), state: new Uint8Array(ev.P), share: new Float64Array(ev.P),
     weights: weights.map((weight) => ({ weight, mask: ev.bits((_, i) => units[i].weight === weight && units[i].cap < 1) })) };
 }
 
@@ -182,64 +185,82 @@ export function stateOf(ev, members, a, b, op, p, fraction) {
   return isBounded ? { state: BOUNDED, fraction: members.fraction[(x ? a : b) * ev.P + p] } : { state: UNMEASURED, fraction: 0 };
 }
 
-/** Required tissues in which nothing can decide about a gate. */
-export function undecided(ev, members, a, b, op) {
-  const { required, isCells } = ev;
-  const { absent, counted, summed } = members, R = required.length;
-  return required.filter((_, t) => {
+/** Required tissues, by number, in which nothing can decide about a gate. */
+function undecidedAt(ev, members, a, b, op) {
+  const { isCells } = ev;
+  const { absent, counted, summed } = members, R = ev.required.length, open = [];
+  for (let t = 0; t < R; t += 1) {
     const x = a * R + t, y = b * R + t;
     const knownX = counted[x] | summed[x], knownY = counted[y] | summed[y];
-    if (op === ANY) return !(knownX & knownY);
-    if (op === BOTH) return !(absent[x] | absent[y] | (counted[x] & counted[y]) | (summed[x] & summed[y]));
-    return isCells ? !(absent[x] | (counted[x] & counted[y])) : !knownX;
-  });
+    const decided = op === ANY ? knownX & knownY : op === BOTH ? absent[x] | absent[y] | (counted[x] & counted[y]) | (summed[x] & summed[y])
+      : isCells ? absent[x] | (counted[x] & counted[y]) : knownX;
+    if (!decided) open.push(t);
+  }
+  return open;
+}
+
+/** Required tissues in which nothing can decide about a gate, by name. */
+export const undecided = (ev, members, a, b, op) => undecidedAt(ev, members, a, b, op).map((t) => ev.required[t]);
+
+/** What is known of a gate in each normal population: its state, and its fraction or a bound of it. */
+function statesInto(ev, members, a, b, op, fractions, base, state, share) {
+  const { P, n_tumor, isCells } = ev;
+  const { measured } = ev.arrays;
+  for (let p = n_tumor; p < P; p += 1) {
+    const x = measured[a * P + p], y = measured[b * P + p];
+    if (op === ANY ? x | y : op === NOT && !isCells ? x : x & y) { state[p] = COUNTED; share[p] = fractions[base + p]; }
+    else if (op === BOTH ? x ^ y : op === NOT && isCells && x && !y) { state[p] = BOUNDED; share[p] = members.fraction[(x ? a : b) * P + p]; }
+    else { state[p] = UNMEASURED; share[p] = 0; }
+  }
 }
 
 /** Judge one gate. `base` is where its fractions start. */
 function judgeOne(ev, about, members, a, b, op, fractions, base) {
   const { P, n_tumor, isCells, width } = ev;
+  const { state, share, n } = about;
   let coverage = 0;
   for (let p = 0; p < n_tumor; p += 1) coverage += fractions[base + p] / n_tumor;
   const reach = isCells ? tenth(fractions.subarray(base, base + n_tumor)) : coverage;
+  statesInto(ev, members, a, b, op, fractions, base, state, share);
   let unsafe = false, doubt = false, originHit = false, originDoubt = false, least = -1;
   for (let p = n_tumor; p < P; p += 1) {
-    const place = about.populations[p];
-    const { state, fraction } = stateOf(ev, members, a, b, op, p, fractions[base + p]);
-    if (fraction > about.limit[p]) {
-      if (state === COUNTED) { if (place.is_origin) originHit = true; else unsafe = true; }
-      else if (state === BOUNDED && place.tier === "vital") { if (place.is_origin) originDoubt = true; else doubt = true; }
+    if (share[p] > about.limit[p]) {
+      if (state[p] === COUNTED) { if (about.isOrigin[p]) originHit = true; else unsafe = true; }
+      else if (state[p] === BOUNDED && about.isVital[p]) { if (about.isOrigin[p]) originDoubt = true; else doubt = true; }
     }
-    if (state === COUNTED && !place.is_origin && !place.is_thin) least = Math.max(least, place.weight * bottom(fraction, about.n[p]));
+    if (state[p] === COUNTED && about.decides[p]) least = Math.max(least, about.weight[p] * bottom(share[p], n[p]));
   }
   let liability = -1, where = -1;
   for (let p = n_tumor; p < P; p += 1) {
-    const place = about.populations[p];
-    if (place.is_origin || place.is_thin) continue;
-    const f = fractions[base + p];
-    if (place.weight * ceiling(f, about.n[p]) < least || stateOf(ev, members, a, b, op, p, f).state !== COUNTED) continue;
-    const value = place.weight * medianOf(about, p, f);
+    if (!about.decides[p] || state[p] !== COUNTED || about.weight[p] * ceiling(share[p], n[p]) < least) continue;
+    const value = about.weight[p] * medianOf(about, p, share[p]);
     if (value > liability) [liability, where] = [value, p];
   }
-  const { exposed, open } = unitWords(ev, members, a, b, op);
+  let anyOut = 0, anyIn = 0, openOut = 0, openIn = 0;
   for (let w = 0; w < width; w += 1) {
-    const hit = exposed[w] & about.capped[w], unsure = open[w] & about.capped[w] & ev.unitVital[w];
-    if (hit & ~ev.unitOrigin[w]) unsafe = true;
-    if (hit & ev.unitOrigin[w]) originHit = true;
-    if (unsure & ~ev.unitOrigin[w]) doubt = true;
-    if (unsure & ev.unitOrigin[w]) originDoubt = true;
+    const x = a * width + w, y = b * width + w, mask = about.capped[w], inside = ev.unitOrigin[w];
+    const hit = mask & (op === ANY ? members.above[x] | members.above[y] : op === NOT ? members.above[x] & ~(isCells ? members.covered[x] & members.covered[y] : 0) : 0);
+    const unsure = op === BOTH ? mask & ev.unitVital[w] & members.maybe[x] & members.maybe[y] & (members.above[x] | members.above[y]) : 0;
+    anyOut |= hit & ~inside; anyIn |= hit & inside; openOut |= unsure & ~inside; openIn |= unsure & inside;
   }
-  for (const { weight, mask } of about.weights) {
-    if (weight <= liability) break;
-    const found = mask.findIndex((word, w) => (word & exposed[w] & ~ev.unitOrigin[w]) !== 0);
-    if (found < 0) continue;
-    const word = mask[found] & exposed[found] & ~ev.unitOrigin[found];
-    [liability, where] = [weight, P + 32 * found + 31 - Math.clz32(word & -word)];
-    break;
+  if (anyOut) {
+    unsafe = true;
+    const { exposed } = unitWords(ev, members, a, b, op);
+    for (const { weight, mask } of about.weights) {
+      if (weight <= liability) break;
+      const found = mask.findIndex((word, w) => (word & exposed[w] & ~ev.unitOrigin[w]) !== 0);
+      if (found < 0) continue;
+      const word = mask[found] & exposed[found] & ~ev.unitOrigin[found];
+      [liability, where] = [weight, P + 32 * found + 31 - Math.clz32(word & -word)];
+      break;
+    }
   }
-  const missing = undecided(ev, members, a, b, op);
-  for (const tissue of missing) { if (ev.origin.includes(tissue)) originDoubt = true; else doubt = true; }
+  if (anyIn) originHit = true;
+  if (openOut) doubt = true;
+  if (openIn) originDoubt = true;
+  for (const t of undecidedAt(ev, members, a, b, op)) { if (about.isOriginTissue[t]) originDoubt = true; else doubt = true; }
   const kind = unsafe ? 3 : doubt ? 2 : originHit || originDoubt ? 1 : 0;
-  return { coverage, reach, liability: liability < 0 ? null : liability, where, kind, selectivity: reach - Math.max(liability, 0) };
+  return { coverage, reach, liability: liability < 0 ? null : liability, where, kind, isKnown: !doubt && !originDoubt, selectivity: reach - Math.max(liability, 0) };
 }
 
 /** Name of a place, as the tables have it: populations first, then units with their atlas. */
@@ -250,37 +271,47 @@ export function placeName(ev, where) {
   return `${unit.population} (${unit.atlas})`;
 }
 
-/** A judge for settings. It keeps the fractions of the last threshold, so that weights and caps move quickly. */
+/** A judge for settings. It keeps what the last ones did not move: fractions, medians, and classes if only the floor moved. */
 export function judgeOf(ev) {
-  let held = { threshold: -1, gates: new Map() };
+  let held = { threshold: -1 }, last = { key: "" };
   const singles = { a: Int32Array.from(range(ev.n)), b: Int32Array.from(range(ev.n)), op: new Int8Array(ev.n) };
   return (settings) => {
-    if (held.threshold !== settings.threshold) held = { threshold: settings.threshold, alone: fractionsOf(ev, settings.threshold, singles), gates: new Map() };
-    const about = frame(ev, settings);
-    const members = membersOf(ev, about, held.alone);
-    const all = (gates, fractions) => {
-      const out = { coverage: new Float64Array(gates.a.length), liability: new Float64Array(gates.a.length), selectivity: new Float64Array(gates.a.length),
-        where: new Int32Array(gates.a.length), kind: new Uint8Array(gates.a.length), isEligible: new Uint8Array(gates.a.length) };
-      for (let g = 0; g < gates.a.length; g += 1) {
-        const one = judgeOne(ev, about, members, gates.a[g], gates.b[g], gates.op[g], fractions, g * ev.P);
-        out.coverage[g] = one.coverage;
-        out.liability[g] = one.liability ?? NaN;
-        out.selectivity[g] = one.selectivity;
-        out.where[g] = one.where;
-        out.kind[g] = one.kind;
-        out.isEligible[g] = one.coverage >= settings.floor - 1e-9 ? 1 : 0;
-      }
-      return out;
+    if (held.threshold !== settings.threshold) {
+      held = { threshold: settings.threshold, alone: fractionsOf(ev, settings.threshold, singles), list: null, fractions: null, medians: range(ev.P).map(() => new Map()) };
+    }
+    const key = JSON.stringify([settings.threshold, settings.tiers, settings.tolerated]);
+    if (last.key !== key) {
+      const about = { ...frame(ev, settings), medians: held.medians };
+      last = { key, about, members: membersOf(ev, about, held.alone), judged: new Map() };
+    }
+    const { about, members, judged } = last;
+    const all = (list, fractions) => {
+      if (!judged.has(list)) judged.set(list, judgeAll(ev, about, members, list, fractions));
+      const found = judged.get(list);
+      return { ...found, isEligible: Uint8Array.from(found.coverage, (coverage) => (coverage >= settings.floor - 1e-9 ? 1 : 0)) };
     };
     const gates = (list) => {
-      if (!held.gates.has(list)) { held.gates.clear(); held.gates.set(list, fractionsOf(ev, settings.threshold, list)); }
-      return all(list, held.gates.get(list));
+      if (held.list !== list) held = Object.assign(held, { list, fractions: fractionsOf(ev, settings.threshold, list) });
+      return all(list, held.fractions);
     };
     const one = (a, b, op) => {
-      const list = { a: [a], b: [b], op: [op] };
-      const fractions = fractionsOf(ev, settings.threshold, list);
+      const fractions = fractionsOf(ev, settings.threshold, { a: [a], b: [b], op: [op] });
       return { ...judgeOne(ev, about, members, a, b, op, fractions, 0), fractions };
     };
-    return { about, members, singles: () => all(singles, held.alone), gates, one };
+    return { about, members, singles: () => all(singles, members.fraction), gates, one };
   };
+}
+
+function judgeAll(ev, about, members, { a, b, op }, fractions) {
+  const n = a.length;
+  const out = { coverage: new Float64Array(n), liability: new Float64Array(n), selectivity: new Float64Array(n), where: new Int32Array(n), kind: new Uint8Array(n) };
+  for (let g = 0; g < n; g += 1) {
+    const one = judgeOne(ev, about, members, a[g], b[g], op[g], fractions, g * ev.P);
+    out.coverage[g] = one.coverage;
+    out.liability[g] = one.liability ?? NaN;
+    out.selectivity[g] = one.selectivity;
+    out.where[g] = one.where;
+    out.kind[g] = one.kind;
+  }
+  return out;
 }

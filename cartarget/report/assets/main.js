@@ -4,8 +4,12 @@ import { byId } from "./dom.js";
 import { decode, table, exposure } from "./payload.js";
 import { drawTables } from "./tables.js";
 import { drawWindow } from "./window.js";
-import { wireCard } from "./card.js";
+import { wireCard, refreshCard } from "./card.js";
 import { wireSearch } from "./search.js";
+import { openArgument } from "./argument.js";
+import { wireArgue } from "./drawer.js";
+import { wireOwn } from "./own.js";
+import { reorder } from "./grid.js";
 
 function wireTheme() {
   const root = document.documentElement;
@@ -21,13 +25,36 @@ async function start() {
   wireTheme();
   const block = await decode(byId("payload").textContent);
   const { lost } = block.header.run;
-  const model = { run: block.header.run, lost: new Map(lost.names.map((name, i) => [name, lost.reasons[lost.at[i]]])), antigens: table(block, "antigens"), gates: table(block, "gates"), exposure: exposure(block) };
-  drawTables(model);
-  drawWindow(model);
+  const stored = exposure(block);
+  const model = { run: block.header.run, lost: new Map(lost.names.map((name, i) => [name, lost.reasons[lost.at[i]]])), antigens: table(block, "antigens"), gates: table(block, "gates"), argument: null };
+  model.exposure = (name) => {
+    const found = model.argument?.find(name);
+    return found ? model.argument.exposure(model.argument.now ?? (model.argument.base ??= model.argument.evaluate(model.argument.start)), found) : stored(name);
+  };
+  const grids = drawTables(model);
+  const redraw = drawWindow(model);
   wireSearch(model);
   wireCard(model);
   byId("print").addEventListener("click", () => print());
   document.documentElement.dataset.ready = "yes";
+  if (byId("evidence")) setTimeout(() => argue(model, { grids, redraw }), 0);
+}
+
+/** The counted evidence comes second: the front page stands before it is unpacked. */
+async function argue(model, { grids, redraw }) {
+  const evidence = byId("evidence");
+  model.argument = openArgument(await decode(evidence.textContent), model);
+  evidence.remove();
+  const build = wireOwn(model);
+  const tables = (result, isMoved) => {
+    for (const name of ["antigens", "gates"]) {
+      const { rows } = name === "gates" ? model.argument.pairs : model.argument.alone;
+      reorder(grids[name], model[name].n, isMoved ? Array.from(result.ranked[name].order, (g) => rows[g]) : null);
+    }
+  };
+  wireArgue(model, { redraw, tables, refresh: () => { refreshCard(model); build(); } });
+  refreshCard(model);
+  document.documentElement.dataset.evidence = "yes";
 }
 
 start();

@@ -27,17 +27,21 @@ const READERS = {
   number: (array) => (i) => (Number.isNaN(array[i]) ? null : array[i]),
 };
 
-/** A table: its columns in order, each with `get(row)`; missing is null. */
+/**
+ * A table: its columns in order, each with `get(row)`; missing is null. `own.argued` may put other columns, functions
+ * of the row, before the run's own, which `told` still gives.
+ */
 export function table(block, name) {
   const { n, columns } = block.header[name];
+  const own = { argued: null };
   const list = columns.map((column) => {
-    const read = READERS[column.kind === "category" ? "text" : column.kind];
-    return { ...column, get: read(block.arrays[`${name}.${column.name}`], column) };
+    const read = READERS[column.kind === "category" ? "text" : column.kind](block.arrays[`${name}.${column.name}`], column);
+    return { ...column, told: read, get: (i) => (own.argued !== null && column.name in own.argued ? own.argued[column.name](i) : read(i)) };
   });
   const by = Object.fromEntries(list.map((column) => [column.name, column]));
   const key = by[name === "antigens" ? "symbol" : "gate"];
   const rowOf = new Map(Array.from({ length: n }, (_, i) => [key.get(i), i]));
-  return { name, n, columns: list, by, key, rowOf, value: (i, column) => by[column]?.get(i) ?? null };
+  return { name, n, columns: list, by, key, rowOf, own, value: (i, column) => by[column]?.get(i) ?? null, told: (i, column) => by[column]?.told(i) ?? null };
 }
 
 /** Exposure rows of one gate: every place, with what is known there. A place without a row is not measured. */
