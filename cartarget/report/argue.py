@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cartarget.errors import InputError
+from cartarget.evidence.intervals import PRIOR_DONORS
 from cartarget.evidence.packed import Packed
 from cartarget.evidence.panel import MEASURED_DONORS, Panel
 from cartarget.files import whole
@@ -122,6 +123,8 @@ def counted_evidence(
         "starts": starts,
         "owner": segments["population"].tolist(),
         "sizes": segments["n_observations"].tolist(),
+        "donors": segments["n_donors"].tolist(),
+        "prior_donors": PRIOR_DONORS,
         "segment_weight": [panel.segment_weight.tolist() for panel in panels],
         "n_effective": [panel.populations["n_effective"].astype(float).tolist() for panel in panels],
         "populations": _records(first.populations.fillna({"weight": 0.0, "cap": 1.0}), _POPULATION, _FLAGS),

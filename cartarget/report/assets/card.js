@@ -174,7 +174,7 @@ export function drawCard(model, table, name) {
       el("p", { class: "verdict" }, verdict(table, i, rows))),
     figures(table, i), members(model, table, i), countedTogether(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
     section("In normal tissue", tissueTable(model.run, rows)), surface(table, i), caveats(table, i), everything(table, i),
-  ].filter(Boolean);
+  ].flat(Infinity).filter(Boolean);
 }
 
 function unknownName(model, name) {

@@ -2,7 +2,7 @@
 
 import { MISSING } from "./payload.js";
 import { posterior } from "./special.js";
-import { ANY, BOTH, NOT, COUNTED, BOUNDED, UNMEASURED, KINDS, countsOf, stateOf, unitWords, undecided, placeName } from "./judge.js";
+import { ANY, BOTH, NOT, COUNTED, BOUNDED, UNMEASURED, KINDS, countsOf, effectiveOf, stateOf, unitWords, undecided, placeName } from "./judge.js";
 
 const has = (words, i) => ((words[i >> 5] >>> (i & 31)) & 1) === 1;
 const listed = (names) => [...new Set(names)].sort().join(", ");
@@ -43,10 +43,11 @@ export function exposureOf(ev, now, a, b, op) {
   const { P, n_tumor } = ev;
   const { fractions } = now.one(a, b, op);
   const hits = countsOf(ev, now.about.threshold, a, b, op);
+  const spread = effectiveOf(ev, now.about.threshold, { a, b, op });
   const counted = ev.populations.map((place, p) => {
     const { state, fraction } = stateOf(ev, now.members, a, b, op, p, fractions[p]);
     const n = now.about.n[p];
-    const [lower, upper] = interval(fraction, n);
+    const [lower, upper] = interval(fraction, state === COUNTED ? spread[p] : n);
     const code = a === b ? ev.arrays.level[a * P + p] : MISSING;
     return { ...place, evidence: ev.isCells ? "cells" : "samples", atlas: ev.atlas, unit: ev.isCells ? "CP10k" : "CPM", side: p < n_tumor ? "tumor" : "normal",
       is_present: true, is_measured: state !== UNMEASURED, level: code === MISSING ? null : 2 ** (code / 256) - 1, naive: null,
@@ -64,7 +65,7 @@ export function exposureOf(ev, now, a, b, op) {
 }
 
 /** Weight × upper bound over the places of one side (outside the origin, or within it), and who sets it. */
-function bounds(ev, now, { a, b, op, fractions, states, inside }) {
+function bounds(ev, now, { a, b, op, fractions, states, spread, inside }) {
   const { P, n_tumor } = ev;
   let worst = null, where = -1, upper = null, from = -1;
   const raise = (value, place) => { if (upper === null || value > upper) [upper, from] = [value, place]; };
@@ -75,7 +76,7 @@ function bounds(ev, now, { a, b, op, fractions, states, inside }) {
     if (state === COUNTED && !place.is_thin) {
       const value = place.weight * posterior(fraction, now.about.n[p], 0.5);
       if (worst === null || value > worst) [worst, where] = [value, p];
-      raise(place.weight * posterior(fraction, now.about.n[p], 0.95), p);
+      raise(place.weight * posterior(fraction, spread[p], 0.95), p);
     } else if (state === UNMEASURED && place.is_required) raise(place.weight, p);
   }
   now.about.units.forEach((unit, i) => {
@@ -92,7 +93,7 @@ function bounds(ev, now, { a, b, op, fractions, states, inside }) {
 export function detailsOf(ev, now, a, b, op, { floor }) {
   const found = now.one(a, b, op);
   const states = unitStates(ev, now.members, a, b, op);
-  const at = { a, b, op, fractions: found.fractions, states };
+  const at = { a, b, op, fractions: found.fractions, states, spread: effectiveOf(ev, now.about.threshold, { a, b, op }) };
   const outside = bounds(ev, now, { ...at, inside: false }), inside = bounds(ev, now, { ...at, inside: true });
   const broken = [], unresolved = [], veto = [];
   for (let p = ev.n_tumor; p < ev.P; p += 1) {

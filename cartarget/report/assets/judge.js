@@ -1,6 +1,6 @@
 // Gates judged again from packed counts, by the rules of cartarget.safety. Nothing here touches the page.
 
-import { posterior, highestFraction } from "./special.js";
+import { posterior, highestFraction, studentRatio } from "./special.js";
 
 export const [ANY, BOTH, NOT] = [0, 1, 2];
 export const [COUNTED, BOUNDED, UNMEASURED] = [0, 1, 2];
@@ -69,6 +69,33 @@ export function countsOf(ev, threshold, a, b, op) {
   countInto(ev, ev.arrays[`words.${threshold}`], a, b, op, counts);
   counts.forEach((count, s) => { out[ev.owner[s]] += count; });
   return out;
+}
+
+/** Effective number of observations of one gate per population, from its own spread over donors (evidence.intervals.effective_rows). */
+export function effectiveOf(ev, threshold, { a, b, op }) {
+  const { P, S, owner, sizes, donors, starts, prior_donors: prior } = ev;
+  const weight = ev.segment_weight[threshold], n = ev.n_effective[threshold];
+  const counts = new Int32Array(S);
+  countInto(ev, ev.arrays[`words.${threshold}`], a, b, op, counts);
+  const mean = new Float64Array(P), spread = new Float64Array(P), kish = new Float64Array(P), total = new Float64Array(P), binomial = new Uint8Array(P).fill(1);
+  for (let s = 0; s < S; s += 1) mean[owner[s]] += counts[s] * weight[s];
+  for (let s = 0; s < S; s += 1) {
+    const p = owner[s], alone = donors[s] === 1, m = mean[p], k = counts[s];
+    const share = alone ? weight[s] * sizes[s] : weight[s];
+    const scale = share < 1 - 1e-9 ? weight[s] ** 2 / (1 - share) : 0;
+    spread[p] += scale * (alone ? (k - sizes[s] * m) ** 2 : k * (1 - m) ** 2 + (sizes[s] - k) * m ** 2);
+    kish[p] += (alone ? 1 : sizes[s]) * share ** 2;
+    total[p] += sizes[s];
+    if (alone && sizes[s] > 1) binomial[p] = 0;
+  }
+  return Float64Array.from(mean, (m, p) => {
+    if (binomial[p] || starts.length < 2) return n[p];
+    const variance = m * (1 - m);
+    const ratio = variance > 1e-12 ? (spread[p] * n[p]) / variance : 1;
+    const freedom = Math.min(Math.max(1 / Math.max(kish[p], 1e-12) - 1, 0), 4 * n[p] * variance);
+    const drawn = (freedom * ratio + prior) / (freedom + prior);
+    return Math.min((n[p] / drawn) * studentRatio(freedom + prior), total[p]);
+  });
 }
 
 /** Weights and caps of the places under a reader's settings. */

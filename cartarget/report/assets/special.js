@@ -76,3 +76,11 @@ export function highestFraction(cap, n) {
   }
   return low;
 }
+
+const Z = 1.959963984540054;
+
+/** How much narrower a normal is than Student's t: (z / t)² at 97.5 % for some degrees of freedom. */
+export function studentRatio(freedom) {
+  const x = betaQuantile(freedom / 2, 0.5, 0.05);
+  return (Z * Z) / ((freedom * (1 - x)) / x);
+}

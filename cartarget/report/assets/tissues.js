@@ -55,9 +55,12 @@ function proteinEntry(rows) {
   const measured = rows.filter(isKnown);
   if (measured.length === 0) return entry(null, hatched(), el("span", { class: "unknown" }, "not measured"));
   const worst = measured.reduce((a, b) => (b.level > a.level ? b : a));
-  return entry(null, stainSquares(rows.map((row) => ({ ...row, is_measured: isKnown(row) }))),
+  const strongest = [...measured].sort((a, b) => b.level - a.level).slice(0, SQUARES);
+  return entry(null, stainSquares(strongest),
     el("b", {}, STAINS[worst.level] ?? ""), worst.level > 0 || measured.length === 1 ? worst.cell_type : plural(measured.length, "cell type"));
 }
+
+const SQUARES = 7; // stained cell types of one tissue that are drawn, the strongest first
 
 const region = ({ tissue, population }) => (population.startsWith(`${tissue} (`) ? population.slice(tissue.length + 2, -1) : null);
 const SHOWN = 6; // cell types or regions of one tissue that stand open

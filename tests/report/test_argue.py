@@ -1,0 +1,219 @@
+"""Argue mode's judge, in node, against the package: the same gates, the same settings, the same answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.panels import random_panel
+
+import cartarget.report
+from cartarget.errors import InputError
+from cartarget.evidence.panel import Panel
+from cartarget.report.argue import (
+    argued,
+    argued_thresholds,
+    counted_evidence,
+    evidence_block,
+    fit_evidence,
+    read_evidence,
+    write_evidence,
+)
+from cartarget.report.embed import embed
+from cartarget.safety.tier_table import TIERS
+from cartarget.selection.ranking import rank
+from cartarget.selection.screen import Gates, _gains, expose, score_gates
+from cartarget.selection.shortlist import shortlist
+
+NODE = shutil.which("node")
+ASSETS = Path(cartarget.report.__file__).parent / "assets"
+REFERENCE = {name: {"weight": weight, "cap": cap} for name, (weight, cap) in TIERS.items()}
+SETTINGS: list[dict[str, Any]] = [
+    {"floor": 0.5, "tiers": {}, "tolerated": []},
+    {"floor": 0.2, "tiers": {}, "tolerated": ["lung", "skin"]},
+    {"floor": 0.0, "tiers": REFERENCE | {"vital": {"weight": 0.6, "cap": 0.3}, "important": {"weight": 0.9, "cap": 0.02}},
+     "tolerated": ["heart"]},
+    {"floor": 0.0, "tiers": REFERENCE | {"vital": {"weight": 0.0, "cap": 0.0}}, "tolerated": []},
+]  # fmt: skip
+TEXTS = ["safety_class", "liability_population", "liability_origin_population", "liability_upper_population"]
+LISTS = ["tissues_broken", "tissues_unresolved", "tissues_unmeasured", "protein_veto"]
+NUMBERS = ["coverage", "coverage_lower", "coverage_upper", "liability", "liability_upper", "liability_origin",
+           "liability_origin_upper", "selectivity", "selectivity_origin"]  # fmt: skip
+
+
+def every_gate(panel: Panel) -> Gates:
+    """Singles, then every gate of two antigens."""
+    n = len(panel.symbols)
+    rows = [(i, i, 0) for i in range(n)]
+    rows += [(i, j, op) for i in range(n) for j in range(n) for op in (0, 1, 2) if i < j or (op == 2 and i != j)]
+    a, b, op = np.array(rows, dtype=np.int64).T
+    return Gates(a, b, op)
+
+
+def judged_in_node(panel: Panel, gates: Gates, tie: list[int], folder: Path) -> list[dict[str, Any]]:
+    evidence = counted_evidence([panel], thresholds=[1.0], base=1.0, unit="counts")
+    shutil.copytree(ASSETS, folder / "assets")
+    (folder / "package.json").write_text('{"type": "module"}')
+    given = {
+        "block": evidence_block(evidence).encode(),
+        "a": gates.a.tolist(),
+        "b": gates.b.tolist(),
+        "op": gates.op.tolist(),
+        "tie": tie,
+        "settings": [one | {"threshold": 0} for one in SETTINGS],
+        "symbols": True,
+    }
+    (folder / "given.json").write_text(json.dumps(given))
+    script = Path(__file__).with_name("judge.mjs")
+    command = [str(NODE), str(script), str(folder / "assets"), str(folder / "given.json"), str(folder / "out.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads((folder / "out.json").read_text()))
+
+
+def expected(panel: Panel, gates: Gates, floor: float) -> pd.DataFrame:
+    frame = _gains(score_gates(panel, gates=gates, floor=floor), gates)
+    return frame.assign(control="")
+
+
+@pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
+@pytest.mark.parametrize("kind", ["samples", "cells"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_page_judges_as_the_package_does(seed: int, kind: str, tmp_path: Path) -> None:
+    panel = random_panel(seed, kind=kind)
+    gates = every_gate(panel)
+    first = expected(panel, gates, 0.5)
+    window = first["window"].astype(float).fillna(-np.inf).round(6)
+    keys = pd.DataFrame({"w": -window, "n": first["n_antigens"], "p": ~first["is_protein_known"], "g": first["gate"]})
+    tie = np.empty(len(first), dtype=int)
+    tie[keys.sort_values(["w", "n", "p", "g"]).index] = np.arange(len(first))
+    found = judged_in_node(panel, gates, tie.tolist(), tmp_path)
+    for settings, result in zip(SETTINGS, found, strict=True):
+        moved = argued(panel, tiers=settings["tiers"], tolerated=settings["tolerated"])
+        frame = expected(moved, gates, settings["floor"])
+        page = pd.DataFrame(result["rows"])
+        for name in TEXTS:
+            assert page[name].fillna("").tolist() == frame[name].fillna("").tolist(), name
+        for name in LISTS:
+            assert page[name].tolist() == frame[name].tolist(), name
+        for name in NUMBERS:
+            ours, theirs = (part[name].astype(float).to_numpy() for part in (frame, page))
+            loose = "upper" in name or "lower" in name
+            # the package reads Student's t off a table of 257 values; the page reckons it
+            np.testing.assert_allclose(theirs, ours, atol=1e-6 if loose else 1e-11, err_msg=name)
+        np.testing.assert_allclose(np.array(result["quick"], dtype=float), frame["liability"], atol=1e-11)
+        assert page["is_safety_known"].tolist() == frame["is_safety_known"].tolist()
+        assert page["is_eligible"].tolist() == frame["is_eligible"].tolist()
+        assert np.array(result["redundant"], bool).tolist() == frame["is_redundant"].tolist()
+        ranked = rank(frame)
+        places = ranked.set_index("gate")["rank"].reindex(frame["gate"])
+        assert result["rank"] == places.fillna(-1).astype(int).tolist()
+        ideas = shortlist(ranked)
+        assert [(frame["gate"][g], alike) for g, alike in result["ideas"]] == list(
+            zip(ideas["gate"], ideas["n_alike"], strict=True)
+        )
+
+
+@pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
+@pytest.mark.parametrize("kind", ["samples", "cells"])
+def test_a_card_drawn_from_counts_says_what_the_exposure_table_says(kind: str, tmp_path: Path) -> None:
+    panel = random_panel(4, kind=kind)
+    gates = every_gate(panel)
+    found = judged_in_node(panel, gates, list(range(len(gates.a))), tmp_path)[0]
+    table = expose(panel, gates=gates, atlas="primary")
+    table = table[table["evidence"] != "protein"]
+    for name, rows in zip(gates.names(panel.symbols), found["exposure"], strict=True):
+        page = pd.DataFrame(rows)
+        page = page[page["evidence"] != "protein"].reset_index(drop=True)
+        ours = table[table["gate"] == name].reset_index(drop=True)
+        for column in ("population", "side", "tier", "evidence", "is_measured", "is_thin", "is_origin"):
+            same = page[column].fillna("").replace("nan", "").tolist() == ours[column].astype(object).tolist()
+            assert (
+                same
+                or column == "tier"
+                and page.loc[page["side"] == "normal", column].tolist()
+                == (ours.loc[ours["side"] == "normal", column].tolist())
+            ), (name, column)
+        for column, theirs in (("fraction", "fraction"), ("fraction_lower", "lower"), ("fraction_upper", "upper"), ("n_positive", "n_positive")):  # fmt: skip
+            np.testing.assert_allclose(
+                page[theirs].astype(float), ours[column].astype("Float64").to_numpy(float, na_value=np.nan), atol=1e-6
+            )
+
+
+def small() -> tuple[Panel, Any]:
+    panel = random_panel(0, kind="cells")
+    return panel, counted_evidence([panel, panel], thresholds=[1.0, 2.0], base=1.0, unit="counts", tiers="tissue\n")
+
+
+def test_evidence_is_written_and_read_back_alike(tmp_path: Path) -> None:
+    _, evidence = small()
+    write_evidence(evidence, tmp_path / "one.npz")
+    write_evidence(evidence, tmp_path / "two.npz")
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    back = read_evidence(tmp_path / "one.npz")
+    assert back.header == json.loads(json.dumps(evidence.header))
+    assert all(np.array_equal(back.arrays[name], array) for name, array in evidence.arrays.items())
+
+
+def test_a_file_that_is_no_evidence_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "argue.npz").write_bytes(b"not a zip")
+    with pytest.raises(InputError, match="run the report step again"):
+        read_evidence(tmp_path / "argue.npz")
+
+
+def test_thresholds_of_another_run_are_refused() -> None:
+    panel, _ = small()
+    with pytest.raises(InputError, match="expected 3 among them"):
+        counted_evidence([panel], thresholds=[1.0], base=3.0, unit="counts")
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "base", "values"),
+    [("samples", "CPM", 8.0, [4, 8, 16]), ("cells", "counts", 5.0, [1, 2, 3, 5]), ("cells", "log1p", 1.0, [1])],
+)
+def test_thresholds_to_argue_about(kind: str, unit: str, base: float, values: list[float]) -> None:
+    assert argued_thresholds(random_panel(0, kind=kind), unit=unit, base=base) == values
+
+
+def test_a_tight_budget_keeps_the_first_antigens() -> None:
+    _, evidence = small()
+    symbols = evidence.header["symbols"]
+    everything = fit_evidence(evidence, order=symbols)
+    assert everything.header["symbols"] == symbols
+    size = len(json.dumps(0)) and sum(array[0].nbytes for array in evidence.arrays.values())
+    few = fit_evidence(evidence, order=[symbols[3], symbols[0], *symbols], budget=size // 2)
+    assert symbols[3] in few.header["symbols"] and len(few.header["symbols"]) < len(symbols)
+    assert all(len(array) == len(few.header["symbols"]) for array in few.arrays.values())
+
+
+def test_rows_without_evidence_are_named() -> None:
+    panel, evidence = small()
+    a, b, c = panel.symbols[:3]
+    gates = pd.DataFrame({"gate": [f"{a} & ~{b}", f"{a} & {b} & {c}", "X | Y", a], "window": 1.0, "is_protein_known": False, "n_antigens": [2, 3, 2, 1]})  # fmt: skip
+    antigens = pd.DataFrame({"symbol": [a, b, "X"], "window": [1.0, np.nan, 2.0], "is_protein_known": True})
+    block, lacking = embed(evidence, antigens=antigens, gates=gates, atlas="atlas")
+    assert lacking == {f"{a} & {b} & {c}", "X | Y", "X"}
+    assert block.arrays["gate.op"].tolist() == [2, -1, -1, 0]
+    assert block.arrays["antigen.row"][2] == -1
+    assert block.arrays["antigen.tie"].tolist() == [1, 2, 0], "the wider window first, an unknown one last"
+
+
+def test_a_place_with_a_weight_of_its_own_keeps_it() -> None:
+    panel, _ = small()
+    panel.units.loc[panel.units["tissue"] == "lung", "cap"] = 0.11
+    before = panel.units["cap"].tolist()
+    moved = argued(panel, tiers={"vital": {"weight": 0.5, "cap": 0.3}}, tolerated=["skin"]).units
+    own = moved.groupby("tissue")[["weight", "cap"]].first()
+    kinds = moved.groupby("tissue")[["weight", "cap"]].nunique().max().max()
+    assert kinds == 1 and {"lung", "heart", "skin", "breast"} <= set(own.index)
+    assert own.loc["lung"].tolist() == [1.0, 0.11], "its cap is the table's own"
+    assert own.loc["heart"].tolist() == [0.5, 0.3]
+    assert own.loc["skin"].tolist() == [0.1, 1.0]
+    assert own.loc["breast"].tolist() == [0.1, 1.0]
+    assert panel.units["cap"].tolist() == before, "the run's own panel stays as it was"
