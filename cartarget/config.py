@@ -101,6 +101,21 @@ class Thresholds(_Strict):
     protein: Literal["Low", "Medium", "High"] = Field("Medium", description="stain that counts as positive")
 
 
+class Trust(_Strict):
+    """How the first gates are held to account."""
+
+    gates: Annotated[int, Field(ge=0)] = Field(200, description="how many of the first gates")
+    folds: Annotated[int, Field(ge=0)] = Field(
+        5, description="folds of people, to choose on some and measure on others; 0: none"
+    )
+    bootstrap: Annotated[int, Field(ge=0)] = Field(
+        50, description="samples of people, for the interval of a rank; 0: none"
+    )
+    chance: Annotated[int, Field(ge=0)] = Field(
+        200, description="random gates of the same expression, for the part of chance; 0: none"
+    )
+
+
 class Config(_Strict):
     """A run of cartarget."""
 
@@ -129,6 +144,7 @@ class Config(_Strict):
     )
     thresholds: Thresholds = Field(default_factory=lambda: Thresholds(), description="what counts as positive")
     coverage_floor: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="coverage that makes a gate eligible")
+    trust: Trust = Field(default_factory=lambda: Trust(), description="how the first gates are held to account")
     top: Annotated[int, Field(ge=1)] = Field(10_000, description="gates kept in gates.parquet, beside the controls")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of everything random")
 

@@ -29,7 +29,8 @@ NEGATIVE = ("housekeeping", "intracellular")
 class Run:
     """What every step after reading starts from.
 
-    `atlases` holds each atlas harmonised; `joined` those shown beside the result; `surface` the surface
+    `atlases` holds each atlas harmonised; `joined` those shown beside the result, `summaries` (in the run's unit) and
+    `proteins` those of normal tissue; `surface` the surface
     evidence of every gene of the primary atlas; `rare_unmeasured` names vital tissues and cell types that
     no atlas of the run measures.
     """
@@ -40,6 +41,8 @@ class Run:
     candidates: list[str]
     atlases: dict[str, AnnData]
     joined: list[AnnData]
+    summaries: list[AnnData]
+    proteins: list[AnnData]
     tiers: Tiers
     indication: Indication
     origin: tuple[str, ...]
@@ -115,6 +118,8 @@ def load_run(config: Config) -> Run:
         candidates=candidates,
         atlases=atlases,
         joined=by_role["joined"],
+        summaries=summaries,
+        proteins=by_role["protein"],
         tiers=tiers,
         indication=indication,
         origin=origin,

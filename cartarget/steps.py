@@ -55,6 +55,7 @@ def read_step(config: Config) -> None:
             )
             negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
             surface.loc[surface["symbol"].isin(negative), "is_candidate"] = False
+            _count_library(adata)
             keep = sorted({*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]} & set(adata.var_names))
             adata = adata[:, keep].copy()
         write_atlas(adata, work_path(config, atlas))
@@ -66,15 +67,26 @@ def read_step(config: Config) -> None:
         table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
 
 
+def _count_library(adata: Any) -> None:
+    """Note each cell's counts over all genes, before most genes are left out."""
+    import numpy as np
+
+    if adata.uns["cartarget"]["unit"] == "counts":
+        adata.obs["n_counts"] = np.asarray(adata.X.sum(axis=1)).ravel()
+
+
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
+    from cartarget.annotate import with_cells, with_history, with_t_cells
     from cartarget.gates.listed import Gates
     from cartarget.selection.screen import screen_antigens
 
     run = load_run(config)
     table = screen_antigens(run.panel, floor=config.coverage_floor, surface=run.surface, controls=run.controls)
+    table = with_history(with_t_cells(table, run, level=config.thresholds.bulk, count=config.thresholds.count), run)
     symbols = pd.Index(run.panel.symbols).get_indexer(pd.Index(table["symbol"]))
-    table = _with_cells(run, table, Gates.singles(len(run.panel.symbols)).take(symbols))
+    gates = Gates.singles(len(run.panel.symbols)).take(symbols)
+    table = with_cells(table, run, gates=gates, count=config.thresholds.count)
     table["cell_types_unmeasured"] = run.rare_unmeasured
     write_table("antigens", table, config.run_dir / "antigens")
 
@@ -83,6 +95,7 @@ def gates_step(config: Config) -> None:
     """Score every gate of two antigens, rank those that gain, and write exposures place by place."""
     import numpy as np
 
+    from cartarget.annotate import with_gate_columns
     from cartarget.gates.listed import Gates
     from cartarget.selection.screen import expose, screen_gates
 
@@ -90,8 +103,7 @@ def gates_step(config: Config) -> None:
     found = screen_gates(
         run.panel, candidates=run.candidates, floor=config.coverage_floor, top=config.top, controls=run.controls
     )
-    table = _with_cells(run, found.table, found.gates)
-    table["cell_types_unmeasured"] = run.rare_unmeasured
+    table = with_gate_columns(found.table, run, gates=found.gates, count=config.thresholds.count)
     write_table("gates", table, config.run_dir / "gates")
     both = Gates.join([Gates.singles(len(run.panel.symbols)), found.gates.pairs])
     starts = tqdm(range(0, len(both), PART), desc="exposure", unit=" thousand gates", disable=None, leave=False)
@@ -102,6 +114,36 @@ def gates_step(config: Config) -> None:
     best = set(table["gate"].head(TSV_GATES))
     write_parts("exposure", parts, config.run_dir / "exposure", in_tsv=lambda rows: rows["gate"].isin(best))
     _write_json(config.run_dir / "work" / "search.json", {"n_gates": found.n_gates, "n_eligible": found.n_eligible})
+
+
+def trust_step(config: Config) -> None:
+    """Hold the first gates to account: held-out and resampled people, other thresholds, chance, contradictions."""
+    from cartarget.annotate import run_conflicts
+    from cartarget.gates.listed import Gates
+    from cartarget.selection.null import random_pairs
+    from cartarget.selection.sweep import sweep_panels
+    from cartarget.selection.trust import assess_gates
+
+    run, asked, limits = load_run(config), config.trust, config.thresholds
+    gates = read_table("gates", config.run_dir / "gates.parquet")
+    first = gates.loc[gates["rank"].notna(), "gate"].head(asked.gates).tolist()
+    members = Gates.parse(first, panel=run.panel).members(run.panel.symbols)
+    conflicts = run_conflicts(run, gates=[*run.panel.symbols, *first], bulk=limits.bulk, count=limits.count)
+    sweep = sweep_panels(
+        run.atlases[run.primary], symbols=members, required=run.panel.required, origin=run.panel.origin,
+        summaries=run.summaries, proteins=run.proteins, bulk=limits.bulk, count=limits.count, protein=limits.protein,
+    )  # fmt: skip
+    table, found = assess_gates(
+        run.panel, primary=run.atlases[run.primary], gates=first, candidates=run.candidates, sweep=sweep,
+        conflicts=conflicts, folds=asked.folds, bootstrap=asked.bootstrap, n_null=asked.chance, seed=config.seed,
+        floor=config.coverage_floor, bulk=limits.bulk, count=limits.count,
+    )  # fmt: skip
+    write_table("trust", table, config.run_dir / "trust")
+    write_table("conflicts", conflicts, config.run_dir / "conflicts")
+    random = random_pairs(run.panel, candidates=run.candidates, seed=config.seed, floor=config.coverage_floor)
+    random.to_parquet(config.run_dir / "work" / "random.parquet", index=False)
+    procedure = [] if found is None else json.loads(found.procedure.to_json(orient="records", double_precision=6))
+    _write_json(config.run_dir / "work" / "procedure.json", {"procedure": procedure})
 
 
 def report_step(config: Config) -> None:
@@ -115,7 +157,11 @@ def report_step(config: Config) -> None:
     write_provenance(config, inputs=inputs)
     search = json.loads((config.run_dir / "work" / "search.json").read_text(encoding="utf-8"))
     tables = {name: read_table(name, config.run_dir / f"{name}.parquet") for name in ("antigens", "gates")}
-    summary = describe(config, run, search=search, **tables) | describe_run(config, inputs=inputs)
+    procedure = json.loads((config.run_dir / "work" / "procedure.json").read_text(encoding="utf-8"))["procedure"]
+    random = pd.read_parquet(config.run_dir / "work" / "random.parquet")
+    summary = describe(config, run, search=search, procedure=procedure, random=random, **tables) | describe_run(
+        config, inputs=inputs
+    )
     _write_json(config.run_dir / "summary.json", summary)
     _write_argument(config, run)
     render_report(config.run_dir)
@@ -156,16 +202,6 @@ def run(config: Config) -> Path:
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     with whole(path) as temporary:
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def _with_cells(run: Run, table: pd.DataFrame, gates: Any) -> pd.DataFrame:
-    """Add what the first joined single-cell atlas says of each row."""
-    from cartarget.selection.joined import join_cells
-
-    if not run.joined:
-        return table
-    cells = join_cells(run.joined[0], symbols=run.panel.symbols, gates=gates, epithelium=run.indication.epithelium)
-    return table.assign(**{str(name): values.to_numpy() for name, values in cells.items()})
 
 
 def _tables(config: Config, *names: str) -> list[str]:
@@ -214,9 +250,18 @@ STEPS: tuple[Step, ...] = (
         outputs=lambda config: [*_tables(config, "gates", "exposure"), *_inside(config, "work/search.json")],
     ),
     Step(
+        "trust",
+        trust_step,
+        inputs=lambda config: [*STEPS[0].outputs(config), *_tables(config, "gates"), *resource_paths(config)],
+        outputs=lambda config: [
+            *_tables(config, "trust", "conflicts"),
+            *_inside(config, "work/procedure.json", "work/random.parquet"),
+        ],
+    ),
+    Step(
         "report",
         report_step,
-        inputs=lambda config: [path for step in STEPS[:3] for path in step.outputs(config)],
+        inputs=lambda config: [path for step in STEPS[:4] for path in step.outputs(config)],
         outputs=lambda config: _inside(
             config, "summary.json", "provenance.json", "config.yaml", "work/argue.npz", "report.html"
         ),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from anndata import AnnData
 
 from cartarget.config import Config
 from cartarget.inputs import NEGATIVE, Run
+from cartarget.selection.controls import control_report, run_fails
 
 CARDS = 150
 """Antigens whose level in every patient the report shows."""
@@ -23,7 +25,14 @@ _REASONS = {
 
 
 def describe(
-    config: Config, run: Run, *, antigens: pd.DataFrame, gates: pd.DataFrame, search: Mapping[str, int]
+    config: Config,
+    run: Run,
+    *,
+    antigens: pd.DataFrame,
+    gates: pd.DataFrame,
+    search: Mapping[str, int],
+    procedure: Sequence[Mapping[str, Any]],
+    random: pd.DataFrame,
 ) -> dict[str, Any]:
     """What `summary.json` holds: all that the report says beside the tables.
 
@@ -35,6 +44,10 @@ def describe(
         Its tables.
     search
         `n_gates` judged, `n_eligible` among them.
+    procedure
+        What the search achieves on people who had no part in it, one record a quantity.
+    random
+        Random pairs of candidates, scored.
 
     Returns
     -------
@@ -57,7 +70,8 @@ def describe(
         "funnel_genes": _why_not(config, run, antigens),
         "tissues": _tissues(run),
         "atlases": [_atlas(config, name, adata) for name, adata in run.atlases.items()],
-        "controls": _controls(run, antigens, gates),
+        **_controls(run, antigens, gates, random),
+        "procedure": list(procedure),
         "methods": _methods(config, run),
         "limits": _limits(config, run, simulated),
         "thresholds": config.thresholds.model_dump() | {"coverage_floor": config.coverage_floor},
@@ -211,46 +225,12 @@ def _atlas(config: Config, name: str, adata: AnnData) -> dict[str, Any]:
     }
 
 
-def _controls(run: Run, antigens: pd.DataFrame, gates: pd.DataFrame) -> list[dict[str, Any]]:
-    """Where clinical targets rank, and that housekeeping and intracellular genes do not lead the gates."""
-    order = {name: row for row, name in enumerate(gates["gate"])}
-    ahead = gates["rank"].notna().cumsum().to_numpy()
-    n_gates, n_antigens = int(gates["rank"].notna().sum()), int(antigens["rank"].notna().sum())
-    lead = min(200, max(5, n_gates // 10))
-    place = antigens.set_index("symbol")
-    rows = []
-    for symbol, kind in zip(run.controls["symbol"], run.controls["kind"], strict=True):
-        negative = kind in NEGATIVE
-        entry = {
-            "kind": kind,
-            "name": symbol,
-            "expected": f"behind the first {lead} gates" if negative else "among the candidates",
-            "rank": None,
-            "n_ranked": n_gates if negative else n_antigens,
-            "passed": None,
-            "note": "",
-        }
-        if symbol not in place.index:
-            entry |= {"passed": None if negative else False, "note": _absence(run, symbol)}
-        elif negative:
-            eligible = bool(place.loc[symbol, "is_eligible"])
-            position = int(ahead[order[symbol]]) + 1 if symbol in order else n_gates + 1
-            entry |= {"rank": position, "passed": not eligible or position > lead}
-            entry["note"] = "where it would rank if it were a candidate" if eligible else "not eligible"
-        else:
-            entry |= {"rank": _number(place.loc[symbol, "rank"]), "passed": True, "note": _verdict(place.loc[symbol])}
-        rows.append(entry)
-    return rows
-
-
-def _number(value: Any) -> int | None:
-    return None if pd.isna(value) else int(value)
-
-
-def _verdict(row: pd.Series) -> str:
-    broken = row["tissues_broken"]
-    text = f"{row['safety_class']}: {broken}" if isinstance(broken, str) and broken else str(row["safety_class"])
-    return text if row["is_eligible"] else f"coverage {row['coverage']:.2f} is below the floor; {text}"
+def _controls(run: Run, antigens: pd.DataFrame, gates: pd.DataFrame, random: pd.DataFrame) -> dict[str, Any]:
+    """The run held against its controls, and one sentence if it fails."""
+    absent = {symbol: _absence(run, symbol) for symbol in run.controls["symbol"]}
+    report = control_report(antigens, gates=gates, controls=run.controls, random=random, absent=absent)
+    rows = json.loads(report.to_json(orient="records", double_precision=6))
+    return {"controls": rows, "failed": run_fails(report)}
 
 
 def _absence(run: Run, symbol: str) -> str:
@@ -324,7 +304,8 @@ def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
             "A bulk sample mixes cell types: A AND B counted inside a sample is an upper bound for cells, optimistic "
             "for coverage and conservative for safety."
         )
-    limits.append("The best of many is partly luck: the ranking is not cross-validated.")
+    if config.trust.folds < 2:
+        limits.append("The best of many is partly luck: this run was not cross-fitted.")
     return limits
 
 

@@ -84,19 +84,18 @@ def pack_atlas(adata: AnnData, *, bulk: float = 10.0, count: int = 1) -> Packed:
     ['liver']
     """
     obs = adata.obs
-    by_dataset = pd.DataFrame(adata.varm["is_measured"]).astype(bool)
-    by_dataset.index = adata.var_names
-    measured = {
-        str(name): by_dataset[sorted(set(rows.astype(str)))].all(axis=1)
-        for name, rows in obs.groupby("population", observed=True)["dataset"]
-    }
+    populations, datasets = (obs[name].astype(str) for name in ("population", "dataset"))
+    holds = pd.crosstab(populations, datasets) > 0
+    by_dataset = pd.DataFrame(adata.varm["is_measured"])[list(holds.columns)].to_numpy(dtype=bool)
+    lacking = (~by_dataset).astype(np.float32) @ holds.to_numpy(dtype=np.float32).T
+    measured = pd.DataFrame(lacking == 0, index=adata.var_names, columns=holds.index)
     packed = pack(
         is_positive(adata, bulk=bulk, count=count),
         symbols=list(adata.var_names),
-        population=obs["population"].astype(str).tolist(),
+        population=populations.tolist(),
         donor=obs["donor"].astype(str).tolist(),
         side=obs["side"].astype(str).tolist(),
-        is_measured=pd.DataFrame(measured),
+        is_measured=measured,
     )
     own = [name for name in obs if name not in {"population", "donor", "side", "dataset"}]
     first = obs.groupby("population", observed=True)[own].first()

@@ -44,6 +44,10 @@ class Gates:
         """Every antigen alone."""
         return Gates(np.arange(n), np.arange(n), np.zeros(n, dtype=np.int64))
 
+    def members(self, symbols: Sequence[str]) -> list[str]:
+        """The antigens that stand in any of the gates, in the order of `symbols`."""
+        return [symbols[row] for row in np.union1d(self.a, self.b)]
+
     def names(self, symbols: Sequence[str]) -> list[str]:
         """The gates as text, canonical."""
         literal = [Gate.literal(symbol) for symbol in symbols]

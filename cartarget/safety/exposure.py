@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cartarget.evidence.intervals import effective_rows
 from cartarget.evidence.panel import Panel
 from cartarget.gates.judge import ANY, BOTH, NOT, ORIGIN_ONLY, SAFE, UNKNOWN, UNSAFE
 from cartarget.gates.terms import possible_units, required_evidence
@@ -30,6 +31,8 @@ class Judged:
         The same if a blocker is believed inside a bulk sample.
     n_positive
         Observations hit.
+    n_effective
+        Effective number of observations, from the gate's own spread over donors: for the ends of an interval.
     state, unit_state
         What is known, see the constants of this module.
     breaks, unit_breaks
@@ -46,6 +49,7 @@ class Judged:
     fraction: NDArray[np.float64]
     naive: NDArray[np.float64]
     n_positive: NDArray[np.int64]
+    n_effective: NDArray[np.float64]
     state: NDArray[np.int8]
     unit_state: NDArray[np.int8]
     breaks: NDArray[np.bool_]
@@ -79,6 +83,8 @@ def judge(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArr
     naive, _ = _by_population(panel, naive_count)
     state, fraction = _population_state(panel, a, b, op, fraction)
     unit_state = _unit_state(panel, a, b, op)
+    usual = panel.populations["n_effective"].to_numpy(dtype=np.float64)
+    own = effective_rows(count, segments=panel.packed.segments, weight=panel.segment_weight, n_effective=usual)
     over = fraction > panel.highest_fraction
     over[:, panel.is_tumor] = False
     capped = (panel.units["cap"] < 1).to_numpy(dtype=bool)
@@ -100,6 +106,7 @@ def judge(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArr
         fraction=fraction,
         naive=naive,
         n_positive=n_positive,
+        n_effective=np.where(state == COUNTED, own, usual),
         state=state,
         unit_state=unit_state,
         breaks=breaks,

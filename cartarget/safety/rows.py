@@ -78,8 +78,8 @@ def _population_rows(panel: Panel, judged: Judged, levels: Levels, atlas: str, u
     tumor = panel.is_tumor
     counted = judged.state == COUNTED
     middle = np.where(tumor, judged.fraction, posterior_quantile(judged.fraction, n, q=0.5))
-    lower, upper = fraction_interval(judged.fraction, n)
-    upper = np.where(counted, upper, np.where(judged.state == BOUNDED, fraction_interval(judged.fraction, n)[1], 1.0))
+    lower, upper = fraction_interval(judged.fraction, judged.n_effective)
+    upper = np.where(counted, upper, np.where(judged.state == BOUNDED, upper, 1.0))
     level = levels.population.copy()
     level[:, np.flatnonzero(tumor)] = levels.tumor[:, None] if tumor.sum() == 1 else np.nan
     level = np.exp2(level) - 1

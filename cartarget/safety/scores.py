@@ -107,7 +107,9 @@ def _exposures(panel: Panel, judged: Judged) -> tuple[NDArray[np.float64], NDArr
     fraction = judged.fraction
     median, upper = np.full(fraction.shape, np.nan), np.full(fraction.shape, np.nan)
     median[:, decides] = weight[decides] * posterior_quantile(fraction[:, decides], n[decides], q=0.5)
-    upper[:, decides] = weight[decides] * posterior_quantile(fraction[:, decides], n[decides], q=0.95)
+    upper[:, decides] = weight[decides] * posterior_quantile(
+        fraction[:, decides], judged.n_effective[:, decides], q=0.95
+    )
     median[judged.state != COUNTED] = np.nan
     open_ended = (judged.state == UNMEASURED) & required & ~panel.is_tumor
     upper = np.where(judged.state == COUNTED, upper, np.where(open_ended, weight, np.nan))

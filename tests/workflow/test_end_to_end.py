@@ -23,7 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 DELIVERED = [
     "antigens.parquet", "antigens.tsv", "exposure.parquet", "exposure.tsv", "gates.parquet", "gates.tsv",
+    "trust.parquet", "trust.tsv", "conflicts.parquet", "conflicts.tsv",
     "config.yaml", "genes_lost.tsv", "provenance.json", "report.html", "summary.json",
+    "trust.parquet", "trust.tsv", "conflicts.parquet", "conflicts.tsv",
 ]  # fmt: skip
 
 
@@ -72,7 +74,7 @@ def test_the_demo_ends_with_the_report_and_the_top_rows(
     assert done.stdout.rstrip().splitlines()[-1] == "Report: results/demo/report.html"
     first = read_table("antigens", folder / "results/demo/antigens.parquet").sort_values("rank")["symbol"].iloc[0]
     assert first in done.stdout
-    assert "[4/4] report" in done.stderr, "progress is visible"
+    assert "[5/5] report" in done.stderr, "progress is visible"
 
 
 def test_a_run_leaves_what_it_promises(by_command: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
@@ -122,9 +124,9 @@ def test_a_second_run_does_nothing(by_snakemake: Path) -> None:
     ("changed", "steps"),
     [
         ("title=Other", {"report"}),
-        ("top=7", {"gates", "report"}),
-        ("coverage_floor=0.25", {"screen", "gates", "report"}),
-        ("seed=1", {"read", "screen", "gates", "report"}),
+        ("top=7", {"gates", "trust", "report"}),
+        ("coverage_floor=0.25", {"screen", "gates", "trust", "report"}),
+        ("seed=1", {"read", "screen", "gates", "trust", "report"}),
     ],
 )
 def test_a_changed_key_runs_what_depends_on_it(by_snakemake: Path, changed: str, steps: set[str]) -> None:
@@ -137,7 +139,7 @@ def test_a_changed_input_runs_what_depends_on_it(by_snakemake: Path) -> None:
     stamp = tiers.stat()
     try:
         tiers.write_text(before.replace("\t0.05\t", "\t0.04\t"), encoding="utf-8")
-        assert {"screen", "gates", "report"} <= planned(by_snakemake)
+        assert {"screen", "gates", "trust", "report"} <= planned(by_snakemake)
     finally:
         tiers.write_text(before, encoding="utf-8")
         os.utime(tiers, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))

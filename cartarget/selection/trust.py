@@ -1,0 +1,95 @@
+"""How firm are the first gates? Held-out people, resampled people, other thresholds, chance, contradictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from anndata import AnnData
+
+from cartarget.evidence.panel import Panel
+from cartarget.gates.listed import Gates
+from cartarget.selection.crossfit import CrossFit, crossfit
+from cartarget.selection.null import random_pair_null
+from cartarget.selection.sweep import rank_intervals
+
+_HELD_OUT = (
+    "n_chosen", "n_folds", "coverage_heldout", "liability_heldout", "selectivity_heldout", "coverage_shrinkage",
+    "liability_shrinkage",
+)  # fmt: skip
+
+
+def assess_gates(
+    panel: Panel,
+    *,
+    primary: AnnData,
+    gates: Sequence[str],
+    candidates: Sequence[str],
+    sweep: Mapping[str, Panel] | None = None,
+    conflicts: pd.DataFrame | None = None,
+    folds: int = 5,
+    bootstrap: int = 100,
+    n_null: int = 200,
+    seed: int = 0,
+    floor: float = 0.5,
+    bulk: float = 10.0,
+    count: int = 1,
+    progress: bool = True,
+) -> tuple[pd.DataFrame, CrossFit | None]:
+    """Hold the reported gates to account, each by every means that its data allow.
+
+    Parameters
+    ----------
+    panel
+        Evidence on candidates and controls.
+    primary
+        The harmonised atlas of `panel`.
+    gates
+        The reported gates, best first.
+    candidates
+        Antigens from which the search chose.
+    sweep
+        Panels at other thresholds (`sweep_panels`).
+    conflicts
+        Contradictions (`find_conflicts`), to be counted per gate.
+    folds
+        Folds of the cross-fitting; fewer than two, or more than there are patients or normal donors: none.
+    bootstrap, n_null
+        Samples of people, and random gates a stratum; 0 for none.
+    seed, floor, bulk, count, progress
+        As for `screen_gates` and `build_panel`.
+
+    Returns
+    -------
+    The `trust` table, gates in order, and what the cross-fitting found (None if it was not possible).
+    """
+    names = list(gates)
+    table = pd.DataFrame({"gate": names, "rank": range(1, len(names) + 1)})
+    counted = conflicts["gate"].value_counts() if conflicts is not None and len(conflicts) else pd.Series(dtype=int)
+    table["n_conflicts"] = table["gate"].map(counted).fillna(0).astype(int)
+    if not names:
+        return table, None
+    found = None
+    if 2 <= folds <= _people(primary):
+        found = crossfit(
+            panel, primary=primary, candidates=candidates, folds=folds, seed=seed, floor=floor, gates=names,
+            bulk=bulk, count=count, progress=progress,
+        )  # fmt: skip
+        table = table.merge(found.gates[["gate", *_HELD_OUT]], on="gate", how="left")
+    listed = Gates.parse(names, panel=panel)
+    if bootstrap or sweep:
+        ranks = rank_intervals(
+            panel.take(listed.members(panel.symbols)), primary=primary, gates=names, sweep=sweep, n=bootstrap,
+            seed=seed, floor=floor, bulk=bulk, count=count, progress=progress,
+        )  # fmt: skip
+        table = table.merge(ranks.drop(columns=["rank_here", "is_interval_narrow"]), on="gate", how="left")
+    if n_null:
+        null = random_pair_null(panel, gates=listed, candidates=candidates, seed=seed, n=n_null, progress=progress)
+        table = table.merge(null.drop(columns=["null_stratum", "null_window"]), on="gate", how="left")
+    return table, found
+
+
+def _people(primary: AnnData) -> int:
+    """Donors on the side that has fewer: the most folds that can be dealt."""
+    sides = primary.obs.groupby(primary.obs["side"].astype(str), observed=True)["donor"].nunique()
+    return int(min(sides.get("tumor", 0), sides.get("normal", 0)))

@@ -1,0 +1,40 @@
+rule trust:
+    input:
+        steps["trust"].inputs(asked),
+    output:
+        work["trust"],
+        "<results>/trust.parquet",
+        report(
+            "<results>/trust.tsv",
+            caption="../report/trust.rst",
+            category="Trust",
+            labels={"table": "the first gates held to account", "run": asked.name},
+        ),
+        "<results>/conflicts.parquet",
+        report(
+            "<results>/conflicts.tsv",
+            caption="../report/conflicts.rst",
+            category="Trust",
+            labels={"table": "where atlases contradict", "run": asked.name},
+        ),
+    log:
+        "<logs>/trust.log",
+    benchmark:
+        "<benchmarks>/trust.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        primary=lookup(dpath="primary", within=config),
+        indication=lookup(dpath="indication", within=config),
+        origin=lookup(dpath="origin", within=config),
+        sex=lookup(dpath="sex", within=config),
+        thresholds=lookup(dpath="thresholds", within=config),
+        coverage_floor=lookup(dpath="coverage_floor", within=config),
+        trust=lookup(dpath="trust", within=config),
+        seed=lookup(dpath="seed", within=config),
+    script:
+        "../scripts/step.py"
