@@ -73,7 +73,7 @@ export function countsOf(ev, threshold, a, b, op) {
 
 /** Effective number of observations of one gate per population, from its own spread over donors (evidence.intervals.effective_rows). */
 export function effectiveOf(ev, threshold, { a, b, op }) {
-  const { P, S, owner, sizes, donors, starts, prior_donors: prior } = ev;
+  const { P, S, owner, sizes, donors, prior_donors: prior } = ev;
   const weight = ev.segment_weight[threshold], n = ev.n_effective[threshold];
   const counts = new Int32Array(S);
   countInto(ev, ev.arrays[`words.${threshold}`], a, b, op, counts);
@@ -89,7 +89,7 @@ export function effectiveOf(ev, threshold, { a, b, op }) {
     if (alone && sizes[s] > 1) binomial[p] = 0;
   }
   return Float64Array.from(mean, (m, p) => {
-    if (binomial[p] || starts.length < 2) return n[p];
+    if (binomial[p] || n[p] >= total[p] - 1e-9) return n[p];
     const variance = m * (1 - m);
     const ratio = variance > 1e-12 ? (spread[p] * n[p]) / variance : 1;
     const freedom = Math.min(Math.max(1 / Math.max(kish[p], 1e-12) - 1, 0), 4 * n[p] * variance);
