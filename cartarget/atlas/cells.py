@@ -130,7 +130,8 @@ def _union(labels: list[pd.DataFrame]) -> tuple[pd.DataFrame, list[np.ndarray]]:
         key = text.iloc[:, 0].str.cat(text.iloc[:, 1:], sep="\t")
         keyed.append(key + "\t" + frame.groupby(key.to_numpy()).cumcount().astype(str))
     union = pd.Index(pd.concat(keyed).unique())
-    rows = pd.concat(labels).set_axis(pd.concat(keyed).to_numpy())
+    placed = [frame.set_axis(range(frame.shape[1]), axis=1) for frame in labels]  # files may head them differently
+    rows = pd.concat(placed).fillna("").set_axis(pd.concat(keyed).to_numpy())
     return rows[~rows.index.duplicated()].loc[union].reset_index(drop=True), [union.get_indexer(key) for key in keyed]
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from cartarget.atlas.hdf5 import probe
 from cartarget.atlas.pins import add_pin, digest, read_pins
 from cartarget.atlas.sources import Source
 from cartarget.atlas.transfer import CHUNK, Patience, check_room, download
@@ -258,10 +259,8 @@ def _damage(path: Path, *, suffix: str) -> str:
                 bad = archive.testzip()
             return f"{bad} in the archive is damaged" if bad else ""
         elif magic:
-            import h5py
-
-            with h5py.File(path, "r", locking=False):  # the lock on the part is ours
-                pass
+            trouble = probe(path)
+            return f"the file is damaged or cut short ({trouble})" if trouble else ""
     except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
         return f"the file is damaged or cut short ({error})"
     return "" if path.stat().st_size else "nothing came"

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cartarget.atlas.hdf5 import guarded, probe
 from cartarget.atlas.labels import label_cells
 from cartarget.atlas.single_cell import CHUNK, build_cells
 from cartarget.config import AtlasConfig, Config
@@ -65,11 +66,10 @@ def read_h5ad(
     path = config.data(atlas.path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; check data_dir and atlases.{atlas.name}.path")
-    try:
-        with h5py.File(path, "r") as handle:
-            return read_store(handle, atlas=atlas, where=str(path), genes=genes, keep=keep, sha256=sha256(path))
-    except OSError as error:
-        raise InputError(f"{path}: truncated, damaged or not an .h5ad file ({' '.join(str(error).split())})") from error
+    if trouble := probe(path):
+        raise InputError(f"{path}: truncated, damaged or not an .h5ad file ({trouble})")
+    with guarded(path, what="an .h5ad file"), h5py.File(path, "r") as handle:
+        return read_store(handle, atlas=atlas, where=str(path), genes=genes, keep=keep, sha256=sha256(path))
 
 
 def read_store(

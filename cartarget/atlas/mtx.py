@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -141,13 +141,20 @@ def _cells(folder: Path, atlas: AtlasConfig) -> tuple[Path, pd.DataFrame, list[P
     return barcodes, cells.loc[order], [barcodes, described]
 
 
+class _Forward:
+    """A file that can only be read on: where scipy could seek back from damage, it would end the process."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self.read = handle.read
+
+
 def _matrix(path: Path) -> sparse.coo_matrix:
     from scipy.io import mmread
 
     with opened(path) as handle:
         try:
-            values = sparse.coo_matrix(mmread(handle, spmatrix=True))
-        except (ValueError, OverflowError) as error:
+            values = sparse.coo_matrix(mmread(_Forward(handle), spmatrix=True))
+        except (ValueError, OverflowError, MemoryError) as error:
             reason = str(error)
             at = f", {reason[0].lower()}{reason[1:]}" if reason.startswith("Line ") else f": {reason}"
             raise InputError(

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from cartarget.atlas.hdf5 import guarded, probe
 from cartarget.atlas.labels import label_cells
 from cartarget.atlas.single_cell import CHUNK, build_cells
 from cartarget.atlas.stream import lines
@@ -69,13 +70,10 @@ def read_tenx(
     if not path.is_file():
         raise InputError(f"{path}: no such file; check data_dir and atlases.{atlas.name}.path")
     table = config.data(atlas.samples) if atlas.samples else None
-    try:
-        with h5py.File(path, "r") as handle:
-            return _read(_group(handle, path), path=path, table=table, atlas=atlas, genes=genes, keep=keep)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise InputError(
-            f"{path}: truncated, damaged or not a 10x .h5 file ({' '.join(str(error).split())})"
-        ) from error
+    if trouble := probe(path):
+        raise InputError(f"{path}: truncated, damaged or not a 10x .h5 file ({trouble})")
+    with guarded(path, what="a 10x .h5 file"), h5py.File(path, "r") as handle:
+        return _read(_group(handle, path), path=path, table=table, atlas=atlas, genes=genes, keep=keep)
 
 
 def _group(handle: Any, path: Path) -> Any:

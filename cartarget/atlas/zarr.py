@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartarget.atlas.h5ad import read_store
+from cartarget.atlas.hdf5 import guarded
 from cartarget.errors import InputError
 from cartarget.files import sha256
 from cartarget.genes import GeneTable
@@ -43,11 +44,9 @@ def read_zarr(
     path = config.data(atlas.path)
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; check data_dir and atlases.{atlas.name}.path")
-    try:
+    with guarded(path, what="a zarr folder of anndata"):
         group = zarr.open_group(str(path), mode="r")
-    except (FileNotFoundError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a zarr folder of anndata ({error}); write one with write_zarr") from error
-    return read_store(group, atlas=atlas, where=str(path), genes=genes, keep=keep, sha256=folder_sha256(path))
+        return read_store(group, atlas=atlas, where=str(path), genes=genes, keep=keep, sha256=folder_sha256(path))
 
 
 def folder_sha256(folder: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
+import zlib
 from xml.etree import ElementTree
 
 from cartarget.errors import InputError
@@ -40,7 +41,10 @@ def read_sheet(path: str | os.PathLike[str], *, sheet: str | None = None) -> lis
         with zipfile.ZipFile(path) as archive:
             texts = _shared(archive)
             root = _part(archive, _sheet_name(archive, path, sheet))
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, ElementTree.ParseError, NotImplementedError) as error:
+    except InputError:
+        raise
+    except (OSError, EOFError, LookupError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, StopIteration,
+            ElementTree.ParseError) as error:  # fmt: skip
         raise InputError(f"{path}: cannot be read as a workbook ({error}); fetch it again") from None
     return [_row(row, texts) for row in root.iter(f"{_MAIN}row")]
 
