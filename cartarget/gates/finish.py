@@ -107,6 +107,8 @@ def pair_up(plan, pool, t, chosen, theta, heap, work, n, signs, part, n_parts, t
     for i in range(part, n, n_parts):
         c = work.listed[i]
         plain, negated = signs[c & 1] != 0, signs[(c & 1) + 1] != 0
+        if not is_or and c & 1 and not negated:
+            break  # plain ones come first: only negated partners are left
         if not (plain or negated):
             continue
         theta = bar(heap, start_theta)
