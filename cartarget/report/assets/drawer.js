@@ -47,17 +47,17 @@ function controls(model, settings, change) {
   const hasVotes = model.antigens.by.n_votes && model.argument.alone.rows.some((row) => model.antigens.told(row, "n_votes") !== null);
   const chips = tolerable(model).map(({ tissue, tier, freed }) => {
     const chip = el("button", { type: "button", class: "chip", "aria-pressed": String(settings.tolerated.includes(tissue)), title: `${tier}${freed ? `; ${plural(freed, "gate")} of this file unsafe because of it alone` : ""}`,
-      onclick: () => change({ tolerated: settings.tolerated.includes(tissue) ? settings.tolerated.filter((one) => one !== tissue) : [...settings.tolerated, tissue] }) },
+      onclick: () => change(({ tolerated }) => ({ tolerated: tolerated.includes(tissue) ? tolerated.filter((one) => one !== tissue) : [...tolerated, tissue] })) },
     tissue, freed > 0 && el("small", {}, ` ${countText(freed)}`));
     return chip;
   });
   const tiers = MOVED.map((tier) => el("tr", {}, el("th", { scope: "row" }, tier), ["weight", "cap"].map((field) => el("td", {},
-    slider(`${field} of ${tier} tissues`, { value: settings.tiers[tier][field], step: field === "cap" ? 0.01 : 0.05, hidden: true }, (value) => change({ tiers: { ...settings.tiers, [tier]: { ...settings.tiers[tier], [field]: value } } }, { quiet: true }))))));
+    slider(`${field} of ${tier} tissues`, { value: settings.tiers[tier][field], step: field === "cap" ? 0.01 : 0.05, hidden: true }, (value) => change((now) => ({ tiers: { ...now.tiers, [tier]: { ...now.tiers[tier], [field]: value } } }), { quiet: true }))))));
   return [
-    ev.thresholds.length > 1 ? choice(`Positive from (${ev.unit})`, ev.thresholds.map((value, i) => [i, String(value)]), settings.threshold, (threshold) => change({ threshold }))
+    ev.thresholds.length > 1 ? choice(`Positive from (${ev.unit})`, ev.thresholds.map((value, i) => [i, String(value)]), settings.threshold, (threshold) => change(() => ({ threshold })))
       : el("p", { class: "note" }, "Only log-normalised values are known: positive is above zero, and there is no threshold to move."),
-    slider("Coverage floor", { value: settings.floor }, (floor) => change({ floor }, { quiet: true })),
-    hasVotes && choice("Surface votes", [0, 1, 2, 3, 4, 5].filter((value) => value === start.votes || value > least).map((value) => [value, value === start.votes ? `${least || "any"}` : String(value)]), settings.votes, (votes) => change({ votes })),
+    slider("Coverage floor", { value: settings.floor }, (floor) => change(() => ({ floor }), { quiet: true })),
+    hasVotes && choice("Surface votes", [0, 1, 2, 3, 4, 5].filter((value) => value === start.votes || value > least).map((value) => [value, value === start.votes ? `${least || "any"}` : String(value)]), settings.votes, (votes) => change(() => ({ votes }))),
     el("table", { class: "argue-tiers" }, el("thead", {}, el("tr", {}, ["Tissues", "Weight", "Cap"].map((title) => el("th", { scope: "col" }, title)))), el("tbody", {}, tiers)),
     el("h3", {}, "Tolerate a tissue"), el("p", { class: "note" }, "No cap, and at most the weight of a tolerable tissue. The number says how many gates are unsafe because of it alone."),
     chips.length > 12 ? [el("div", { class: "chips" }, chips.slice(0, 10)), el("details", { class: "more", open: settings.tolerated.some((tissue) => !chips.slice(0, 10).some((chip) => chip.firstChild.textContent === tissue)) || null },
@@ -103,7 +103,7 @@ export function wireArgue(model, { redraw, tables, refresh }) {
   };
   const timed = () => { const start = performance.now(); evaluate(); document.documentElement.dataset.argueMs = (performance.now() - start).toFixed(0); };
   const change = (part, { quiet = false } = {}) => {
-    settings = { ...settings, ...part };
+    settings = { ...settings, ...part(settings) };
     if (!quiet) show();
     cancelAnimationFrame(pending);
     pending = requestAnimationFrame(timed);
