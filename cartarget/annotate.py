@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cartarget.config import Config
+from cartarget.dictionary import columns
+from cartarget.evidence.ambient import ambient_notes, ambient_scores, doublet_fractions
 from cartarget.evidence.conflicts import cells_source, find_conflicts, panel_sources
 from cartarget.evidence.detection import detection_rates
 from cartarget.evidence.dropout import corrected_coverage, residual_liability
+from cartarget.evidence.panel import build_panel
 from cartarget.gates.listed import Gates
 from cartarget.inputs import Run
 from cartarget.safety.exposure import COUNTED, judge
 from cartarget.safety.fratricide import fratricide
-from cartarget.safety.toxicity import read_clinical_targets, read_toxicity
+from cartarget.safety.toxicity import rank_organs, read_clinical_targets, read_toxicity
 from cartarget.selection.joined import join_cells
-
-NO_CONFLICTS = ["gate", "tissue", "kind", "source_a", "value_a", "source_b", "value_b", "sentence"]
+from cartarget.selection.replicate import replicate, without_shared
 
 
 def with_cells(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
@@ -36,6 +41,14 @@ def with_t_cells(table: pd.DataFrame, run: Run, *, level: float, count: int) -> 
     source = found["tcell_population"].fillna(found["tcell_level_source"])
     added = found[["tcell_fraction", "tcell_level", "is_fratricide_risk"]].assign(tcell_source=source)
     return table.assign(**{str(name): values.array for name, values in added.items()})
+
+
+def with_leaks(table: pd.DataFrame, run: Run, *, count: int) -> pd.DataFrame:
+    """Add a warning for antigens whose transcripts leak from one population into all others; cells only."""
+    if run.panel.kind != "cells":
+        return table
+    notes = ambient_notes(ambient_scores(run.atlases[run.primary], count=count))
+    return table.assign(ambient_note=table["symbol"].map(notes))
 
 
 def with_dropout(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
@@ -74,7 +87,7 @@ def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
 def run_conflicts(run: Run, *, gates: Sequence[str], bulk: float, count: int) -> pd.DataFrame:
     """Contradictions between the run's sources about gates: bulk and cells, RNA and protein, atlas and atlas."""
     if not gates:
-        return pd.DataFrame(columns=NO_CONFLICTS)
+        return empty("conflicts")
     listed = Gates.parse(gates, panel=run.panel)
     place = {"a": listed.a, "b": listed.b, "op": listed.op}
     judged = judge(run.panel, **place)
@@ -89,3 +102,57 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, count: int
     """Add all that stands beside the scores of gates; rows and gates in the same order."""
     table = with_dropout(with_cells(table, run, gates=gates, count=count), run, gates=gates, count=count)
     return table.assign(cell_types_unmeasured=np.repeat(run.rare_unmeasured, len(table)))
+
+
+def replications(run: Run, table: pd.DataFrame, *, gates: Sequence[str], config: Config) -> pd.DataFrame:
+    """The first gates in every second cohort, patients of the run's own left out."""
+    frames = []
+    people = set(run.atlases[run.primary].obs["donor"].astype(str))
+    for atlas in run.replications if gates else ():
+        other = without_shared(atlas, first=people)
+        panel = build_panel(
+            other, symbols=list(other.var_names), required=run.panel.required, origin=run.panel.origin,
+            bulk=config.thresholds.bulk, count=config.thresholds.count,
+        )  # fmt: skip
+        found = replicate(gates, second_cohort=panel, first=table, floor=config.coverage_floor)
+        frames.append(found.assign(atlas=atlas.uns["cartarget"]["atlas"]))
+    return pd.concat(frames, ignore_index=True) if frames else empty("replication")
+
+
+def run_doublets(run: Run, *, gates: Sequence[str], count: int) -> pd.DataFrame:
+    """The first gates with and without cells called doublets; empty where nothing was called."""
+    atlas = run.atlases[run.primary]
+    if not gates or "is_doublet" not in atlas.obs:
+        return empty("doublets")
+    listed = Gates.parse(gates, panel=run.panel)
+    return doublet_fractions(
+        atlas, symbols=run.panel.symbols, names=list(gates), a=listed.a, b=listed.b, op=listed.op, count=count
+    )
+
+
+def empty(table: str) -> pd.DataFrame:
+    """A table of the contract without rows."""
+    return pd.DataFrame({name: pd.Series(dtype=object) for name in columns(table)})
+
+
+def regression(run: Run) -> list[dict[str, Any]]:
+    """Known harm on target: at which rank of its antigen's tissues does each kind of evidence put the organ?
+
+    One record an event and kind of evidence (`samples`, `cells`, `summary`, `protein`): `symbol`, `organ`, `evidence`,
+    `rank` (1 is the highest level; missing where it cannot be told, with the `reason`), `n_tissues`.
+    """
+    panel, events = run.panel, read_toxicity(tiers=run.tiers)
+    normal = ~panel.is_tumor
+    tables: dict[str, tuple[Any, pd.Series]] = {
+        panel.kind: (panel.fraction[:, normal], panel.populations.loc[normal, "tissue"])
+    }
+    for evidence in ("summary", "protein"):
+        chosen = (panel.units["evidence"] == evidence).to_numpy(dtype=bool)
+        if chosen.any():
+            tables[evidence] = (panel.value[:, chosen], panel.units.loc[chosen, "tissue"])
+    records: list[dict[str, Any]] = []
+    for evidence, (values, tissues) in tables.items():
+        levels = pd.DataFrame(values.T, columns=list(panel.symbols)).groupby(tissues.astype(str).to_numpy()).max()
+        ranks = rank_organs(levels, events=events).assign(evidence=evidence)
+        records += json.loads(ranks.to_json(orient="records"))
+    return records

@@ -29,6 +29,7 @@ class CellLabels(_Strict):
     exclude_values: list[str] = Field(
         [], description="values of the cell type column that are neither tumour nor a known normal type"
     )
+    doublet: str | None = Field(None, description="column that says yes or true for doublets; none: no calls are given")
     donor: str | None = Field(
         None, description="column of the patient or donor; none: one donor, so every population is thin"
     )
@@ -48,10 +49,10 @@ class AtlasConfig(_Strict):
         "h5ad", "zarr",
     ] = Field(description="how the file is read")  # fmt: skip
     path: str = Field("", description="file or folder, relative to data_dir; a reader may accept a glob pattern")
-    role: Literal["primary", "normal", "protein", "joined"] = Field(
+    role: Literal["primary", "normal", "protein", "joined", "replication"] = Field(
         "primary",
         description="primary: counted, holds the tumour; normal: summary of normal tissue; protein: antibody stains; "
-        "joined: cells shown beside the result",
+        "joined: cells shown beside the result; replication: a second cohort in which the first gates are scored again",
     )
     tumor: str | None = Field(
         None,
@@ -65,6 +66,7 @@ class AtlasConfig(_Strict):
     samples: str | None = Field(
         None, description="table that says what each sample or cell of the file is, where the file does not"
     )
+    call_doublets: bool = Field(False, description="single-cell counts: call doublets with Scrublet (minutes)")
     labels: CellLabels = Field(default_factory=lambda: CellLabels(), description="single cell: which columns mean what")
     locations: str | None = Field(None, description="ihc: subcellular location table, for the membrane rule")
     release: str = Field("", description="release of the atlas, for the report")

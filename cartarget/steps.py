@@ -36,6 +36,7 @@ def read_step(config: Config) -> None:
     """Read every atlas of the run, keep the genes that matter, and list the genes lost on the way."""
     from cartarget.atlas import read_atlas
     from cartarget.atlas.store import write_atlas
+    from cartarget.evidence.ambient import call_doublets
     from cartarget.genes import read_gene_table
     from cartarget.surface.votes import candidates, read_rescue, read_votes
 
@@ -56,6 +57,8 @@ def read_step(config: Config) -> None:
             negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
             surface.loc[surface["symbol"].isin(negative), "is_candidate"] = False
             _count_library(adata)
+            if atlas.call_doublets:
+                adata = call_doublets(adata, seed=config.seed)
             keep = sorted({*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]} & set(adata.var_names))
             adata = adata[:, keep].copy()
         write_atlas(adata, work_path(config, atlas))
@@ -77,7 +80,7 @@ def _count_library(adata: Any) -> None:
 
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
-    from cartarget.annotate import with_cells, with_history, with_t_cells
+    from cartarget.annotate import with_cells, with_history, with_leaks, with_t_cells
     from cartarget.gates.listed import Gates
     from cartarget.selection.screen import screen_antigens
 
@@ -87,7 +90,7 @@ def screen_step(config: Config) -> None:
     symbols = pd.Index(run.panel.symbols).get_indexer(pd.Index(table["symbol"]))
     gates = Gates.singles(len(run.panel.symbols)).take(symbols)
     table = with_cells(table, run, gates=gates, count=config.thresholds.count)
-    table["cell_types_unmeasured"] = run.rare_unmeasured
+    table = with_leaks(table, run, count=config.thresholds.count).assign(cell_types_unmeasured=run.rare_unmeasured)
     write_table("antigens", table, config.run_dir / "antigens")
 
 
@@ -118,7 +121,7 @@ def gates_step(config: Config) -> None:
 
 def trust_step(config: Config) -> None:
     """Hold the first gates to account: held-out and resampled people, other thresholds, chance, contradictions."""
-    from cartarget.annotate import run_conflicts
+    from cartarget.annotate import replications, run_conflicts, run_doublets
     from cartarget.gates.listed import Gates
     from cartarget.selection.null import random_pairs
     from cartarget.selection.sweep import sweep_panels
@@ -140,6 +143,8 @@ def trust_step(config: Config) -> None:
     )  # fmt: skip
     write_table("trust", table, config.run_dir / "trust")
     write_table("conflicts", conflicts, config.run_dir / "conflicts")
+    write_table("replication", replications(run, gates, gates=first, config=config), config.run_dir / "replication")
+    write_table("doublets", run_doublets(run, gates=first, count=limits.count), config.run_dir / "doublets")
     random = random_pairs(run.panel, candidates=run.candidates, seed=config.seed, floor=config.coverage_floor)
     random.to_parquet(config.run_dir / "work" / "random.parquet", index=False)
     procedure = [] if found is None else json.loads(found.procedure.to_json(orient="records", double_precision=6))
@@ -254,7 +259,7 @@ STEPS: tuple[Step, ...] = (
         trust_step,
         inputs=lambda config: [*STEPS[0].outputs(config), *_tables(config, "gates"), *resource_paths(config)],
         outputs=lambda config: [
-            *_tables(config, "trust", "conflicts"),
+            *_tables(config, "trust", "conflicts", "replication", "doublets"),
             *_inside(config, "work/procedure.json", "work/random.parquet"),
         ],
     ),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from cartarget.annotate import regression
 from cartarget.config import Config
 from cartarget.inputs import NEGATIVE, Run
 from cartarget.selection.controls import control_report, run_fails
@@ -72,6 +73,7 @@ def describe(
         "atlases": [_atlas(config, name, adata) for name, adata in run.atlases.items()],
         **_controls(run, antigens, gates, random),
         "procedure": list(procedure),
+        "regression": regression(run),
         "methods": _methods(config, run),
         "limits": _limits(config, run, simulated),
         "thresholds": config.thresholds.model_dump() | {"coverage_floor": config.coverage_floor},

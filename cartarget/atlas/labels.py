@@ -25,6 +25,7 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> tuple
       `labels.donor_pattern` may cut out the first group; without it all cells are of one donor, the atlas.
     - *tissue*: malignant cells: `tumor`. Others: the column `labels.tissue`, else the atlas's `tissue`, else
       they are the tumour's surroundings (`tumor microenvironment`).
+    - *is_doublet*, where the column `labels.doublet` gives calls.
     - cells whose type is one of `labels.exclude_values` are left out.
 
     Parameters
@@ -74,6 +75,9 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> tuple
         index=cells.index.astype(object),
         dtype=object,
     )
+    called = _column(cells, "doublet", atlas, where)
+    if called is not None:
+        obs["is_doublet"] = called.astype(str).str.casefold().isin(["yes", "true", "1", "doublet"])
     is_kept = ~obs["cell_type"].isin(atlas.labels.exclude_values).to_numpy()
     return obs[is_kept], is_kept
 

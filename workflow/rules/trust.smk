@@ -10,6 +10,15 @@ rule trust:
             category="Trust",
             labels={"table": "the first gates held to account", "run": asked.name},
         ),
+        "<results>/replication.parquet",
+        report(
+            "<results>/replication.tsv",
+            caption="../report/replication.rst",
+            category="Trust",
+            labels={"table": "the first gates in a second cohort", "run": asked.name},
+        ),
+        "<results>/doublets.parquet",
+        "<results>/doublets.tsv",
         "<results>/conflicts.parquet",
         report(
             "<results>/conflicts.tsv",
