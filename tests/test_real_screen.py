@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cartarget.config import Config, load_config
+from cartarget.config import Config, Trust, load_config
 from cartarget.contracts import read_table
 from cartarget.steps import run
 from tests.conftest import ROOT
@@ -35,21 +35,26 @@ def results(folder: Path, shared: Path, example: str, **changes: object) -> tupl
     with workplace(folder):
         run(config)
         tables: dict[str, object] = {
-            name: read_table(name, config.run_dir / f"{name}.parquet") for name in ("antigens", "gates", "exposure")
+            name: read_table(name, config.run_dir / f"{name}.parquet")
+            for name in ("antigens", "gates", "exposure", "trust", "replication")
         }
         tables["summary"] = json.loads((config.run_dir / "summary.json").read_text())
         tables["report"] = (config.run_dir / "report.html").read_text()
     return config, tables
 
 
+BRIEF = Trust(gates=30, folds=3, bootstrap=4, chance=50)
+"""Every means by which gates are held to account, with few samples: the tests ask what, not how precisely."""
+
+
 @pytest.fixture(scope="module")
 def rectal(shared_data, tmp_path_factory):
-    return results(tmp_path_factory.mktemp("rectal"), shared_data, "rectal")[1]
+    return results(tmp_path_factory.mktemp("rectal"), shared_data, "rectal", trust=BRIEF)[1]
 
 
 @pytest.fixture(scope="module")
 def lung(shared_data, tmp_path_factory):
-    return results(tmp_path_factory.mktemp("lung"), shared_data, "lung_single_cell")[1]
+    return results(tmp_path_factory.mktemp("lung"), shared_data, "lung_single_cell", trust=BRIEF)[1]
 
 
 def exposed(tables, gate):
@@ -156,6 +161,32 @@ def test_the_exposure_of_a_pair_is_counted_inside_the_sample(rectal):
         assert (both >= a + b - total).all()
 
 
+def test_the_first_gates_are_held_to_account(rectal):
+    trust = rectal["trust"]
+    assert trust["gate"].tolist() == rectal["gates"].dropna(subset="rank")["gate"].head(30).tolist()
+    assert (trust["n_folds"] == 3).all()
+    procedure = {row["quantity"]: row for row in rectal["summary"]["procedure"]}
+    assert procedure["coverage"]["held_out"] <= procedure["coverage"]["training"] + 0.01
+    assert procedure["liability"]["held_out"] >= procedure["liability"]["training"] - 0.01
+    assert rectal["summary"]["failed"] == ""
+
+
+def test_the_first_gate_holds_in_a_second_cohort_of_other_patients(rectal):
+    row = rectal["replication"].set_index("gate").loc["CDH17 & CDH3"]
+    assert row["n_patients_second"] < 92, "patients of both cohorts are left out"
+    assert (row["verdict"], row["coverage_second"] > 0.9) == ("holds", True)
+
+
+def test_known_harm_is_ranked_per_kind_of_evidence_and_what_cannot_be_seen_says_why(rectal):
+    regression = pd.DataFrame(rectal["summary"]["regression"])
+    assert set(regression["evidence"]) == {"samples", "summary", "protein"}
+    unseen = regression["rank"].isna()
+    assert (regression.loc[unseen, "reason"] != "").all()
+    summary = regression[regression["evidence"] == "summary"].set_index(["symbol", "organ"])["rank"]
+    assert summary[("CEACAM5", "colon")] <= 2
+    assert (summary.dropna() <= 10).sum() >= 10
+
+
 def test_lung_cells_leave_safety_unknown_throughout_and_say_so(lung):
     for name in ("antigens", "gates"):
         assert not lung[name]["is_safety_known"].any()
@@ -182,7 +213,7 @@ def test_lung_numbers_equal_a_count_by_hand(lung, shared_data):
 
 @pytest.mark.parametrize("indication", ["chol", "kich", "ucs"])
 def test_one_line_changes_the_tumour(shared_data, tmp_path, indication):
-    _, tables = results(tmp_path, shared_data, "rectal", indication=indication, top=500)
+    _, tables = results(tmp_path, shared_data, "rectal", indication=indication, top=500, trust=Trust(gates=0))
     assert tables["antigens"]["n_patients"].iloc[0] == {"chol": 31, "kich": 60, "ucs": 47}[indication]
     negative = [c for c in tables["summary"]["controls"] if c["kind"] == "housekeeping"]
     assert all(c["passed"] for c in negative)
