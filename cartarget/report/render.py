@@ -15,7 +15,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from cartarget.contracts import read_table
+from cartarget.contracts import TABLES, read_table
 from cartarget.errors import InputError
 from cartarget.files import whole
 from cartarget.report.argue import Evidence, read_evidence
@@ -40,6 +40,8 @@ SCRIPTS = (
     "tissues",
     "counts",
     "own",
+    "trust",
+    "body",
     "compare",
     "card",
     "search",
@@ -47,6 +49,7 @@ SCRIPTS = (
     "ideas",
     "words",
     "drawer",
+    "dossier",
     "main",
 )
 STYLES = ("base", "page", "tables", "card", "argue", "print")
@@ -57,6 +60,9 @@ GATES = 20_000
 
 STORED = 5_000
 """Gates at most where each brings its rows of exposure along, since there is no counted evidence to draw them from."""
+
+CONFLICTS = 200
+"""Leading antigens whose contradictions between sources the report tells."""
 
 _MODULE = re.compile(r"^import [^;]*;\n|^export (?=(?:async )?(?:function|const|let|class)\b)", re.MULTILINE)
 
@@ -96,9 +102,10 @@ def render_report(run_dir: str | os.PathLike[str], *, max_gates: int = GATES) ->
     exposure = _present(run_dir / "exposure.parquet")
     stored = run_dir / "work" / "argue.npz"
     evidence = read_evidence(stored) if stored.is_file() else None
+    more = read_more(run_dir, antigens=antigens)
     kept = choose_gates(gates, limit=max_gates if evidence else min(max_gates, STORED))
     while True:
-        page = _page(summary, antigens, gates, gates.loc[kept], exposure, evidence, engine)
+        page = _page(summary, antigens, gates, gates.loc[kept], more, exposure, evidence, engine)
         if len(page) <= BUDGET or len(kept) <= 100:
             break
         kept = choose_gates(gates, limit=int(len(kept) * 0.7))
@@ -116,9 +123,9 @@ def read_summary(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not valid JSON ({error}); run the pipeline again") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected an object at the top level, found {type(content).__name__}")
-    lists = ("origin", "funnel", "tissues", "atlases", "controls", "methods", "limits", "inputs")
+    lists = ("origin", "funnel", "tissues", "atlases", "controls", "procedure", "methods", "limits", "inputs")
     maps = ("funnel_genes", "thresholds", "patients", "versions", "config")
-    texts = ("name", "title", "indication", "primary", "question", "command")
+    texts = ("name", "title", "indication", "primary", "question", "command", "failed")
     empty: dict[str, Any] = {**{key: [] for key in lists}, **{key: {} for key in maps}, **dict.fromkeys(texts, "")}
     return {**empty, "is_simulated": False, **{key: value for key, value in content.items() if value is not None}}
 
@@ -139,6 +146,24 @@ def choose_gates(gates: pd.DataFrame, *, limit: int) -> pd.Index:
     return gates.index[np.sort(chosen)]
 
 
+def read_more(run_dir: Path, *, antigens: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The tables that a run may have beside its three: trust, replication, conflicts and doublets.
+
+    Of the contradictions, those about the gates that were held to account, the first antigens and the controls.
+    """
+    found: dict[str, pd.DataFrame] = {}
+    for name in ("trust", "replication", "conflicts", "doublets"):
+        path = run_dir / f"{name}.parquet"
+        if name in TABLES and path.is_file():
+            found[name] = read_table(name, path)
+    if "conflicts" in found:
+        first = antigens["symbol"].head(CONFLICTS)
+        marked = antigens.loc[antigens["control"].fillna("").ne(""), "symbol"]
+        told = [*first, *marked, *(found["trust"]["gate"] if "trust" in found else ())]
+        found["conflicts"] = found["conflicts"][found["conflicts"]["gate"].isin(told)].reset_index(drop=True)
+    return found
+
+
 def _present(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: the report needs this file and it is absent; run `cartarget run CONFIG` first")
@@ -150,6 +175,7 @@ def _page(
     antigens: pd.DataFrame,
     gates: pd.DataFrame,
     kept: pd.DataFrame,
+    more: dict[str, pd.DataFrame],
     exposure: Path,
     evidence: Evidence | None,
     engine: Engine,
@@ -157,12 +183,14 @@ def _page(
     block = Block({"run": {key: summary[key] for key in _FOR_PAGE} | _compact(summary)})
     add_table(block, "antigens", antigens)
     add_table(block, "gates", kept)
+    for name, table in more.items():
+        add_table(block, name, table)
     names = pd.Index(pd.concat([antigens["symbol"], kept["gate"]]).astype(str)).unique()
     counted = ""
     if evidence is not None:
         primary = next((atlas["name"] for atlas in summary["atlases"] if atlas.get("role") == "primary"), "")
-        more, lacking = embed(evidence, antigens=antigens, gates=kept, atlas=primary)
-        names, counted = names[names.isin(lacking)], more.encode()
+        counts, lacking = embed(evidence, antigens=antigens, gates=kept, atlas=primary)
+        names, counted = names[names.isin(lacking)], counts.encode()
     add_exposure(block, read_exposure(exposure, gates=names), gates=names)
     script = engine.script + "".join(_module(f"{name}.js") for name in SCRIPTS)
     script = re.sub(r"<(?=!--|/?script)", r"\\x3C", script, flags=re.IGNORECASE)

@@ -8,6 +8,8 @@ import { comparedNames, drawComparison, wireTray } from "./compare.js";
 import { truthTable, sweepTable } from "./counts.js";
 import { ownTable } from "./own.js";
 import { symbolsOf } from "./argument.js";
+import { howSure, disagreements, clinicalHistory } from "./trust.js";
+import { bodyView } from "./body.js";
 
 const SOURCES = ["UniProt", "GO", "HPA", "SURFY", "CSPA"];
 
@@ -120,6 +122,9 @@ function caveats(table, i) {
     value("protein_flag") && ["Protein flag", `stained at medium or more in ${names(value("protein_flag")).join(", ")}, by an antibody too weak to veto.`],
     value("is_protein_known") === false && ["Protein not checked", "some required tissue has no graded stain; its absence is no prize."],
     value("cell_types_unmeasured") && ["Rare cell types not measured", `${names(value("cell_types_unmeasured")).join(", ")}.`],
+    value("is_fratricide_risk") && ["Fratricide", `T cells carry it${value("tcell_source") ? ` (${value("tcell_source")})` : ""}: a product may kill itself.`],
+    value("ambient_note") && ["Leaks", value("ambient_note")],
+    value("liability_residual") !== null && value("liability_residual") - (value("liability") ?? 0) >= 0.005 && ["If the blocker is missed", `liability ${fractionText(value("liability_residual"))}${value("liability_residual_population") ? ` in ${value("liability_residual_population")}` : ""}, at the rate at which the blocker is seen (${fractionText(value("detection")) || "unknown"}).`],
     value("hardware") && ["To build", value("hardware")],
     value("failure") && ["When it fails", value("failure")],
     value("liability_naive") !== null && value("liability_naive") !== undefined && ["Naive liability", `${fractionText(value("liability_naive"))} if the blocker were believed inside the sample; never ranked.`],
@@ -151,6 +156,7 @@ function countedTogether(model, table, i) {
   ev.thresholds.length > 1 && section("At other thresholds", sweepTable(model, found))];
 }
 
+const titled = (title, content) => content && section(title, content);
 const section = (title, ...content) => el("section", {}, el("h3", {}, title), content);
 
 function everything(table, i) {
@@ -173,7 +179,8 @@ export function drawCard(model, table, name) {
       el("div", { class: "card-name" }, el("h2", { id: "card-title", tabindex: "-1" }, name), pill(table.value(i, "safety_class"))),
       el("p", { class: "verdict" }, verdict(table, i, rows))),
     figures(table, i), members(model, table, i), countedTogether(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
-    section("In normal tissue", tissueTable(model.run, rows)), surface(table, i), caveats(table, i), everything(table, i),
+    titled("How sure?", howSure(model, name)), section("In normal tissue", bodyView(model.run, rows), tissueTable(model.run, rows)), titled("Sources that disagree", disagreements(model, name)),
+    surface(table, i), titled("In patients", clinicalHistory(model, name)), caveats(table, i), everything(table, i),
   ].flat(Infinity).filter(Boolean);
 }
 

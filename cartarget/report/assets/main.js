@@ -9,6 +9,7 @@ import { wireSearch } from "./search.js";
 import { openArgument } from "./argument.js";
 import { wireArgue } from "./drawer.js";
 import { wireOwn } from "./own.js";
+import { wireDossier } from "./dossier.js";
 import { reorder } from "./grid.js";
 
 function wireTheme() {
@@ -27,6 +28,7 @@ async function start() {
   const { lost } = block.header.run;
   const stored = exposure(block);
   const model = { run: block.header.run, lost: new Map(lost.names.map((name, i) => [name, lost.reasons[lost.at[i]]])), antigens: table(block, "antigens"), gates: table(block, "gates"), argument: null };
+  for (const name of ["trust", "replication", "conflicts", "doublets"]) model[name] = block.header[name] ? table(block, name) : null;
   model.exposure = (name) => {
     const found = model.argument?.find(name);
     return found ? model.argument.exposure(model.argument.now ?? (model.argument.base ??= model.argument.evaluate(model.argument.start)), found) : stored(name);
@@ -38,6 +40,7 @@ async function start() {
   byId("print").addEventListener("click", () => print());
   document.documentElement.dataset.ready = "yes";
   if (byId("evidence")) setTimeout(() => argue(model, { grids, redraw }), 0);
+  else wireDossier(model);
 }
 
 /** The counted evidence comes second: the front page stands before it is unpacked. */
@@ -54,6 +57,7 @@ async function argue(model, { grids, redraw }) {
   };
   wireArgue(model, { redraw, tables, refresh: () => { refreshCard(model); build(); } });
   refreshCard(model);
+  wireDossier(model);
   document.documentElement.dataset.evidence = "yes";
 }
 

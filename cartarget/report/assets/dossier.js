@@ -1,0 +1,58 @@
+// The dossier for paper: a memo of one page, then one page for each idea of the shortlist.
+
+import { el, byId, fractionText, levelText } from "./dom.js";
+import { intervalBar, levelBar, hatched, STAINS } from "./charts.js";
+import { groupTissues, isBlank, isKnown, harm, TIERS } from "./tissues.js";
+import { drawCard } from "./card.js";
+import { bodyView } from "./body.js";
+
+/** Tissues in little room: what is vital or important, and what is hit elsewhere. */
+function tissuesInBrief(model, rows) {
+  const tissues = groupTissues(model.run, rows);
+  const worst = (tissue) => Math.max(0, ...tissue.rows.filter(isKnown).map(harm));
+  const told = tissues.filter((tissue) => !isBlank(tissue) && (["vital", "important"].includes(tissue.tier) || tissue.is_origin || worst(tissue) >= 0.05));
+  const blank = tissues.filter((tissue) => isBlank(tissue) && ["vital", "important"].includes(tissue.tier));
+  const line = (tissue) => {
+    const known = tissue.rows.filter(isKnown), counted = known.filter((row) => row.fraction !== null), summed = known.filter((row) => row.evidence === "summary");
+    const from = counted.length ? counted : summed.length ? summed : known;
+    const row = from.reduce((a, b) => (harm(b) > harm(a) || (harm(b) === harm(a) && (b.level ?? 0) > (a.level ?? 0)) ? b : a));
+    const bar = row.fraction !== null ? intervalBar(row) : row.evidence === "summary" ? levelBar(row.level ?? 0, { threshold: model.run.thresholds.bulk ?? null, is_hit: row.upper > 0 }) : hatched("stain only");
+    const value = row.fraction !== null ? fractionText(row.fraction) : row.evidence === "summary" ? `${levelText(row.level)} ${row.unit}` : `stain ${STAINS[row.level]}`;
+    return el("li", {}, el("span", {}, tissue.tissue, tissue.is_origin && el("i", {}, " origin")), bar, el("b", {}, value));
+  };
+  return el("div", { class: "brief" }, Object.keys(TIERS).map((tier) => {
+    const mine = told.filter((tissue) => tissue.tier === tier);
+    return mine.length > 0 && [el("h4", {}, TIERS[tier]), el("ul", {}, mine.sort((a, b) => worst(b) - worst(a)).map(line))];
+  }), blank.length > 0 && el("p", { class: "note" }, el("b", {}, "Not measured: "), blank.map((tissue) => tissue.tissue).join(", "), "."));
+}
+
+function page(model, name) {
+  const sheet = el("article", { class: "sheet" }, drawCard(model, model.gates, name));
+  sheet.querySelector("#card-title").removeAttribute("id");
+  for (const late of sheet.querySelectorAll("table.tissues, .all-numbers, .body-view")) late.remove();
+  const normal = [...sheet.querySelectorAll("h3")].find((title) => title.textContent === "In normal tissue");
+  const rows = model.exposure(name);
+  normal?.parentNode.append(el("div", { class: "brief-pair" }, bodyView(model.run, rows), tissuesInBrief(model, rows)));
+  return sheet;
+}
+
+/** Build the dossier from the page as it stands, argued or not. */
+export function buildDossier(model) {
+  const names = [...document.querySelectorAll("#ideas a")].map((link) => link.textContent);
+  const copy = (selector) => document.querySelector(selector)?.cloneNode(true) ?? "";
+  const said = model.argument?.now ? el("p", { class: "notice" }, "As argued, not the run's own ranking. ", byId("argue-said").textContent) : "";
+  const memo = el("article", { class: "sheet memo" }, copy(".front .eyebrow"), copy(".front h1"), copy(".front .question"), said, copy(".front .keys"), el("h2", {}, "Shortlist"), copy("#ideas"),
+    el("h2", {}, "Limits"), copy("ul.limits"));
+  memo.querySelector("#ideas")?.removeAttribute("id");
+  byId("dossier").replaceChildren(memo, ...names.map((name) => page(model, name)));
+  document.body.classList.add("show-dossier");
+}
+
+/** Wire the button that prints it, and the address that shows it. */
+export function wireDossier(model) {
+  const close = () => { document.body.classList.remove("show-dossier"); byId("dossier").replaceChildren(); };
+  byId("dossier-print").addEventListener("click", () => { buildDossier(model); print(); });
+  addEventListener("afterprint", () => { if (location.hash !== "#dossier") close(); });
+  addEventListener("hashchange", () => { if (location.hash === "#dossier") buildDossier(model); else close(); });
+  if (location.hash === "#dossier") buildDossier(model);
+}
