@@ -137,5 +137,5 @@ def _said(unit: Unit, made: str, stated: str | None) -> list[str]:
     if unit.quantity == "counts":
         notes.append("CPM by the whole library: all rows of the file are counted before any gene is lost")
     elif made == "TPM":
-        notes.append("values are TPM: thresholds stated in CPM are applied to TPM as they are")
+        notes.append("values are TPM, which thresholds in CPM do not fit: give counts to screen them")
     return notes

@@ -11,6 +11,10 @@ GAP, LESS, MORE = -1, -2, -3
 LOW, HIGH, FRACTIONS = 0, 1, 2
 """Places in `facts`: smallest and largest value as written, and how many are not whole."""
 
+_TENS = 10.0 ** np.arange(23)
+_ROOTS, _TWOS = np.exp2(np.arange(10_000) / 10_000), np.exp2(np.arange(64.0))
+"""2 ** (n / 10,000), and 2 ** n: a logarithm of four decimals is undone by two look-ups."""
+
 
 @numba.njit(nogil=True, cache=True)
 def parse(line, start, slots, shift, may_miss, out, totals, facts):  # type: ignore[no-untyped-def]  # pragma: no cover
@@ -37,6 +41,7 @@ def parse(line, start, slots, shift, may_miss, out, totals, facts):  # type: ign
         0 and the number of fields; or what is wrong and the field where it shows.
     """
     n, at, field = line.size, start, 0
+    low, high, n_fractions = facts[LOW], facts[HIGH], 0.0
     while True:
         if field >= slots.size:
             return MORE, field
@@ -49,18 +54,25 @@ def parse(line, start, slots, shift, may_miss, out, totals, facts):  # type: ign
             is_negative = at < n and line[at] == 45
             if is_negative or (at < n and line[at] == 43):
                 at += 1
-            value, digits, scale = 0.0, 0, 0
-            while at < n and 48 <= line[at] <= 57:
-                value = value * 10.0 + (line[at] - 48)
+            whole, value, digits, scale = np.int64(0), 0.0, 0, 0
+            while at < n and 48 <= line[at] <= 57 and digits < 17:
+                whole = whole * 10 + (line[at] - 48)
                 digits += 1
+                at += 1
+            while at < n and 48 <= line[at] <= 57:  # beyond what a float can tell apart
+                digits += 1
+                scale -= 1
                 at += 1
             if at < n and line[at] == 46:
                 at += 1
                 while at < n and 48 <= line[at] <= 57:
-                    value = value * 10.0 + (line[at] - 48)
+                    if digits < 17:
+                        whole = whole * 10 + (line[at] - 48)
+                        scale += 1
                     digits += 1
-                    scale += 1
                     at += 1
+            value = float(whole)
+            is_plain = scale == 4 and not is_negative and whole < 640_000
             if digits and at < n and (line[at] == 101 or line[at] == 69):
                 at += 1
                 is_down = at < n and line[at] == 45
@@ -74,20 +86,21 @@ def parse(line, start, slots, shift, may_miss, out, totals, facts):  # type: ign
                 if not n_power:
                     return GAP, field
                 scale += power if is_down else -power
+                is_plain = False
             is_end = at >= n or line[at] == 9
             if digits and is_end:
-                if scale > 0:
-                    value = value / 10.0**scale
-                elif scale < 0:
-                    value = value * 10.0 ** (-scale)
+                if 0 < scale < 23:
+                    value /= _TENS[scale]
+                elif scale:
+                    value *= 10.0 ** float(-scale)
                 if is_negative:
                     value = -value
-                facts[LOW] = min(facts[LOW], value)
-                facts[HIGH] = max(facts[HIGH], value)
+                low, high = min(low, value), max(high, value)
                 if value != np.floor(value):
-                    facts[FRACTIONS] += 1
+                    n_fractions += 1
                 if shift > 0.0:
-                    value = max(np.exp2(value) - shift, 0.0)
+                    value = _ROOTS[whole % 10_000] * _TWOS[whole // 10_000] if is_plain else np.exp2(value)
+                    value = max(value - shift, 0.0)
                 out[slot] = value
                 totals[slot] += value
             else:
@@ -106,5 +119,7 @@ def parse(line, start, slots, shift, may_miss, out, totals, facts):  # type: ign
                 out[slot] = np.nan
         field += 1
         if at >= n:
+            facts[LOW], facts[HIGH] = low, high
+            facts[FRACTIONS] += n_fractions
             return (0, field) if field == slots.size else (LESS, field)
         at += 1

@@ -148,9 +148,24 @@ class _Forward:
         self.read = handle.read
 
 
+def _check_text(path: Path) -> None:
+    """Raise at the first byte that no Matrix Market file holds: scipy's reader would end the process over it."""
+    number = 0
+    with opened(path) as handle:
+        while lines := handle.readlines(1 << 20):
+            if not all(line.isascii() for line in lines) or any(b"\0" in line for line in lines):
+                at = next(n for n, line in enumerate(lines, start=1) if not line.isascii() or b"\0" in line)
+                raise InputError(
+                    f"{path}, line {number + at}: not plain text; expected a Matrix Market file of numbers, genes × "
+                    "cells"
+                )
+            number += len(lines)
+
+
 def _matrix(path: Path) -> sparse.coo_matrix:
     from scipy.io import mmread
 
+    _check_text(path)
     with opened(path) as handle:
         try:
             values = sparse.coo_matrix(mmread(_Forward(handle), spmatrix=True))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import lzma
 import os
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -66,8 +68,8 @@ def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """
     try:
         if str(path).endswith(".zip"):
-            with zipfile.ZipFile(path) as archive, archive.open(_only(archive, path)) as inside:
-                yield inside
+            with zipfile.ZipFile(path) as archive, _inside(archive, path) as handle:
+                yield handle
                 return
         with gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb") as handle:
             yield handle  # type: ignore[misc]
@@ -75,18 +77,21 @@ def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise InputError(f"{path}: no such file; check data_dir and the atlas's path") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from None
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, lzma.LZMAError, struct.error, NotImplementedError) as error:
         raise InputError(f"{path}: truncated or damaged zip ({error}); fetch the file again") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _only(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> zipfile.ZipInfo:
-    """The one file of an archive."""
+def _inside(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> IO[bytes]:
+    """The one file of an archive, opened."""
     inside = [item for item in archive.infolist() if not item.is_dir()]
     if len(inside) != 1 or inside[0].flag_bits & 1:
         raise InputError(f"{path}: holds {len(inside)} files or is encrypted; expected one file")
-    return inside[0]
+    try:
+        return archive.open(inside[0])
+    except (UnicodeDecodeError, RuntimeError) as error:
+        raise zipfile.BadZipFile(str(error)) from None
 
 
 def read_header(path: str | os.PathLike[str]) -> list[str]:

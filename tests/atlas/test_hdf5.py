@@ -44,8 +44,8 @@ def test_a_child_that_ends_badly_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 def test_errors_of_the_project_pass_and_others_name_the_file() -> None:
     with pytest.raises(ConfigError, match="mine"), guarded("x.h5", what="x"):
         raise ConfigError("mine")
-    with pytest.raises(InputError, match=r"x\.h5: truncated, damaged or not a matrix \(ValueError: bad\)"):
-        with guarded("x.h5", what="a matrix"):
-            raise ValueError("bad")
+    message = r"x\.h5: truncated, damaged or not a matrix \(ValueError: bad\)"
+    with pytest.raises(InputError, match=message), guarded("x.h5", what="a matrix"):
+        raise ValueError("bad")
     with pytest.raises(SystemExit), guarded("x.h5", what="x"):
         sys.exit()
