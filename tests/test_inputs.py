@@ -20,7 +20,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_a_step_before_its_time_says_what_to_run(here):
-    with pytest.raises(InputError, match="simulated.h5ad: not there yet; run the read step first"):
+    with pytest.raises(InputError, match=r"simulated\.h5ad: not there yet; run the read step first"):
         load_run(Config())
 
 

@@ -20,8 +20,8 @@ OWN = {"population", "donor", "side", "dataset"}
 def pack_stream(adata: AnnData, *, threshold: float | None = None, chunk: int = 4096, progress: bool = False) -> Packed:
     """Pack an AnnData of observations, reading `chunk` rows of `X` at a time.
 
-    Each observation has its bit from the start, so chunks only add bits: the result is the same for any chunking, and the
-    same as packing all at once. `X` may be dense, sparse, or on disk (`anndata.read_h5ad(path, backed="r")`, or an
+    Each observation has its bit from the start, so chunks only add bits: the result is the same for any chunking, and
+    the same as packing all at once. `X` may be dense, sparse, or on disk (`anndata.read_h5ad(path, backed="r")`, or an
     `AnnData` whose `X` is a zarr or HDF5 array).
 
     Parameters
@@ -113,8 +113,8 @@ def _positive(block: Any, threshold: float | None, symbols: tuple[str, ...], low
     if missing.any():
         row, column = np.argwhere(missing)[0]
         raise InputError(
-            f"antigen {symbols[column]!r} is NaN in observation {low + row}: not measured is not absent; drop the antigen, "
-            "or mark it in varm['is_measured']"
+            f"antigen {symbols[column]!r} is NaN in observation {low + row}: not measured is not absent; drop the "
+            "antigen, or mark it in varm['is_measured']"
         )
     return values > 0 if threshold is None else values >= threshold
 
