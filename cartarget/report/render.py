@@ -194,37 +194,30 @@ def _page(
     add_exposure(block, read_exposure(exposure, gates=names), gates=names)
     script = engine.script + "".join(_module(f"{name}.js") for name in SCRIPTS)
     script = re.sub(r"<(?=!--|/?script)", r"\\x3C", script, flags=re.IGNORECASE)
-    style = "".join(_asset(f"{name}.css") for name in STYLES)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(files("cartarget.report") / "templates")),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["fraction"] = fraction_text
-    environment.filters["number"] = lambda value: (
-        f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else value
-    )
-    html = environment.get_template("report.html.j2").render(
-        run=summary,
-        engine=engine,
-        facts=facts(summary, antigens, gates),
-        tissues=tissues_in_order(summary["tissues"]),
-        funnel=funnel_stages(summary["funnel"]),
-        controls=controls_by_kind(summary["controls"]),
-        words=_EVIDENCE_WORDS,
-        shapes=_shapes(),
-        n_gates=len(gates),
-        n_gates_kept=len(kept),
-        payload=block.encode(),
-        evidence=counted,
-        ideas=_records(shortlist(gates, antigens=antigens)),
-        no_ideas=why_empty(gates),
-        script=script,
-        style=style,
-        script_hash=_csp(script),
-        style_hash=_csp(style),
+    style = "".join(read_asset(f"{name}.css") for name in STYLES)
+    html = (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            run=summary,
+            engine=engine,
+            facts=facts(summary, antigens, gates),
+            tissues=tissues_in_order(summary["tissues"]),
+            funnel=funnel_stages(summary["funnel"]),
+            controls=controls_by_kind(summary["controls"]),
+            words=_EVIDENCE_WORDS,
+            shapes=_shapes(),
+            n_gates=len(gates),
+            n_gates_kept=len(kept),
+            payload=block.encode(),
+            evidence=counted,
+            ideas=_records(shortlist(gates, antigens=antigens)),
+            no_ideas=why_empty(gates),
+            script=script,
+            style=style,
+            script_hash=csp_hash(script),
+            style_hash=csp_hash(style),
+        )
     )
     return html.encode("utf-8")
 
@@ -260,19 +253,37 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return plain.where(plain.notna(), None).to_dict("records")
 
 
-def _asset(name: str) -> str:
+def page_environment() -> jinja2.Environment:
+    """Templates with autoescape, and the filters that print numbers."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(files("cartarget.report") / "templates")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["fraction"] = fraction_text
+    environment.filters["number"] = lambda value: (
+        f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else value
+    )
+    return environment
+
+
+def read_asset(name: str) -> str:
+    """The text of one of the page's own files."""
     return (files("cartarget.report") / "assets" / name).read_text(encoding="utf-8")
 
 
 def _module(name: str) -> str:
-    return f"// {name}\n{_MODULE.sub('', _asset(name))}"
+    return f"// {name}\n{_MODULE.sub('', read_asset(name))}"
 
 
 def _shapes() -> dict[str, str]:
     """The outline of each safety class, as the page's script draws it."""
-    text = _asset("dom.js").split("const SHAPES = {", 1)[1].split("};", 1)[0]
+    text = read_asset("dom.js").split("const SHAPES = {", 1)[1].split("};", 1)[0]
     return dict(re.findall(r'"?([\w-]+)"?: "([^"]+)"', text))
 
 
-def _csp(text: str) -> str:
+def csp_hash(text: str) -> str:
+    """What a content security policy calls this very script or style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
