@@ -18,7 +18,12 @@ rule trust:
             labels={"table": "the first gates in a second cohort", "run": asked.name},
         ),
         "<results>/doublets.parquet",
-        "<results>/doublets.tsv",
+        report(
+            "<results>/doublets.tsv",
+            caption="../report/doublets.rst",
+            category="Trust",
+            labels={"table": "gates without doublets", "run": asked.name},
+        ),
         "<results>/conflicts.parquet",
         report(
             "<results>/conflicts.tsv",
