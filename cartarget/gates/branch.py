@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,8 +24,8 @@ from cartarget.gates.templates import Template
 
 TASKS = 16
 """Tasks of a batch, whatever the number of threads: so counts do not depend on it."""
-STARTS = 32
-"""Starts of the climb that finds a first good answer."""
+CLIMBS = 8
+"""Tasks of the climb that finds a first good answer."""
 
 
 @dataclass
@@ -166,10 +167,28 @@ class Search:
         """First good gates by climbing, so that pruning starts high."""
         if self.clock.is_over or found.last is not None:
             return
-        heap = new_heap(top, len(plan.signs))
-        good_gates(plan, self.pool, self.t, heap=heap, floor=floor, n_starts=STARTS, stop=self.clock.stop)
-        found.merge([heap], top)
+        heaps = [new_heap(top, len(plan.signs)) for _ in range(CLIMBS)]
+
+        def task(i: int) -> None:
+            good_gates(plan, self.pool, self.t, heap=heaps[i], floor=floor, seed=i, stop=self.clock.stop)
+
+        self._in_threads(task, CLIMBS)
+        found.merge(heaps, top)
         self._cut(found, floor)
+
+    def _in_threads(self, task: Callable[[int], None], n: int) -> None:
+        """Run tasks in threads; when the time is over or somebody interrupts, ask them to stop."""
+        with ThreadPoolExecutor(self.n_threads) as pool:
+            waiting = {pool.submit(task, i) for i in range(n)}
+            while waiting:
+                try:
+                    done, waiting = wait(waiting, timeout=0.05, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                except KeyboardInterrupt:
+                    self.clock.interrupted = True
+                if self.clock.is_over:
+                    self.clock.stop[0] = 1
 
     def _cut(self, found: Found, floor: float) -> None:
         keep = found.scores > floor
@@ -251,17 +270,7 @@ class Search:
             )  # fmt: skip
 
         n_tasks = TASKS if n_parts > 1 else min(TASKS, len(units))
-        with ThreadPoolExecutor(self.n_threads) as pool:
-            waiting = {pool.submit(task, i) for i in range(n_tasks)}
-            while waiting:
-                try:
-                    done, waiting = wait(waiting, timeout=0.05, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-                except KeyboardInterrupt:
-                    self.clock.interrupted = True
-                if self.clock.is_over:
-                    self.clock.stop[0] = 1
+        self._in_threads(task, n_tasks)
         found.merge(heaps, top)
         self._cut(found, floor)
         found.n_tested += int(tallies[:, 0].sum())

@@ -11,6 +11,9 @@ from cartarget.gates.literals import Pool
 from cartarget.gates.objectives import Terms
 from cartarget.gates.sweep import Plan, score_leaf, truth
 
+STARTS = 4
+"""Random starts of one task."""
+
 
 @compiled
 def climb(plan, pool, t, starts, floor, heap, stop):  # type: ignore[no-untyped-def]
@@ -80,8 +83,8 @@ def random_starts(plan: Plan, pool: Pool, *, n: int, seed: int) -> NDArray[np.in
 
 
 def good_gates(
-    plan: Plan, pool: Pool, t: Terms, *, heap: Heap, floor: float, n_starts: int, stop: NDArray[np.int64]
+    plan: Plan, pool: Pool, t: Terms, *, heap: Heap, floor: float, seed: int, stop: NDArray[np.int64]
 ) -> None:
-    """Fill a heap with gates reached from random starts."""
+    """Fill a heap with gates reached from a few random starts."""
     if len(pool.rows) >= 2 * len(plan.signs):
-        climb(plan, pool, t, random_starts(plan, pool, n=n_starts, seed=0), floor, heap, stop)
+        climb(plan, pool, t, random_starts(plan, pool, n=STARTS, seed=seed), floor, heap, stop)

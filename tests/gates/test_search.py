@@ -4,6 +4,7 @@ import _thread
 import threading
 import time
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,6 +102,21 @@ def test_any_number_of_threads_and_any_start_give_the_same_result() -> None:
         pd.testing.assert_frame_equal(one.table, other.table)
         same = [name for name in one.certificate if name != "seconds"]
         pd.testing.assert_frame_equal(one.certificate[same], other.certificate[same])
+
+
+def test_an_anndata_is_searched_as_its_packed_positivity() -> None:
+    positive, labels = instance(5, n=6)
+    names = pd.DataFrame(index=[f"G{i}" for i in range(6)])
+    obs = labels.set_index(pd.Index([f"c{i}" for i in range(len(labels))]))
+    counts = positive * np.random.default_rng(0).integers(1, 4, positive.shape)
+    adata = anndata.AnnData(counts.astype(np.float32), obs=obs, var=names)
+    expected = search_gates(packed(positive, labels), progress=False).table
+    pd.testing.assert_frame_equal(search_gates(adata, progress=False).table, expected)
+    expected = search_gates(packed(counts >= 2, labels), progress=False).table
+    pd.testing.assert_frame_equal(search_gates(adata, threshold=2, progress=False).table, expected)
+    adata.X[3, 2] = np.nan
+    with pytest.raises(InputError, match="'G2' is NaN in observation 3"):
+        search_gates(adata, progress=False)
 
 
 def test_order_of_antigens_does_not_matter() -> None:
