@@ -136,11 +136,12 @@ def stream_matrix(
         labels.append(label)
     if not labels:
         raise InputError(f"{where}: no row below the header; expected one line per gene")
-    table = np.empty((n, len(values)), dtype=np.float32)
-    for column in range(len(values)):
-        table[:, column] = values[column]
+    table = np.empty((len(values), n), dtype=np.float32)
+    for row in range(len(values)):  # freed as they are copied: both are never whole at once
+        table[row], values[row] = values[row], scratch
     frame = pd.DataFrame(labels, columns=list(label_names), dtype=object)
-    return Streamed(frame, np.array(kept, dtype=np.intp), table, totals, facts[LOW], facts[HIGH], int(facts[FRACTIONS]))
+    seen = facts[LOW], facts[HIGH], int(facts[FRACTIONS])
+    return Streamed(frame, np.array(kept, dtype=np.intp), table.T, totals, *seen)
 
 
 def _problem(problem: int, field: int, text: bytes, n_fields: int, n_labels: int) -> str:
@@ -249,11 +250,14 @@ def names_of(keep: Collection[str] | None, *, genes: GeneTable | None) -> Callab
 
 
 def by_gene(table: Streamed, resolved: pd.DataFrame, *, by: str, keep: Collection[str] | None) -> Merged:
-    """Values under their genes' symbols, as `cartarget.genes.merge` puts them."""
+    """Values under their genes' symbols, as `cartarget.genes.merge` has it; in the table's own memory where it can."""
     plan = plan_merge(resolved)
     order = np.full(len(table.labels), -1)
     order[table.kept] = np.arange(len(table.kept))
     if keep is not None:
         has = set(plan.genes.index[plan.gene_of[table.kept[plan.gene_of[table.kept] >= 0]]])
         keep = has & set(keep)
+    wanted = np.arange(len(plan.genes)) if keep is None else np.flatnonzero(plan.genes.index.isin(keep))
+    if np.array_equal(order[plan.first[wanted]], np.arange(len(table.kept))):  # each row is a gene, in order
+        return Merged(table.values, plan.genes.iloc[wanted], plan.lost)
     return apply_plan(table.values, plan, by=by, keep=keep, order=order)  # type: ignore[arg-type]
