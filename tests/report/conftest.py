@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from counted_run import counted_panels, make_counted_run
+
+from cartarget.evidence.panel import Panel
+from cartarget.report.render import render_report
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -66,3 +70,21 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         page.context.close()
         assert trouble == []
         assert violations == []
+
+
+@pytest.fixture(scope="session")
+def panels() -> list[Panel]:
+    """A small simulated atlas, counted at one, two and three."""
+    return counted_panels()
+
+
+@pytest.fixture(scope="session")
+def run(panels: list[Panel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with counted evidence."""
+    return make_counted_run(tmp_path_factory.mktemp("counted"), panels)
+
+
+@pytest.fixture(scope="session")
+def counted_report(run: Path) -> Path:
+    """Its report."""
+    return render_report(run)

@@ -10,7 +10,6 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 import pytest
-from counted_run import counted_panels, make_counted_run
 
 from cartarget.config import load_config
 from cartarget.contracts import read_table
@@ -25,24 +24,9 @@ from cartarget.selection.shortlist import shortlist
 Visit = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def panels() -> list[Panel]:
-    return counted_panels()
-
-
-@pytest.fixture(scope="module")
-def run(panels: list[Panel], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_counted_run(tmp_path_factory.mktemp("counted"), panels)
-
-
-@pytest.fixture(scope="module")
-def report(run: Path) -> Path:
-    return render_report(run)
-
-
 @pytest.fixture
-def argue(report: Path, visit: Visit) -> Any:
-    page = visit(report, accept_downloads=True)
+def argue(counted_report: Path, visit: Visit) -> Any:
+    page = visit(counted_report, accept_downloads=True)
     page.wait_for_selector("html[data-evidence=yes]")
     page.locator("#argue-open").click()
     page.wait_for_selector("html[data-argued='1']")
@@ -157,8 +141,8 @@ def test_moving_a_slider_is_quick(argue: Any) -> None:
     assert min(times) < 200
 
 
-def test_any_two_antigens_make_a_gate(report: Path, visit: Visit, panels: list[Panel], run: Path) -> None:
-    page = visit(report)
+def test_any_two_antigens_make_a_gate(counted_report: Path, visit: Visit, panels: list[Panel], run: Path) -> None:
+    page = visit(counted_report)
     page.wait_for_selector("html[data-evidence=yes]")
     listed = set(read_table("gates", run / "gates.parquet")["gate"])
     a, b = next((a, b) for a in panels[0].symbols for b in panels[0].symbols if a < b and f"{b} & ~{a}" not in listed)
@@ -179,9 +163,9 @@ def test_any_two_antigens_make_a_gate(report: Path, visit: Visit, panels: list[P
     assert "No evidence in this file on NOSUCHGENE" in page.locator("#own-note").inner_text()
 
 
-def test_a_card_counts_who_carries_both(report: Path, visit: Visit, panels: list[Panel], run: Path) -> None:
+def test_a_card_counts_who_carries_both(counted_report: Path, visit: Visit, panels: list[Panel], run: Path) -> None:
     gate = next(g for g in read_table("gates", run / "gates.parquet")["gate"] if " & " in g and "~" not in g)
-    page = visit(report, f"#gate={quote(gate, safe='')}")
+    page = visit(counted_report, f"#gate={quote(gate, safe='')}")
     page.wait_for_selector("#card table.truth")
     cells = page.locator("table.truth tbody tr td:nth-child(4)").all_inner_texts()
     counts = [int(text.split()[0].replace("\u202f", "")) for text in cells]

@@ -100,7 +100,7 @@ function members(model, table, i) {
   const gains = ["gain_coverage", "gain_liability", "gain_window", "gain_selectivity"].filter((name) => table.value(i, name) !== null)
     .map((name) => `${table.by[name].title.replace("Gain in ", "")} ${signed(table.value(i, name))}`);
   if (before && before !== after) gains.unshift(`${before} becomes ${after}`);
-  return section("Against its members", el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["", "Safety", "Coverage", "Liability", "Where", "Window", "Selectivity"].map((title, at) =>
+  return section("Against its members", el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["Name", "Safety", "Coverage", "Liability", "Where", "Window", "Selectivity"].map((title, at) =>
     el("th", { scope: "col", class: at === 2 || at === 3 || at > 4 ? "num" : null }, title)))), el("tbody", {}, line(table, i, gate, null), parts.map((part) => line(model.antigens, model.antigens.rowOf.get(part), part, "antigen")))),
   gains.length > 0 && el("p", { class: "note" }, `Against ${best ?? "the best member"}, its best member: ${gains.join(" · ")}. Above zero is better.`));
 }
@@ -172,7 +172,7 @@ export function drawCard(model, table, name) {
   const rank = table.value(i, "rank");
   const control = table.value(i, "control");
   return [
-    el("header", {},
+    el("div", { class: "card-head" },
       el("p", { class: "eyebrow" }, [table.name === "antigens" ? "Antigen" : "Gate", rank !== null && `rank ${countText(rank)}`, control && `${control} control`,
         table.isOwn && "your own, not among the gates of this file", model.argument?.now && "as argued",
         table.value(i, "is_redundant") && "redundant", table.value(i, "is_eligible") === false && "below the coverage floor"].filter(Boolean).join(" · ")),
@@ -185,7 +185,7 @@ export function drawCard(model, table, name) {
 }
 
 function unknownName(model, name) {
-  return [el("header", {}, el("h2", { id: "card-title", tabindex: "-1" }, name),
+  return [el("div", { class: "card-head" }, el("h2", { id: "card-title", tabindex: "-1" }, name),
     el("p", { class: "verdict" }, model.lost.get(name) ?? "This file holds no card of that name. It may be among the gates that were left out, or not in the input."))];
 }
 

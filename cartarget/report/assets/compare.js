@@ -73,9 +73,9 @@ export function drawComparison(model, list) {
   const found = list.map((name) => ({ name, table: tableOf(model, name) })).filter(({ table }) => table)
     .map(({ name, table }) => ({ name, table, row: table.rowOf.get(name), rows: model.exposure(name) }));
   const lost = list.filter((name) => !tableOf(model, name));
-  const head = el("tr", {}, el("th", { scope: "col" }, ""), found.map(({ name, table, row }) => el("th", { scope: "col" },
+  const head = el("tr", {}, el("th", { scope: "col" }, el("span", { class: "hidden" }, "What")), found.map(({ name, table, row }) => el("th", { scope: "col" },
     el("a", { href: linkTo(name, table.name === "antigens" ? "antigen" : "gate") }, name), " ", pill(table.value(row, "safety_class")))));
-  return [el("header", {}, el("p", { class: "eyebrow" }, "Side by side"), el("h2", { id: "card-title", tabindex: "-1" }, plural(found.length, "candidate")),
+  return [el("div", { class: "card-head" }, el("p", { class: "eyebrow" }, "Side by side"), el("h2", { id: "card-title", tabindex: "-1" }, plural(found.length, "candidate")),
     lost.length > 0 && el("p", { class: "note" }, `Not in this file: ${lost.join(", ")}.`)),
   found.length > 0 && el("table", { class: "tissues compare" }, el("thead", {}, head), el("tbody", {}, SCORES.map((name) => scoreRow(found, name))), tissueGroups(model, found)),
   el("p", { class: "note" }, "Bold is best of the row. A tissue shows its worst counted population; where nothing is counted, the summary's level.")].filter(Boolean);

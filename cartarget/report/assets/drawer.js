@@ -74,7 +74,7 @@ function movers(model, result) {
     const was = base.ranked.gates.rank[g], name = model.gates.key.get(pairs.rows[g]);
     const step = was < 0 ? "new" : was === rank[g] ? "" : was > rank[g] ? `▲ ${countText(was - rank[g])}` : `▼ ${countText(rank[g] - was)}`;
     return el("li", {}, el("span", { class: "idea-rank" }, countText(rank[g])), el("a", { href: linkTo(name, "gate") }, name), pill(KINDS[result.gates.kind[g]]),
-      el("span", { class: was < 0 || was > rank[g] ? "up" : "down", "aria-label": was < 0 ? "was not ranked" : was === rank[g] ? "same rank" : `was ${was}` }, step));
+      el("span", { class: was < 0 || was > rank[g] ? "up" : "down" }, el("span", { "aria-hidden": "true" }, step), el("span", { class: "hidden" }, was < 0 ? "was not ranked" : was === rank[g] ? "same rank" : `was ${was}`)));
   });
 }
 
@@ -127,6 +127,7 @@ export function wireArgue(model, { redraw, tables, refresh }) {
   opener.hidden = false;
   opener.addEventListener("click", () => toggle(drawer.hidden));
   byId("argue-close").addEventListener("click", () => toggle(false));
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !drawer.hidden && byId("card").hidden) toggle(false); });
   byId("argue-undo").addEventListener("click", reset);
   back.addEventListener("click", reset);
   byId("argue-save").addEventListener("click", () => {

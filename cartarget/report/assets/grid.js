@@ -134,6 +134,9 @@ export function makeGrid(host, table, { shown, presets, cell, open, noun, run })
     const head = node.querySelector(`thead th[data-column="${column.name}"]`);
     if (head) describe(head, column);
   });
+  const nameNav = () => host.querySelector(".dt-paging nav")?.setAttribute("aria-label", `Pages of ${noun}s`);
+  api.on("draw", nameNav);
+  nameNav();
   api.on("column-visibility", (_, settings, index, visible) => {
     if (visible) describe(api.column(index).header(), table.columns[index]);
   });
