@@ -20,12 +20,14 @@ from cartarget.gates.literals import Pool
 from cartarget.gates.objectives import Terms
 from cartarget.gates.scoring import score
 from cartarget.gates.sweep import Plan, score_leaf, truth
-from cartarget.gates.templates import Template
+from cartarget.gates.templates import Template, without
 
 TASKS = 16
 """Tasks of a batch, whatever the number of threads: so counts do not depend on it."""
 CLIMBS = 8
 """Tasks of the climb that finds a first good answer."""
+GROWN = 8
+"""Gates of each smaller template that a climb also starts from."""
 
 
 @dataclass
@@ -123,6 +125,7 @@ class Search:
         self.pool, self.t, self.not_only, self.clock = pool, t, not_only, clock
         self.is_additive, self.n_threads, self.bar = is_additive, threads(n_threads), bar
         self.reach: dict[str, float] = {}
+        self.good: dict[str, NDArray[np.int64]] = {}
         everything = np.where(np.arange(len(t.size)) < t.n_tumor, t.size, 0).astype(np.int64)
         self.ceiling = float(score(everything, t, t.bound_address)[0])
 
@@ -139,11 +142,13 @@ class Search:
             if k == 1:
                 self._singles(plan, found, top, floor)
             else:
-                self._seed(plan, found, top, floor)
+                self._seed(template, plan, found, top, floor)
                 self._branch(template, plan, found, top, floor)
         except KeyboardInterrupt:
             self.clock.interrupted = True
         found.seconds += time.monotonic() - started
+        if len(found.leaves) >= GROWN:
+            self.good[template.name] = found.leaves[:GROWN].copy()
         if found.is_done and floor == -1.0:
             self.reach[template.name] = found.bound
         return found
@@ -163,18 +168,47 @@ class Search:
         found.n_tested, found.is_done = n, True
         found.bound = float(found.scores[0]) if len(found.scores) else floor
 
-    def _seed(self, plan: Plan, found: Found, top: int, floor: float) -> None:
+    def _seed(self, template: Template, plan: Plan, found: Found, top: int, floor: float) -> None:
         """First good gates by climbing, so that pruning starts high."""
-        if self.clock.is_over or found.last is not None:
-            return
+        if not self.clock.is_over and found.last is None:
+            found.merge(self._climb(template, plan, top, floor), top)
+            self._cut(found, floor)
+
+    def _climb(self, template: Template, plan: Plan, top: int, floor: float) -> list[Heap]:
         heaps = [new_heap(top, len(plan.signs)) for _ in range(CLIMBS)]
+        grown = self._grown(template)
 
         def task(i: int) -> None:
-            good_gates(plan, self.pool, self.t, heap=heaps[i], floor=floor, seed=i, stop=self.clock.stop)
+            own, stop = np.ascontiguousarray(grown[i::CLIMBS]), self.clock.stop
+            good_gates(plan, self.pool, self.t, heap=heaps[i], floor=floor, seed=i, grown=own, stop=stop)
 
         self._in_threads(task, CLIMBS)
-        found.merge(heaps, top)
-        self._cut(found, floor)
+        return heaps
+
+    def _grown(self, template: Template) -> NDArray[np.int64]:
+        """Good gates of the templates that lack one leaf, with that leaf open: literal per position."""
+        k = template.n_literals
+        rows: list[NDArray[np.int64]] = []
+        for gone in range(k) if k > 3 else ():
+            smaller = without(template.gate, {gone})
+            if smaller is None or self.clock.is_over:
+                continue
+            letters = [template.gate.antigens.index(symbol) for symbol in smaller.antigens]
+            positions = [template.order.index(leaf) for leaf in letters]
+            leaves = self._good(Template.of(smaller, negate=template.is_signed))
+            row = np.full((len(leaves), k), -1, dtype=np.int64)
+            row[:, positions] = leaves
+            rows.append(row)
+        return np.unique(np.concatenate(rows), axis=0) if rows else np.empty((0, k), dtype=np.int64)
+
+    def _good(self, template: Template) -> NDArray[np.int64]:
+        """A few good gates of a template, remembered."""
+        if template.name not in self.good:
+            found = Found(np.empty(0), np.empty(0), np.empty((0, template.n_literals), dtype=np.int64))
+            plan = plan_of(template, not_only=self.not_only)
+            found.merge(self._climb(template, plan, GROWN, -np.inf), GROWN)
+            self.good[template.name] = found.leaves
+        return self.good[template.name]
 
     def _in_threads(self, task: Callable[[int], None], n: int) -> None:
         """Run tasks in threads; when the time is over or somebody interrupts, ask them to stop."""

@@ -17,9 +17,10 @@ STARTS = 4
 
 @compiled
 def climb(plan, pool, t, starts, floor, heap, stop):  # type: ignore[no-untyped-def]
-    """Climb from each row of `starts` (literal per position) and push every gate above `floor` on the way.
+    """Climb from each row of `starts`, and push every gate above `floor` on the way.
 
-    A sweep scores every literal at one leaf; the leaf takes the best. It ends when no single change helps.
+    A start is a literal per position; at most one is open (−1). A sweep scores every literal at one leaf; the leaf
+    takes the best. It ends when no single change helps.
     """
     k, n_literals = len(plan.signs), pool.rows.shape[0]
     scores, exposures = np.empty(n_literals), np.empty(n_literals)
@@ -29,6 +30,9 @@ def climb(plan, pool, t, starts, floor, heap, stop):  # type: ignore[no-untyped-
         for i in range(k):
             chosen[i] = starts[start, i]
         best, worst, idle, leaf = -np.inf, np.inf, 0, 0
+        for i in range(k):
+            if chosen[i] < 0:
+                leaf = i
         while idle < k and not stop[0]:
             score_leaf(plan, pool, t, chosen, leaf, tumor, normal, 0.0, scores, exposures)
             allowed = np.zeros(2, dtype=np.bool_)
@@ -83,8 +87,10 @@ def random_starts(plan: Plan, pool: Pool, *, n: int, seed: int) -> NDArray[np.in
 
 
 def good_gates(
-    plan: Plan, pool: Pool, t: Terms, *, heap: Heap, floor: float, seed: int, stop: NDArray[np.int64]
-) -> None:
-    """Fill a heap with gates reached from a few random starts."""
+    plan: Plan, pool: Pool, t: Terms, *, heap: Heap, floor: float, seed: int, grown: NDArray[np.int64],
+    stop: NDArray[np.int64],
+) -> None:  # fmt: skip
+    """Fill a heap with gates reached from a few random starts and from `grown` (gates with one leaf open)."""
     if len(pool.rows) >= 2 * len(plan.signs):
-        climb(plan, pool, t, random_starts(plan, pool, n=STARTS, seed=seed), floor, heap, stop)
+        starts = np.concatenate([grown, random_starts(plan, pool, n=STARTS, seed=seed)])
+        climb(plan, pool, t, np.ascontiguousarray(starts), floor, heap, stop)
