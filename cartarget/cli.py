@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cartarget.cli_atlas import app as atlas_app
 from cartarget.config import Config, config_schema, default_config, load_config
 from cartarget.errors import CartargetError, InputError
 
@@ -22,6 +23,8 @@ app = typer.Typer(
     "Start with `cartarget demo`; then copy config/config.yaml, change it, and `cartarget run` it. "
     "Research use only: results nominate candidates and are not clinical advice.",
 )
+
+app.add_typer(atlas_app, name="atlas")
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file; see `cartarget config --default`.")]
 

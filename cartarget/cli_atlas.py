@@ -84,19 +84,6 @@ def check_(
         raise InputError("\n".join(trouble for trouble in troubles if trouble))
 
 
-def _keep(config: Config) -> set[str] | None:
-    """Symbols that a run may need, where a table of votes tells them; else all."""
-    from cartarget.inputs import read_controls
-    from cartarget.surface.votes import candidates, read_rescue, read_votes
-
-    if not config.surface.votes:
-        return None
-    votes = read_votes(config.data(config.surface.votes))
-    rescue = read_rescue(config.surface.rescue)
-    table = candidates(list(votes.index), votes=votes, min_votes=config.surface.min_votes, rescue=rescue)
-    return {*table.loc[table["is_candidate"], "symbol"], *rescue["symbol"], *read_controls(config)["symbol"]}
-
-
 def _check(config: Config, name: str) -> str:
     """Print one atlas; return what is wrong with it."""
     from cartarget.atlas import read_atlas
@@ -104,13 +91,13 @@ def _check(config: Config, name: str) -> str:
     from cartarget.atlas.check import describe
     from cartarget.genes import read_gene_table
     from cartarget.indications import read_indication
-    from cartarget.inputs import INDICATIONS
+    from cartarget.inputs import INDICATIONS, wanted_symbols
     from cartarget.safety.tiers import harmonise, read_tiers
 
     atlas = next(atlas for atlas in config.atlases if atlas.name == name)
     try:
         genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
-        adata = read_atlas(atlas, config=config, genes=genes, keep=_keep(config))
+        adata = read_atlas(atlas, config=config, genes=genes, keep=wanted_symbols(config))
         typer.echo("\n".join([*describe(adata), *(f"  batch: {note}" for note in notes_on_batches(adata))]))
         origin = config.origin or read_indication(config.indication, path=INDICATIONS).origin
         harmonise(adata, tiers=read_tiers(config.tiers), origin=list(origin))

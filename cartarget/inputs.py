@@ -75,6 +75,18 @@ def read_controls(config: Config) -> pd.DataFrame:
     return frame[mine].reset_index(drop=True)
 
 
+def wanted_symbols(config: Config) -> set[str] | None:
+    """Genes that a run may need, where a table of votes tells them; None: all."""
+    from cartarget.surface.votes import candidates, read_rescue, read_votes
+
+    if not config.surface.votes:
+        return None
+    votes = read_votes(config.data(config.surface.votes))
+    rescue = read_rescue(config.surface.rescue)
+    table = candidates(list(votes.index), votes=votes, min_votes=config.surface.min_votes, rescue=rescue)
+    return {*table.loc[table["is_candidate"], "symbol"], *rescue["symbol"], *read_controls(config)["symbol"]}
+
+
 def load_run(config: Config) -> Run:
     """Bring what the read step left onto one panel.
 

@@ -15,9 +15,12 @@ from tqdm import tqdm
 from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.files import whole
-from cartarget.inputs import NEGATIVE, Run, load_run, read_controls, resource_paths, work_path
+from cartarget.inputs import NEGATIVE, Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
 
 TSV_GATES = 200
+STREAMED = ("xena", "gct")
+"""Readers of files so large that only the genes wanted are kept; they tell the names of all."""
+
 PART = 1000
 """Gates whose exposure is in memory at a time."""
 
@@ -44,12 +47,14 @@ def read_step(config: Config) -> None:
     votes = read_votes(config.data(config.surface.votes)) if config.surface.votes else None
     controls = read_controls(config)
     lost, keep, surface = [], None, pd.DataFrame()
+    known = wanted_symbols(config)
     ordered = sorted(config.atlases, key=lambda atlas: atlas.role != "primary")
     for atlas in tqdm(ordered, desc="atlases", unit="atlas", disable=None, leave=False):
-        adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
+        streamed = known if atlas.reader in STREAMED else None
+        adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if keep is None else keep)
         if keep is None:
             surface = candidates(
-                list(adata.var_names),
+                adata.uns["cartarget"].get("symbols", list(adata.var_names)),
                 votes=votes,
                 min_votes=config.surface.min_votes,
                 rescue=read_rescue(config.surface.rescue),
