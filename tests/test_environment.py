@@ -22,6 +22,7 @@ CORE = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRA = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 CONDA_NAMES = {"playwright": "playwright-python"}
+PIP_ONLY = {"axe-playwright-python"}
 BIOCONDA = {"snakemake", "snakemake-executor-plugin-slurm", "snakefmt"}
 
 
@@ -61,12 +62,15 @@ def test_the_lock_holds_no_address() -> None:
 def test_conda_is_the_twin_of_the_project() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert environment["channels"] == ["conda-forge", "bioconda", "nodefaults"]
-    python, pip, *packages = environment["dependencies"]
+    python, pip, *packages, from_pip = environment["dependencies"]
     assert (python, pip) == (f"python {PROJECT['requires-python']}", "pip")
     expected = []
     for requirement in [*CORE, *EXTRA]:
+        if requirement.name in PIP_ONLY:
+            continue
         channel = "bioconda::" if requirement.name in BIOCONDA else ""
         expected.append(f"{channel}{CONDA_NAMES.get(requirement.name, requirement.name)} {requirement.specifier}")
+    assert from_pip == {"pip": [str(requirement) for requirement in EXTRA if requirement.name in PIP_ONLY]}
     assert packages == expected, "write the same packages, in the same order, into environment.yml"
 
 
