@@ -126,3 +126,77 @@ test("best of a row: none where all are alike or unknown", () => {
   assert.equal(bestOf([0.9, null], "lower"), null);
   assert.equal(bestOf([0.1, 0.9], ""), null);
 });
+
+const { posterior, highestFraction, betaCdf, studentRatio } = await import("./assets/special.js");
+const { parseGate, gateText, symbolsOf } = await import("./assets/argument.js");
+const { sayChange, movesOf, changedConfig, changedTiers, thresholdText } = await import("./assets/words.js");
+const { addressOf } = await import("./assets/trust.js");
+const { stepOf, tintOf } = await import("./assets/body.js");
+
+test("the beta distribution agrees with SciPy", () => {
+  const close = (a, b, by = 1e-12) => assert.ok(Math.abs(a - b) < by, `${a} ${b}`);
+  close(posterior(0, 10, 0.5), 0.021940166768717413);
+  close(posterior(0, 10, 0.95), 0.1707731082448478);
+  close(betaCdf(2, 3, 0.4), 0.5248, 1e-14);
+  close(posterior(0.5, 100, 0.5), 0.5);
+  close(studentRatio(4), (1.959963984540054 / 2.7764451051977987) ** 2, 1e-12);
+  assert.equal(highestFraction(1, 5), 1);
+  assert.equal(highestFraction(0, 5), -1);
+  close(posterior(highestFraction(0.05, 80), 80, 0.5), 0.05, 1e-10);
+});
+
+test("gates are read and written as the package does", () => {
+  assert.deepEqual(parseGate("A & ~`b c`"), { parts: [{ symbol: "A", negated: false }, { symbol: "b c", negated: true }], operator: "&" });
+  assert.deepEqual(parseGate("~B & A").parts.map(({ symbol }) => symbol), ["A", "B"]);
+  for (const none of ["", "~A", "A | ~B", "A & A", "A & B & C", "A &", "A ^ B"]) assert.equal(parseGate(none), null, none);
+  assert.equal(gateText("MSLN", "&", "CEACAM5"), "CEACAM5 & MSLN");
+  assert.equal(gateText("MSLN", "& ~", "CEACAM5"), "MSLN & ~CEACAM5");
+  assert.equal(gateText("x y", "|", "AND"), "`AND` | `x y`");
+  assert.deepEqual(symbolsOf("(A | `b & c`) & ~HLA-A"), ["A", "b & c", "HLA-A"]);
+});
+
+const ev = { thresholds: [1, 2], unit: "counts", isCells: true, reference: { vital: { weight: 1, cap: 0.05 }, tolerable: { weight: 0.1, cap: 1 } },
+  tiers: "# a comment\ntissue\ttier\tweight\tcap\nlung\tvital\t\t\nheart\tvital\t1\t0.02\nskin\ttolerable\t0.1\t1\n" };
+const start = { threshold: 0, floor: 0.5, votes: 0, tolerated: [], tiers: structuredClone(ev.reference) };
+
+test("what was moved is said in words and saved as files", () => {
+  assert.deepEqual(movesOf(ev, start, start), []);
+  const moved = { ...start, threshold: 1, tolerated: ["lung", "skin"], tiers: { ...start.tiers, vital: { weight: 0.8, cap: 0.05 } } };
+  assert.deepEqual(movesOf(ev, start, moved), ["tolerating lung and skin", "counting from 2 counts on", "a weight of 0.80 for vital tissues"]);
+  assert.equal(thresholdText(ev, 0), "1 count");
+  const lines = changedTiers(ev, moved).split("\n");
+  assert.deepEqual(lines.slice(2, 5), ["lung\tvital\t0.1\t1", "heart\tvital\t1\t0.02", "skin\ttolerable\t0.1\t1"], "a row with a cap of its own keeps it");
+  const saved = changedConfig(ev, start, moved, { config: { name: "x", thresholds: { count: 1 }, tiers: "a.tsv" }, tiersFile: "b.tsv" });
+  assert.match(saved, /name: "x-argued"/);
+  assert.match(saved, /thresholds: \{"count":2\}/);
+  assert.match(saved, /tiers: "b.tsv"/);
+});
+
+function result(kinds, ranks, settings, redundant = []) {
+  const order = [...ranks.keys()].sort((a, b) => (ranks[a] < 0 ? 99 : ranks[a]) - (ranks[b] < 0 ? 99 : ranks[b]));
+  return { settings, redundant: ranks.map((_, g) => redundant.includes(g)), gates: { kind: kinds, isEligible: ranks.map(() => 1) }, ranked: { gates: { order, rank: ranks } }, ideas: [{ g: order[0] }] };
+}
+
+test("a change says how many candidates come and go, and who leads", () => {
+  const base = result([0, 3, 3], [1, 2, 3], start);
+  const settings = { ...start, tolerated: ["stomach"] };
+  const said = (now) => sayChange({ ev, start, base, now, nameOf: (g) => "ABC"[g] });
+  assert.equal(said(result([0, 1, 0], [1, 3, 2], settings)), "Tolerating stomach adds 2 candidates, C first; 1 become 3. A still leads.");
+  assert.match(said(result([0, 0, 3], [-1, 1, 2], settings, [0])), /adds 1 candidate, B first, and takes 1 away \(A first: a member does as well\); 1 become 1\. .*B now leads, before A\./);
+  assert.match(said(result([0, 3, 3], [1, 2, 3], settings)), /^Tolerating stomach changes no candidate\. A still leads\.$/);
+  assert.equal(said(result([0, 3, 3], [1, 2, 3], start)), "These are the run's own settings.");
+});
+
+test("identifiers lead to their sources, and nothing else does", () => {
+  assert.equal(addressOf("NCT02850536"), "https://clinicaltrials.gov/study/NCT02850536");
+  assert.equal(addressOf("doi:10.1/a?b#c"), "https://doi.org/10.1/a%3Fb%23c");
+  assert.equal(addressOf("javascript:alert(1)"), null);
+  assert.equal(addressOf("PMID:12 34"), null);
+});
+
+test("the body's tints keep their order, and what is not measured has none", () => {
+  assert.deepEqual([null, 0, 0.01, 0.05, 0.3, 1].map(stepOf), [null, 0, 1, 2, 3, 4]);
+  assert.deepEqual(tintOf({ rows: [] }), { value: null, words: "not measured" });
+  const row = { is_present: true, is_measured: true, evidence: "samples", fraction: 0.25, level: null, upper: 1 };
+  assert.deepEqual(tintOf({ rows: [row, { ...row, fraction: null, evidence: "summary", upper: 1 }] }), { value: 0.25, words: "0.25" }, "what is counted goes before a bound");
+});

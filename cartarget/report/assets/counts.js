@@ -1,6 +1,7 @@
 // Counted: who carries both antigens, who only one, and what another threshold would have said.
 
 import { el, pill, fractionText, countText, signed } from "./dom.js";
+import { thresholdText } from "./words.js";
 import { KINDS, NOT, ANY, countsOf, judgeOf, placeName } from "./judge.js";
 
 const COMBINATIONS = [[true, true], [true, false], [false, true], [false, false]];
@@ -56,7 +57,7 @@ export function sweepTable(model, found) {
   const { ev, start } = argument;
   argument.sweeps ??= new Map();
   const settings = argument.now?.settings ?? start;
-  const lines = ev.thresholds.map((value, threshold) => {
+  const lines = ev.thresholds.map((_, threshold) => {
     const key = JSON.stringify([threshold, settings.tiers, settings.tolerated]);
     if (!argument.sweeps.has(key)) {
       if (argument.sweeps.size > 8) argument.sweeps.clear();
@@ -64,7 +65,7 @@ export function sweepTable(model, found) {
     }
     const one = argument.sweeps.get(key).one(found.a, found.b, found.op);
     const isOwn = threshold === settings.threshold;
-    return el("tr", { class: isOwn ? "this" : null }, el("th", { scope: "row" }, `${value} ${ev.unit}`, isOwn && el("small", {}, argument.now ? "as argued" : "this run")), el("td", {}, pill(KINDS[one.kind])),
+    return el("tr", { class: isOwn ? "this" : null }, el("th", { scope: "row" }, thresholdText(ev, threshold), isOwn && el("small", {}, argument.now ? "as argued" : "this run")), el("td", {}, pill(KINDS[one.kind])),
       el("td", { class: "num" }, fractionText(one.coverage)), el("td", { class: "num" }, one.liability === null ? "–" : fractionText(one.liability)), el("td", {}, placeName(ev, one.where) ?? ""), el("td", { class: "num" }, signed(one.selectivity)));
   });
   return el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["Positive from", "Safety", "Coverage", "Liability", "Where", "Selectivity"].map((title, i) =>

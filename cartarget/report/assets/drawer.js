@@ -82,7 +82,7 @@ function movers(model, result) {
 export function wireArgue(model, { redraw, tables, refresh }) {
   const drawer = byId("argue"), opener = byId("argue-open"), back = byId("argue-reset"), said = byId("argue-said");
   const { argument } = model;
-  const ideasBefore = [...byId("ideas").children];
+  const ideasBefore = [...byId("ideas").children], countBefore = byId("ideas-count").textContent;
   const ideaNames = () => new Set(argument.base.ideas.map(({ row }) => model.gates.key.get(row)));
   let settings = structuredClone(argument.start), later = 0, pending = 0;
 
@@ -93,7 +93,7 @@ export function wireArgue(model, { redraw, tables, refresh }) {
     argument.now = moved ? result : null;
     for (const name of ["gates", "antigens"]) model[name].own.argued = moved ? overrides(argument, result, name) : null;
     said.textContent = sayChange({ ev: argument.ev, start: argument.start, base: argument.base, now: result, nameOf: (g) => model.gates.key.get(argument.pairs.rows[g]) });
-    if (moved) drawIdeas(model, result, ideaNames()); else byId("ideas").replaceChildren(...ideasBefore);
+    if (moved) drawIdeas(model, result, ideaNames()); else { byId("ideas").replaceChildren(...ideasBefore); byId("ideas-count").textContent = countBefore; }
     byId("argue-first").replaceChildren(...movers(model, result));
     document.body.classList.toggle("is-argued", moved);
     back.hidden = !moved;

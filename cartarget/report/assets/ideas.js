@@ -40,5 +40,6 @@ export function drawIdeas(model, result, before) {
     return ideaRow({ name, kind: KINDS[result.gates.kind[g]], rank: value("rank"), coverage: value("coverage"), liability: value("liability"),
       where: value("liability_population"), alike, why: whyOf(result, model.argument.pairs, g), isNew: !before.has(name) });
   });
+  byId("ideas-count").textContent = rows.length === 1 ? "1 idea" : `${rows.length} ideas that differ`;
   byId("ideas").replaceChildren(...(rows.length ? rows : [el("li", { class: "empty" }, "Nothing is left: under these settings every gate of this file is unsafe, below the coverage floor, or short of surface votes.")]));
 }

@@ -5,11 +5,14 @@ import { fractionText, plural, countText } from "./dom.js";
 const sayList = (list) => (list.length < 2 ? list.join("") : `${list.slice(0, -1).join(", ")} and ${list.at(-1)}`);
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** A threshold with its unit: 1 count, 2 counts, 10 CPM. */
+export const thresholdText = (ev, i) => `${ev.thresholds[i]} ${ev.thresholds[i] === 1 ? ev.unit.replace(/s$/, "") : ev.unit}`;
+
 /** What was moved, in words. */
 export function movesOf(ev, start, settings) {
   const moves = [];
   if (settings.tolerated.length) moves.push(`tolerating ${sayList(settings.tolerated)}`);
-  if (settings.threshold !== start.threshold) moves.push(`counting from ${ev.thresholds[settings.threshold]} ${ev.unit} on`);
+  if (settings.threshold !== start.threshold) moves.push(`counting from ${thresholdText(ev, settings.threshold)} on`);
   if (settings.floor !== start.floor) moves.push(`a coverage floor of ${fractionText(settings.floor)}`);
   if (settings.votes !== start.votes) moves.push(`asking for ${plural(settings.votes, "surface vote")}`);
   for (const [tier, { weight, cap }] of Object.entries(settings.tiers)) {
@@ -37,9 +40,11 @@ export function sayChange({ ev, start, base, now, nameOf }) {
   const added = after.filter((g) => !was.has(g)), lost = before.filter((g) => !is.has(g));
   const parts = [];
   if (added.length) parts.push(`${moves.length > 1 ? "add" : "adds"} ${plural(added.length, word, words)}, ${nameOf(added[0])} first`);
-  if (lost.length) parts.push(`${moves.length > 1 ? "take" : "takes"} ${countText(lost.length)} away, ${nameOf(lost[0])} first`);
-  const effect = parts.length ? sayList(parts) : `${moves.length > 1 ? "change" : "changes"} no candidate`;
-  const sentences = [`${capital(sayList(moves))} ${effect}: ${countText(before.length)} become ${countText(after.length)}.`.replace(/: (\S+) become \1\./, ".")];
+  const idle = lost.filter((g) => now.redundant[g] && now.gates.isEligible[g] && now.gates.kind[g] <= worst).length;
+  const why = idle === 0 ? "" : idle === lost.length ? ": a member does as well" : `; for ${countText(idle)} a member does as well`;
+  if (lost.length) parts.push(`${moves.length > 1 ? "take" : "takes"} ${countText(lost.length)} away (${nameOf(lost[0])} first${why})`);
+  const effect = parts.length ? parts.join(", and ") : `${moves.length > 1 ? "change" : "changes"} no candidate`;
+  const sentences = [`${capital(sayList(moves))} ${effect}${parts.length ? `; ${countText(before.length)} become ${countText(after.length)}` : ""}.`];
   const listed = (result) => result.ideas.map(({ g }) => g);
   const ideas = new Set(listed(base)), kept = new Set(listed(now));
   const fresh = listed(now).filter((g) => !ideas.has(g)), gone = listed(base).filter((g) => !kept.has(g));
