@@ -12,8 +12,8 @@ from cartarget.config import AtlasConfig, Config, parse_config
 from cartarget.errors import ConfigError, InputError
 
 _OWN = (
-    "name", "reader", "path", "role", "unit", "tissue", "samples", "tumor", "normal", "locations", "release",
-    "licence", "citation",
+    "name", "reader", "path", "role", "unit", "tissue", "samples", "tumor", "normal", "call_doublets", "locations",
+    "release", "licence", "citation",
 )  # fmt: skip
 _LABELS = {
     "malignant": "malignant", "malignant_values": "malignant_values", "donor": "donor",
