@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from cartarget.contracts import read_table, write_table
-from cartarget.report.render import render_report
+from cartarget.report.render import read_more, render_report
 
 HOSTILE = "<img src=x onerror=alert(1)> shows it, hpa shows it absent"
 
@@ -42,8 +42,8 @@ def told(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     second = {"atlas": "second", "gate": first, "coverage_first": 0.9, "coverage_second": 0.7, "verdict": "drops"}
     second |= {"coverage_lower_second": 0.6, "coverage_upper_second": 0.8, "n_patients_second": 66}
     write_table("replication", pd.DataFrame([second]), folder / "replication")
-    rows = [{"gate": first, "tissue": "lung", "kind": "RNA vs protein", "sentence": HOSTILE}] * 8
-    rows += [{"gate": "NOT TOLD", "tissue": "lung", "kind": "RNA vs protein", "sentence": "left out"}]
+    row = {"tissue": "lung", "kind": "RNA vs protein", "source_a": "rna", "source_b": "stains", "value_b": 0.0}
+    rows = [row | {"gate": first, "sentence": HOSTILE}] * 8 + [row | {"gate": "NOT TOLD", "sentence": "left out"}]
     write_table("conflicts", pd.DataFrame(rows), folder / "conflicts")
     return folder
 
@@ -69,7 +69,8 @@ def test_the_card_of_a_first_gate_says_how_sure(told: Path, visit: Callable[...,
     assert "The table holds every number" in str(page.locator("#card svg.body").get_attribute("aria-label"))
 
 
-def test_the_same_run_gives_the_same_bytes(told: Path) -> None:
+def test_the_same_bytes_twice_and_only_of_gates_held_to_account(told: Path) -> None:
     first = render_report(told).read_bytes()
     assert render_report(told).read_bytes() == first
-    assert b"left out" not in first
+    told_of = read_more(told, antigens=read_table("antigens", told / "antigens.parquet"))["conflicts"]
+    assert set(told_of["sentence"]) == {HOSTILE}
