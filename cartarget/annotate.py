@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from cartarget.config import Config
@@ -15,11 +14,12 @@ from cartarget.evidence.ambient import ambient_notes, ambient_scores, doublet_fr
 from cartarget.evidence.conflicts import cells_source, find_conflicts, panel_sources
 from cartarget.evidence.detection import detection_rates
 from cartarget.evidence.dropout import corrected_coverage, residual_liability
-from cartarget.evidence.panel import build_panel
+from cartarget.evidence.panel import build_panel, measured_in_tumor
 from cartarget.gates.listed import Gates
 from cartarget.inputs import Run
 from cartarget.safety.exposure import COUNTED, judge
 from cartarget.safety.fratricide import fratricide
+from cartarget.safety.scores import rare_unmeasured
 from cartarget.safety.toxicity import rank_organs, read_clinical_targets, read_toxicity
 from cartarget.selection.joined import join_cells
 from cartarget.selection.replicate import replicate, without_shared
@@ -101,7 +101,13 @@ def run_conflicts(run: Run, *, gates: Sequence[str], bulk: float, count: int) ->
 def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
     """Add all that stands beside the scores of gates; rows and gates in the same order."""
     table = with_dropout(with_cells(table, run, gates=gates, count=count), run, gates=gates, count=count)
-    return table.assign(cell_types_unmeasured=np.repeat(run.rare_unmeasured, len(table)))
+    return with_rare(table, run, gates=gates)
+
+
+def with_rare(table: pd.DataFrame, run: Run, *, gates: Gates) -> pd.DataFrame:
+    """Add the rare vital tissues and cell types in which nothing measured what a gate senses."""
+    rare = rare_unmeasured(run.panel, rare=run.tiers.rare, a=gates.a, b=gates.b, op=gates.op)
+    return table.assign(cell_types_unmeasured=rare)
 
 
 def replications(run: Run, table: pd.DataFrame, *, gates: Sequence[str], config: Config) -> pd.DataFrame:
@@ -110,8 +116,9 @@ def replications(run: Run, table: pd.DataFrame, *, gates: Sequence[str], config:
     people = set(run.atlases[run.primary].obs["donor"].astype(str))
     for atlas in run.replications if gates else ():
         other = without_shared(atlas, first=people)
+        held = list(other.var_names[measured_in_tumor(other)])
         panel = build_panel(
-            other, symbols=list(other.var_names), required=run.panel.required, origin=run.panel.origin,
+            other, symbols=held, required=run.panel.required, origin=run.panel.origin,
             bulk=config.thresholds.bulk, count=config.thresholds.count,
         )  # fmt: skip
         found = replicate(gates, second_cohort=panel, first=table, floor=config.coverage_floor)

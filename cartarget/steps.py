@@ -41,11 +41,8 @@ def read_step(config: Config) -> None:
     from cartarget.atlas.store import write_atlas
     from cartarget.evidence.ambient import call_doublets
     from cartarget.genes import read_gene_table
-    from cartarget.surface.votes import candidates, read_rescue, read_votes
 
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
-    votes = read_votes(config.data(config.surface.votes)) if config.surface.votes else None
-    controls = read_controls(config)
     lost, keep, surface = [], None, pd.DataFrame()
     known = wanted_symbols(config)
     ordered = sorted(config.atlases, key=lambda atlas: atlas.role != "primary")
@@ -53,18 +50,10 @@ def read_step(config: Config) -> None:
         streamed = known if atlas.reader in STREAMED else None
         adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if keep is None else keep)
         if keep is None:
-            surface = candidates(
-                adata.uns["cartarget"].get("symbols", list(adata.var_names)),
-                votes=votes,
-                min_votes=config.surface.min_votes,
-                rescue=read_rescue(config.surface.rescue),
-            )
-            negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
-            surface.loc[surface["symbol"].isin(negative), "is_candidate"] = False
+            surface, keep = _choose(adata, config)
             _count_library(adata)
             if atlas.call_doublets:
                 adata = call_doublets(adata, seed=config.seed)
-            keep = sorted({*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]} & set(adata.var_names))
             adata = adata[:, keep].copy()
         write_atlas(adata, work_path(config, atlas))
         lost.append(adata.uns["cartarget"]["lost"].assign(atlas=atlas.name))
@@ -73,6 +62,27 @@ def read_step(config: Config) -> None:
     with whole(config.run_dir / "genes_lost.tsv") as temporary:
         table = pd.concat(lost)[["atlas", "name", "reason"]] if lost else pd.DataFrame()
         table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+
+
+def _choose(adata: Any, config: Config) -> tuple[pd.DataFrame, list[str]]:
+    """Surface evidence of every gene of the primary atlas, and the genes to keep: candidates and controls."""
+    from cartarget.evidence.panel import measured_in_tumor
+    from cartarget.surface.votes import candidates, read_rescue, read_votes
+
+    controls = read_controls(config)
+    surface = candidates(
+        adata.uns["cartarget"].get("symbols", list(adata.var_names)),
+        votes=read_votes(config.data(config.surface.votes)) if config.surface.votes else None,
+        min_votes=config.surface.min_votes,
+        rescue=read_rescue(config.surface.rescue),
+    )
+    negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
+    surface.loc[surface["symbol"].isin(negative), "is_candidate"] = False
+    is_whole = measured_in_tumor(adata)
+    partly = surface["is_candidate"] & surface["symbol"].isin(adata.var_names[~is_whole])
+    surface.loc[partly, ["is_candidate", "surface_status"]] = False, "not in every tumour"
+    asked = {*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]}
+    return surface, sorted(asked & set(adata.var_names[is_whole]))
 
 
 def _count_library(adata: Any) -> None:
@@ -85,7 +95,7 @@ def _count_library(adata: Any) -> None:
 
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
-    from cartarget.annotate import with_cells, with_history, with_leaks, with_t_cells
+    from cartarget.annotate import with_cells, with_history, with_leaks, with_rare, with_t_cells
     from cartarget.gates.listed import Gates
     from cartarget.selection.screen import screen_antigens
 
@@ -95,7 +105,7 @@ def screen_step(config: Config) -> None:
     symbols = pd.Index(run.panel.symbols).get_indexer(pd.Index(table["symbol"]))
     gates = Gates.singles(len(run.panel.symbols)).take(symbols)
     table = with_cells(table, run, gates=gates, count=config.thresholds.count)
-    table = with_leaks(table, run, count=config.thresholds.count).assign(cell_types_unmeasured=run.rare_unmeasured)
+    table = with_rare(with_leaks(table, run, count=config.thresholds.count), run, gates=gates)
     write_table("antigens", table, config.run_dir / "antigens")
 
 

@@ -13,6 +13,7 @@ from anndata import AnnData
 
 from cartarget.annotate import regression
 from cartarget.config import Config
+from cartarget.gates.terms import required_evidence
 from cartarget.inputs import NEGATIVE, Run
 from cartarget.selection.controls import control_report, run_fails
 
@@ -21,6 +22,7 @@ CARDS = 150
 
 _REASONS = {
     "too few votes": "surface evidence: {n} of {all} sources place it on the cell surface; {least} are asked for",
+    "not in every tumour": "measured in some of the tumours only, so its coverage is not known",
     "unknown": "surface evidence: unknown, since the table of votes does not hold it",
 }
 
@@ -286,7 +288,9 @@ def _methods(config: Config, run: Run) -> list[str]:
 
 
 def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
-    unmeasured = sorted(set(run.panel.required) - _measured(run))
+    _, counted, summed = required_evidence(run.panel)
+    is_known = np.any(counted | summed, axis=0).tolist()
+    unmeasured = [name for name, known in zip(run.panel.required, is_known, strict=True) if not known]
     limits = [
         "Research use only: this report nominates candidates; it is not clinical advice.",
         "Expression cannot see cross-reactivity (a titin-like accident), shed antigen, antigen density or epitope.",
@@ -309,12 +313,6 @@ def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
     if config.trust.folds < 2:
         limits.append("The best of many is partly luck: this run was not cross-fitted.")
     return limits
-
-
-def _measured(run: Run) -> set[str]:
-    table = run.panel.populations
-    enough = table[~run.panel.is_tumor & (table["n_donors"] >= 5).to_numpy(dtype=bool)]
-    return {*enough["tissue"].astype(str), *run.panel.units.loc[run.panel.units["evidence"] == "summary", "tissue"]}
 
 
 def _patients(run: Run, antigens: pd.DataFrame) -> dict[str, list[float]]:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from cartarget.errors import InputError
-from cartarget.evidence.dropout import ANY, BOTH
+from cartarget.evidence.incell import cell_shares
 from cartarget.evidence.intervals import observation_weights
 from cartarget.evidence.packed import count_positive
-from cartarget.evidence.positivity import is_positive, pack_atlas
+from cartarget.evidence.positivity import pack_atlas
 
 MICROENVIRONMENT = "tumor microenvironment"
 
@@ -255,28 +255,23 @@ def doublet_fractions(
     [[0.25, 0.0]]
     """
     calls = is_doublet(adata)
-    rows = adata.var_names.get_indexer(pd.Index(list(symbols)))
-    held = np.flatnonzero((rows[a] >= 0) & (rows[b] >= 0))
-    positive = is_positive(adata, count=count).T
     population = pd.Categorical(adata.obs["population"].astype(str))
     groups = len(population.categories)
-    indicator = sparse.csr_matrix((np.ones(adata.n_obs), (np.arange(adata.n_obs), population.codes)))
-    single = sparse.diags((~calls).astype(np.float64)) @ indicator
-    n, n_single = np.asarray(indicator.sum(0)).ravel(), np.asarray(single.sum(0)).ravel()
-    whole, left = np.zeros((len(held), groups)), np.zeros((len(held), groups))
-    for start in range(0, len(held), 1024):
-        part = held[start : start + 1024]
-        x, y, kind = positive[rows[a[part]]], positive[rows[b[part]]], op[part, None]
-        hit = np.where(kind == ANY, x | y, np.where(kind == BOTH, x & y, x & ~y)).astype(np.float64)
-        whole[start : start + 1024], left[start : start + 1024] = hit @ indicator, hit @ single
+    codes = population.codes.astype(np.int64)
+    n, n_single = (np.bincount(codes[kept], minlength=groups) for kept in (slice(None), ~calls))
+    shares = [
+        cell_shares(adata, symbols=symbols, a=a, b=b, op=op, group=group, n_groups=groups, count=count)
+        for group in (codes, np.where(calls, -1, codes))
+    ]
+    held = np.flatnonzero(~np.isnan(shares[0]).all(axis=1))
     return pd.DataFrame(
         {
             "gate": np.repeat(np.array(names, dtype=object)[held], groups),
             "population": np.tile(population.categories.to_numpy(dtype=object), len(held)),
-            "n_observations": np.tile(n.astype(np.int64), len(held)),
-            "n_doublets": np.tile((n - n_single).astype(np.int64), len(held)),
-            "fraction": (whole / np.maximum(n, 1)).ravel(),
-            "fraction_without_doublets": np.where(n_single > 0, left / np.maximum(n_single, 1), np.nan).ravel(),
+            "n_observations": np.tile(n, len(held)),
+            "n_doublets": np.tile(n - n_single, len(held)),
+            "fraction": shares[0][held].ravel(),
+            "fraction_without_doublets": shares[1][held].ravel(),
         }
     )
 

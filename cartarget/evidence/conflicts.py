@@ -12,8 +12,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from cartarget.evidence.dropout import ANY, BOTH
+from cartarget.evidence.incell import cell_shares
 from cartarget.evidence.panel import Panel
-from cartarget.evidence.positivity import is_positive
 
 PRESENT, SILENT, ABSENT = 1, 0, -1
 """What a source says of a gate in a tissue; silent is neither, or not measured."""
@@ -180,22 +180,13 @@ def cells_source(
     `Source`: share of cells of the most positive cell type (thirty cells or more) of each tissue; in the tumour the
     mean over patients of the share of malignant cells.
     """
-    rows = adata.var_names.get_indexer(pd.Index(list(symbols)))
     population = pd.Categorical(adata.obs["population"].astype(str))
     codes = population.codes
     n = np.bincount(codes, minlength=len(population.categories))
     first = np.unique(codes, return_index=True)[1]
     is_tumor = (adata.obs["side"].astype(str) == "tumor").to_numpy()[first]
     tissue = np.where(is_tumor, TUMOR, adata.obs["tissue"].astype(str).to_numpy()[first])
-    positive = is_positive(adata, count=count).T[:, np.argsort(codes, kind="stable")]
-    starts = np.r_[0, np.cumsum(n)[:-1]]
-    fraction = np.full((len(a), len(n)), np.nan)
-    held = np.flatnonzero((rows[a] >= 0) & (rows[b] >= 0))
-    for low in range(0, len(held), 1024):
-        part = held[low : low + 1024]
-        x, y, kind = positive[rows[a[part]]], positive[rows[b[part]]], op[part, None]
-        hit = np.where(kind == ANY, x | y, np.where(kind == BOTH, x & y, x & ~y))
-        fraction[part] = np.add.reduceat(hit, starts, axis=1, dtype=np.int64) / n
+    fraction = cell_shares(adata, symbols=symbols, a=a, b=b, op=op, group=codes, n_groups=len(n), count=count)
     fraction[:, (n < MIN_CELLS) & ~is_tumor] = np.nan
     tissues, value = _highest(fraction, tissue.astype(str), mean=TUMOR)
     return _observed(adata.uns["cartarget"]["atlas"], "cells", tissues, value)

@@ -180,7 +180,7 @@ def build_panel(
     Raises
     ------
     InputError
-        A candidate is not in the primary atlas, or an atlas is of the wrong kind.
+        A candidate is not in the primary atlas or not measured in all of its tumours, or an atlas is of the wrong kind.
 
     Examples
     --------
@@ -211,6 +211,12 @@ def build_panel(
             f"atlas {about['atlas']}: candidate {absent[0]!r} is not among its genes; screen only what it holds"
         )
     chosen = primary[:, list(symbols)]
+    partly = np.flatnonzero(~measured_in_tumor(chosen))
+    if len(partly):
+        raise InputError(
+            f"atlas {about['atlas']}: candidate {symbols[partly[0]]!r} is not measured in all of its tumours, so its "
+            "coverage is not known; leave it out (cartarget.evidence.panel.measured_in_tumor)"
+        )
     packed = _with_reliability(pack_atlas(chosen, bulk=bulk, count=count), kind=about["kind"])
     weight, effective = observation_weights(packed)
     packed.populations["n_effective"] = effective
@@ -238,6 +244,22 @@ def build_panel(
         required=tuple(sorted(required)),
         origin=tuple(sorted(origin)),
     )
+
+
+def measured_in_tumor(adata: AnnData) -> NDArray[np.bool_]:
+    """Which genes every data set that holds tumour measured; a gene that some patients lack has no coverage.
+
+    Examples
+    --------
+    >>> adata = AnnData(np.zeros((2, 2), dtype="float32"))
+    >>> adata.obs["side"], adata.obs["dataset"] = "tumor", ["x", "y"]
+    >>> adata.varm["is_measured"] = pd.DataFrame({"x": [True, True], "y": [True, False]}, index=adata.var_names)
+    >>> measured_in_tumor(adata).tolist()
+    [True, False]
+    """
+    tumors = sorted(set(adata.obs["dataset"][(adata.obs["side"] == "tumor").to_numpy()].astype(str)))
+    measured = pd.DataFrame(adata.varm["is_measured"])[tumors]
+    return np.asarray(measured.to_numpy(dtype=bool).all(axis=1))
 
 
 def _with_reliability(packed: Packed, *, kind: str) -> Packed:

@@ -160,7 +160,7 @@ def required_evidence(panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     absent
         Something measured it there and no evidence breaks the cap.
     counted
-        Observations of at least five donors measured it there.
+        Observations of at least five donors measured it there (of cells, thirty of one type).
     summed
         A published summary measured it there.
     """
@@ -169,9 +169,12 @@ def required_evidence(panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     counted, summed, broken = (np.zeros(shape, dtype=bool) for _ in range(3))
     breaks = (panel.fraction > panel.highest_fraction) & panel.packed.is_measured
     rna = (units["evidence"] == "summary").to_numpy(dtype=bool)
+    tells = table["n_donors"] >= MEASURED_DONORS
+    if panel.kind == "cells":
+        tells &= ~table["is_thin"]
     for column, tissue in enumerate(panel.required):
         here = (table["tissue"] == tissue).to_numpy(dtype=bool) & ~panel.is_tumor
-        enough = here & (table["n_donors"] >= MEASURED_DONORS).to_numpy(dtype=bool)
+        enough = here & tells.to_numpy(dtype=bool)
         counted[:, column] = panel.packed.is_measured[:, enough].any(1)
         unit = (units["tissue"] == tissue).to_numpy(dtype=bool)
         summed[:, column] = (~np.isnan(panel.value[:, unit & rna])).any(1)

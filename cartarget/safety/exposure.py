@@ -12,8 +12,9 @@ from cartarget.evidence.panel import Panel
 from cartarget.gates.judge import ANY, BOTH, NOT, ORIGIN_ONLY, SAFE, UNKNOWN, UNSAFE
 from cartarget.gates.terms import possible_units, required_evidence
 
-COUNTED, BOUNDED, UNMEASURED = 0, 1, 2
-"""What is known of a gate in a population of observations: counted, only bounded above, nothing."""
+COUNTED, BOUNDED, UNMEASURED, AT_LEAST = 0, 1, 2, 3
+"""What is known of a gate in a population of observations: counted, only bounded above, nothing, only bounded below
+(an OR of which one member was not measured)."""
 
 BELOW, EXPOSED, UNRESOLVED, NO_VALUE = 0, 1, 2, 3
 """What summary evidence says of a gate in a unit: below the level, exposed, undecided, not measured."""
@@ -26,7 +27,7 @@ class Judged:
     Attributes
     ----------
     fraction
-        Mean fraction hit; an upper bound where `state` is `BOUNDED`.
+        Mean fraction hit; an upper bound where `state` is `BOUNDED`, a lower one where it is `AT_LEAST`.
     naive
         The same if a blocker is believed inside a bulk sample.
     n_positive
@@ -88,7 +89,7 @@ def judge(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArr
     over = fraction > panel.highest_fraction
     over[:, panel.is_tumor] = False
     capped = (panel.units["cap"] < 1).to_numpy(dtype=bool)
-    breaks, unresolved = over & (state == COUNTED), over & (state == BOUNDED)
+    breaks, unresolved = over & ((state == COUNTED) | (state == AT_LEAST)), over & (state == BOUNDED)
     unit_breaks, unit_unresolved = (unit_state == EXPOSED) & capped, (unit_state == UNRESOLVED) & capped
     decided = _decided(panel, a, b, op)
 
@@ -106,7 +107,7 @@ def judge(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArr
         fraction=fraction,
         naive=naive,
         n_positive=n_positive,
-        n_effective=np.where(state == COUNTED, own, usual),
+        n_effective=np.where(state == BOUNDED, usual, own),
         state=state,
         unit_state=unit_state,
         breaks=breaks,
@@ -152,16 +153,17 @@ def _by_population(panel: Panel, count: NDArray[np.int64]) -> tuple[NDArray[np.f
 def _population_state(
     panel: Panel, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64], fraction: NDArray[np.float64]
 ) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Counted, bounded or unmeasured; a bound replaces the count where one member is missing."""
+    """What is known; an upper bound replaces the count of an AND or AND-NOT of which one member is missing."""
     measured = panel.packed.is_measured
     x, y = measured[a], measured[b]
     kind = op[:, None]
     blocked_by_sample = (kind == NOT) & (panel.kind == "samples")
-    counted = np.where(kind == ANY, x | y, np.where(blocked_by_sample, x, x & y))
+    counted = np.where(blocked_by_sample, x, x & y)
     bounded = ((kind == BOTH) & (x ^ y)) | ((kind == NOT) & ~blocked_by_sample & x & ~y)
     bound = np.where(x, panel.fraction[a], panel.fraction[b])
-    state = np.where(counted, COUNTED, np.where(bounded, BOUNDED, UNMEASURED)).astype(np.int8)
-    return state, np.where(state == BOUNDED, bound, np.where(state == COUNTED, fraction, 0.0))
+    known = [counted, bounded, (kind == ANY) & (x ^ y)]
+    state = np.select(known, [COUNTED, BOUNDED, AT_LEAST], default=UNMEASURED).astype(np.int8)
+    return state, np.select([state == BOUNDED, state == UNMEASURED], [bound, 0.0], default=fraction)
 
 
 def _unit_state(panel: Panel, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64]) -> NDArray[np.int8]:

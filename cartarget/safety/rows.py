@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cartarget.evidence.intervals import fraction_interval, posterior_quantile
 from cartarget.evidence.panel import Panel
-from cartarget.safety.exposure import BELOW, BOUNDED, COUNTED, EXPOSED, NO_VALUE, UNMEASURED, Judged
+from cartarget.safety.exposure import AT_LEAST, BELOW, BOUNDED, COUNTED, EXPOSED, NO_VALUE, UNMEASURED, Judged
 from cartarget.safety.window import Levels, combine
 
 
@@ -30,7 +30,8 @@ def exposure_rows(
 
     Observations give the posterior median of the fraction hit with its 95 % interval (tumour: the plain
     fraction). A summary below its level gives [0, 0] with no fraction between, at or above it [0, 1]; what
-    is not measured gives [0, 1] and `is_measured` false. Protein is one row a tissue, that of the cell type
+    is not measured gives [0, 1] and `is_measured` false. Where one member of a gate was not measured, the other one
+    bounds the gate, with no fraction between. Protein is one row a tissue, that of the cell type
     with the strongest stain.
 
     Parameters
@@ -79,7 +80,8 @@ def _population_rows(panel: Panel, judged: Judged, levels: Levels, atlas: str, u
     counted = judged.state == COUNTED
     middle = np.where(tumor, judged.fraction, posterior_quantile(judged.fraction, n, q=0.5))
     lower, upper = fraction_interval(judged.fraction, judged.n_effective)
-    upper = np.where(counted, upper, np.where(judged.state == BOUNDED, upper, 1.0))
+    upper = np.where(counted | (judged.state == BOUNDED), upper, 1.0)
+    lower = np.where(counted | (judged.state == AT_LEAST), lower, 0.0)
     level = levels.population.copy()
     level[:, np.flatnonzero(tumor)] = levels.tumor[:, None] if tumor.sum() == 1 else np.nan
     level = np.exp2(level) - 1
@@ -89,7 +91,7 @@ def _population_rows(panel: Panel, judged: Judged, levels: Levels, atlas: str, u
     frame["n_positive"] = pd.array(judged.n_positive.ravel(), dtype="Int64")
     frame.loc[~counted.ravel(), "n_positive"] = pd.NA
     frame["fraction"] = np.where(counted, middle, np.nan).ravel()
-    frame["fraction_lower"] = np.where(counted, lower, 0.0).ravel()
+    frame["fraction_lower"] = lower.ravel()
     frame["fraction_upper"] = upper.ravel()
     frame["fraction_naive"] = np.where((panel.kind == "samples") & counted, judged.naive, np.nan).ravel()
     frame["level"] = level.ravel()

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from cartarget.contracts import CLASSES
 from cartarget.evidence.intervals import fraction_interval, posterior_quantile
 from cartarget.evidence.panel import Panel
+from cartarget.gates.judge import NOT
 from cartarget.gates.pairs import ROUNDING
-from cartarget.safety.exposure import COUNTED, EXPOSED, NO_VALUE, UNMEASURED, UNRESOLVED, Judged
+from cartarget.safety.exposure import AT_LEAST, BOUNDED, EXPOSED, NO_VALUE, UNMEASURED, UNRESOLVED, Judged
 from cartarget.safety.window import Windows
 
 
@@ -24,7 +25,8 @@ def score(panel: Panel, judged: Judged, windows: Windows, *, floor: float = 0.5)
     malignant cells hit (single cell). Liability is the worst of weight × exposure over the normal
     populations outside the origin that may decide: posterior medians, thin populations left out, a unit of
     summary evidence at or above its level counted as 1. Its upper bound takes the one-sided 95 % bound
-    instead, and 1 where evidence is unresolved or a required tissue is not measured.
+    instead, what one measured member allows where the other is not measured, and 1 where evidence is unresolved or a
+    required tissue is not measured.
     Selectivity is coverage (tenth percentile over patients in single cell) minus liability.
 
     Parameters
@@ -86,19 +88,23 @@ def _coverage(panel: Panel, judged: Judged, floor: float) -> pd.DataFrame:
 
 
 def _where(panel: Panel) -> list[str]:
-    """Names of the places: populations of observations, then units."""
+    """Names of the places: populations of observations, then units, then required tissues."""
     units = panel.units
     named = [f"{population} ({atlas})" for population, atlas in zip(units["population"], units["atlas"], strict=True)]
-    return [*panel.populations["population"].astype(str), *named]
+    return [*panel.populations["population"].astype(str), *named, *panel.required]
 
 
 def _origin(panel: Panel) -> NDArray[np.bool_]:
     own = panel.populations["is_origin"].fillna(False).to_numpy(dtype=bool)
-    return np.concatenate([own, panel.units["is_origin"].to_numpy(dtype=bool)])
+    required = np.isin(np.array(panel.required, dtype=str), panel.origin)
+    return np.concatenate([own, panel.units["is_origin"].to_numpy(dtype=bool), required])
 
 
 def _exposures(panel: Panel, judged: Judged) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weight × exposure, gates × places: median and upper bound; NaN where a place may not decide."""
+    """Weight × exposure, gates × places: median and upper bound; NaN where a place may not decide.
+
+    A required tissue in which nothing decides is a place of its own: no median, and the bound is 1.
+    """
     table, units = panel.populations, panel.units
     n = table["n_effective"].to_numpy(dtype=np.float64)
     weight = table["weight"].fillna(0.0).to_numpy(dtype=np.float64)
@@ -110,9 +116,10 @@ def _exposures(panel: Panel, judged: Judged) -> tuple[NDArray[np.float64], NDArr
     upper[:, decides] = weight[decides] * posterior_quantile(
         fraction[:, decides], judged.n_effective[:, decides], q=0.95
     )
-    median[judged.state != COUNTED] = np.nan
-    open_ended = (judged.state == UNMEASURED) & required & ~panel.is_tumor
-    upper = np.where(judged.state == COUNTED, upper, np.where(open_ended, weight, np.nan))
+    is_open = (judged.state == UNMEASURED) | (judged.state == AT_LEAST)
+    median[(judged.state == BOUNDED) | (judged.state == UNMEASURED)] = np.nan
+    upper[judged.state == UNMEASURED] = np.nan
+    upper = np.where(is_open & required & ~panel.is_tumor, weight, upper)
 
     capped = (units["cap"] < 1).to_numpy(dtype=bool)
     load = np.where(capped, units["weight"].to_numpy(dtype=np.float64), np.nan)
@@ -120,7 +127,9 @@ def _exposures(panel: Panel, judged: Judged) -> tuple[NDArray[np.float64], NDArr
     rna = (units["evidence"] == "summary").to_numpy(dtype=bool) & units["is_required"].to_numpy(dtype=bool)
     unsure = (judged.unit_state == UNRESOLVED) | ((judged.unit_state == NO_VALUE) & rna)
     unit_upper = np.where((judged.unit_state == EXPOSED) | unsure, load, np.nan)
-    return np.hstack([median, unit_median]), np.hstack([upper, unit_upper])
+    undecided = np.where(judged.decided, np.nan, 1.0)
+    nothing = np.full(undecided.shape, np.nan)
+    return np.hstack([median, unit_median, nothing]), np.hstack([upper, unit_upper, undecided])
 
 
 def _worst(values: NDArray[np.float64], chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -162,6 +171,33 @@ def names(flags: NDArray[np.bool_], labels: Sequence[str]) -> list[str]:
     rows, first = np.unique(merged, axis=0, return_inverse=True)
     text = [", ".join(np.array(order, dtype=object)[row]) for row in rows]
     return [text[i] for i in np.ravel(first)]
+
+
+def rare_unmeasured(
+    panel: Panel, *, rare: Sequence[str], a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64]
+) -> list[str]:
+    """Rare vital tissues and cell types in which no source measured what a gate senses: no gate is vouched for there.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    rare
+        Names of tissues and cell types (`Tiers.rare`).
+    a, b, op
+        Gates, as for `judge`. A blocker need not be measured: without it the gate is bounded by its antigen.
+
+    Returns
+    -------
+    Names separated by commas, one text a gate.
+    """
+    table, units = panel.populations, panel.units
+    known = np.zeros((len(panel.symbols), len(rare)), dtype=bool)
+    for column, name in enumerate(rare):
+        own = ((table["tissue"] == name) | (table["cell_type"] == name)).to_numpy(dtype=bool) & ~panel.is_tumor
+        here = ((units["tissue"] == name) | (units["cell_type"] == name)).to_numpy(dtype=bool)
+        known[:, column] = panel.packed.is_measured[:, own].any(1) | (~np.isnan(panel.value[:, here])).any(1)
+    return names(~(known[a] & (known[b] | (op == NOT)[:, None])), rare)
 
 
 def protein_columns(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from cartarget.errors import InputError
 from cartarget.evidence.packed import Packed
 from cartarget.evidence.panel import Panel, build_panel
 from cartarget.gates.listed import Gates
-from cartarget.safety.exposure import COUNTED, EXPOSED, judge
+from cartarget.safety.exposure import AT_LEAST, COUNTED, EXPOSED, judge
 from cartarget.selection.screen import screen_gates
 
 QUANTITIES = ("coverage", "exposure", "liability", "selectivity")
@@ -269,7 +269,7 @@ def plain_scores(panel: Panel, *, gates: Gates) -> pd.DataFrame:
     decides = ~panel.is_tumor & ~table["is_thin"].to_numpy(dtype=bool)
     decides &= ~table["is_origin"].fillna(False).to_numpy(dtype=bool)
     weight = table["weight"].fillna(0.0).to_numpy(dtype=np.float64)
-    counted = (judged.state == COUNTED)[:, decides]
+    counted = np.isin(judged.state, (COUNTED, AT_LEAST))[:, decides]
     load = (judged.fraction * weight)[:, decides]
     total, n = np.where(counted, load, 0.0).sum(axis=1), counted.sum(axis=1)
     weighs = ((units["cap"] < 1) & ~units["is_origin"].astype(bool)).to_numpy(dtype=bool)

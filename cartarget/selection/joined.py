@@ -9,8 +9,8 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from cartarget.evidence.positivity import is_positive
-from cartarget.gates.judge import ANY, BOTH
+from cartarget.evidence.incell import cell_shares, gene_rows
+from cartarget.evidence.panel import THIN_CELLS
 from cartarget.gates.listed import Gates
 
 NOT_IN_PANEL = "genes not in panel"
@@ -51,29 +51,52 @@ def join_cells(
 
     Returns
     -------
-    One row a gate: `cells_malignant` and `cells_normal` (fractions, missing where a gene is not in the
-    panel), and `cells_note` with the numbers of cells and donors behind them, or "genes not in panel".
+    One row a gate: `cells_malignant`, the mean over patients of the fraction of malignant cells hit; `cells_normal`,
+    the fraction of the normal population of the lineage that is hit most (thirty cells or more); both missing where a
+    gene is not in the panel or there are no such cells; and `cells_note` with the numbers of cells and donors behind
+    them, or "genes not in panel".
     """
-    rows = cells.var_names.get_indexer(pd.Index(list(symbols)))
-    positive = is_positive(cells, count=count).T
     tumor = (cells.obs["side"].astype(str) == "tumor").to_numpy(dtype=bool)
     normal = epithelial(cells, names=epithelium)
+    patients, normals = (
+        _shares(cells, chosen, by, symbols=symbols, gates=gates, count=count, least=least)
+        for chosen, by, least in ((tumor, "donor", 1), (normal, "population", THIN_CELLS))
+    )
+    rows = gene_rows(cells, symbols)
     known = (rows[gates.a] >= 0) & (rows[gates.b] >= 0)
-    hit = np.zeros((2, len(gates.a)))
-    for start in range(0, len(gates.a), 2048):
-        part = np.flatnonzero(known[start : start + 2048]) + start
-        x, y = positive[rows[gates.a[part]]], positive[rows[gates.b[part]]]
-        op = gates.op[part, None]
-        both = np.where(op == ANY, x | y, np.where(op == BOTH, x & y, x & ~y))
-        for side, cell in enumerate((tumor, normal)):
-            hit[side, part] = both[:, cell].mean(axis=1) if cell.any() else np.nan
     note = f"{_people(cells, tumor)} malignant, {_people(cells, normal)} normal epithelial"
     return pd.DataFrame(
         {
-            "cells_malignant": np.where(known, hit[0], np.nan),
-            "cells_normal": np.where(known, hit[1], np.nan),
+            "cells_malignant": patients.mean(axis=1) if patients.shape[1] else np.nan,
+            "cells_normal": normals.max(axis=1) if normals.shape[1] else np.nan,
             "cells_note": np.where(known, note, NOT_IN_PANEL),
         }
+    )
+
+
+def _shares(
+    cells: AnnData,
+    chosen: NDArray[np.bool_],
+    by: str,
+    *,
+    symbols: Sequence[str],
+    gates: Gates,
+    count: int,
+    least: int,
+) -> NDArray[np.float64]:
+    """Gates × groups of the chosen cells, by donor or population; groups of fewer than `least` cells are left out."""
+    names = cells.obs[by].astype(str).where(chosen)
+    names = names.where(names.map(names.value_counts()) >= least)
+    groups = pd.Categorical(names)
+    return cell_shares(
+        cells,
+        symbols=symbols,
+        a=gates.a,
+        b=gates.b,
+        op=gates.op,
+        group=groups.codes.astype(np.int64),
+        n_groups=len(groups.categories),
+        count=count,
     )
 
 

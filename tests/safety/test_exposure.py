@@ -9,6 +9,7 @@ from scipy.stats import beta
 from cartarget.contracts import conform
 from cartarget.evidence.panel import build_panel
 from cartarget.gates.listed import Gates
+from cartarget.safety.scores import rare_unmeasured
 from cartarget.selection.screen import expose, score_gates
 from tests.panels import ORIGIN, REQUIRED, observations, protein, summary
 
@@ -85,6 +86,8 @@ def test_required_tissue_without_a_measurement_is_unknown_never_safe():
     assert (row["safety_class"], row["tissues_unmeasured"]) == ("unknown", "heart")
     assert not row["is_safety_known"]
     assert row["liability"] < 0.05, "unmeasured tissue adds nothing to the point estimate"
+    assert (row["liability_upper"], row["liability_upper_population"]) == (1, "heart")
+    assert row["liability_origin_upper"] < 0.1
 
 
 def test_required_tissue_of_which_no_atlas_knows_anything_is_unknown():
@@ -110,6 +113,41 @@ def test_a_present_member_with_an_unmeasured_partner_is_unknown():
     made = panel(with_tissue("heart", samples(*[[1, 0]] * 25)), unmeasured={"heart": ["B"]})
     row = verdict(made, "A & B")
     assert (row["safety_class"], row["tissues_unresolved"]) == ("unknown", "heart")
+    assert (row["liability_upper"], row["liability_upper_population"]) == (1, "heart")
+
+
+def test_an_unmeasured_partner_leaves_an_and_below_the_measured_member():
+    hit = samples(*[[1, 0]] * 3, *[[0, 0]] * 22)
+    made = panel(with_tissue("skin", hit), unmeasured={"skin": ["B"]})
+    row = verdict(made, "A & B")
+    assert row["safety_class"] == "safe"
+    assert row["liability_upper"] == pytest.approx(max(0.5 * beta(3.5, 22.5).ppf(0.95), beta(0.5, 25.5).ppf(0.95)))
+
+
+@pytest.mark.parametrize("tissue", ["skin", "heart"])
+def test_an_or_of_which_one_member_is_unmeasured_is_bounded_from_below_only(tissue):
+    hit = samples(*[[1, 0]] * 1, *[[0, 0]] * 24)
+    made = panel(with_tissue(tissue, hit), unmeasured={tissue: ["B"]})
+    rows = expose(made, gates=Gates.parse(["A | B"], panel=made), atlas="bulk").set_index("population")
+    row = rows.loc[tissue]
+    assert np.isnan(row["fraction"]), "half a count is no fraction"
+    assert (row["fraction_lower"], row["fraction_upper"]) == (pytest.approx(beta(1.5, 24.5).ppf(0.025)), 1)
+    verdict_ = verdict(made, "A | B")
+    assert verdict_["safety_class"] == ("safe" if tissue == "skin" else "unknown")
+    assert verdict_["liability_upper"] == (1 if tissue == "heart" else pytest.approx(beta(0.5, 25.5).ppf(0.95)))
+    broken = panel(with_tissue(tissue, samples(*[[1, 0]] * 25)), unmeasured={tissue: ["B"]})
+    assert verdict(broken, "A | B")["tissues_broken"] == tissue, "what A alone hits is hit"
+
+
+def test_a_handful_of_cells_does_not_measure_a_required_tissue():
+    """Five donors of five cells in all: no cell is hit, and nothing is known."""
+    many = {f"d{i}": np.zeros((10, 2)) for i in range(6)}
+    few = {f"d{i}": np.zeros((1, 2)) for i in range(5)}
+    tumor = {f"p{i}": np.ones((10, 2)) for i in range(6)}
+    row = verdict(panel(dict.fromkeys(CLEAN, many), tumor=tumor, kind="cells"), "A")
+    assert row["safety_class"] == "safe"
+    row = verdict(panel(dict.fromkeys(CLEAN, many) | {"heart": few}, tumor=tumor, kind="cells"), "A")
+    assert (row["safety_class"], row["tissues_unmeasured"]) == ("unknown", "heart")
 
 
 def test_bulk_blocker_earns_no_credit_and_the_naive_value_is_only_printed():
@@ -219,3 +257,15 @@ def test_exposure_rows_say_what_is_known():
     assert table.loc[("A", "colon", "protein"), "fraction_upper"] == 0
     assert table.loc[("A & B", "tumor", "samples"), "fraction"] == 1
     assert len(rows) == 3 * 5
+
+
+def test_rare_vital_tissue_is_named_for_each_gate_that_it_does_not_vouch_for():
+    made = panel(unmeasured={"spinal cord": ["B"]})
+    gates = Gates.parse(["A", "B", "A & B", "A & ~B"], panel=made)
+    rare = ["spinal cord", "pituitary gland"]
+    found = rare_unmeasured(made, rare=rare, a=gates.a, b=gates.b, op=gates.op)
+    both = "pituitary gland, spinal cord"
+    assert found == ["pituitary gland", both, both, "pituitary gland"]
+    table = {"spinal cord": [0.0, 0.0]}
+    made = panel(unmeasured={"spinal cord": ["B"]}, summaries=[summary(table, symbols=SYMBOLS)])
+    assert rare_unmeasured(made, rare=rare, a=gates.a, b=gates.b, op=gates.op) == ["pituitary gland"] * 4

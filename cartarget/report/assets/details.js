@@ -2,7 +2,7 @@
 
 import { MISSING } from "./payload.js";
 import { posterior } from "./special.js";
-import { ANY, BOTH, NOT, COUNTED, BOUNDED, UNMEASURED, KINDS, countsOf, effectiveOf, stateOf, unitWords, undecided, placeName } from "./judge.js";
+import { ANY, BOTH, NOT, COUNTED, BOUNDED, UNMEASURED, KINDS, isSure, countsOf, effectiveOf, stateOf, unitWords, undecided, placeName } from "./judge.js";
 
 const has = (words, i) => ((words[i >> 5] >>> (i & 31)) & 1) === 1;
 const listed = (names) => [...new Set(names)].sort().join(", ");
@@ -47,12 +47,12 @@ export function exposureOf(ev, now, a, b, op) {
   const counted = ev.populations.map((place, p) => {
     const { state, fraction } = stateOf(ev, now.members, a, b, op, p, fractions[p]);
     const n = now.about.n[p];
-    const [lower, upper] = interval(fraction, state === COUNTED ? spread[p] : n);
+    const [lower, upper] = interval(fraction, state === BOUNDED ? n : spread[p]);
     const code = a === b ? ev.arrays.level[a * P + p] : MISSING;
     return { ...place, evidence: ev.isCells ? "cells" : "samples", atlas: ev.atlas, unit: ev.isCells ? "CP10k" : "CPM", side: p < n_tumor ? "tumor" : "normal",
       is_present: true, is_measured: state !== UNMEASURED, level: code === MISSING ? null : 2 ** (code / 256) - 1, naive: null,
       fraction: state !== COUNTED ? null : p < n_tumor ? fraction : posterior(fraction, n, 0.5),
-      lower: state === COUNTED ? lower : 0, upper: state === UNMEASURED ? 1 : upper, n_positive: state === COUNTED ? hits[p] : null };
+      lower: isSure(state) ? lower : 0, upper: state === COUNTED || state === BOUNDED ? upper : 1, n_positive: state === COUNTED ? hits[p] : null };
   });
   const states = unitStates(ev, now.members, a, b, op);
   const bounded = ev.units.map((unit, i) => {
@@ -73,11 +73,12 @@ function bounds(ev, now, { a, b, op, fractions, states, spread, inside }) {
     const place = now.about.populations[p];
     if (place.is_origin !== inside) continue;
     const { state, fraction } = stateOf(ev, now.members, a, b, op, p, fractions[p]);
-    if (state === COUNTED && !place.is_thin) {
+    if (isSure(state) && !place.is_thin) {
       const value = place.weight * posterior(fraction, now.about.n[p], 0.5);
       if (worst === null || value > worst) [worst, where] = [value, p];
-      raise(place.weight * posterior(fraction, spread[p], 0.95), p);
-    } else if (state === UNMEASURED && place.is_required) raise(place.weight, p);
+    }
+    if (place.is_required && state !== COUNTED && state !== BOUNDED) raise(place.weight, p);
+    else if (state !== UNMEASURED && !place.is_thin) raise(place.weight * posterior(fraction, state === BOUNDED ? now.about.n[p] : spread[p], 0.95), p);
   }
   now.about.units.forEach((unit, i) => {
     if (unit.is_origin !== inside || unit.cap >= 1) return;
@@ -86,6 +87,8 @@ function bounds(ev, now, { a, b, op, fractions, states, spread, inside }) {
     const isOpen = states[i] === "unresolved" || (states[i] === "no value" && unit.evidence === "summary" && unit.is_required);
     if (isHit || isOpen) raise(unit.weight, P + i);
   });
+  const open = undecided(ev, now.members, a, b, op);
+  ev.required.forEach((tissue, t) => { if (now.about.isOriginTissue[t] === inside && open.includes(tissue)) raise(1, P + ev.units.length + t); });
   return { worst, where, upper: upper === null ? worst : Math.max(upper, worst ?? 0), from };
 }
 
@@ -98,7 +101,7 @@ export function detailsOf(ev, now, a, b, op, { floor }) {
   const broken = [], unresolved = [], veto = [];
   for (let p = ev.n_tumor; p < ev.P; p += 1) {
     const { state, fraction } = stateOf(ev, now.members, a, b, op, p, found.fractions[p]);
-    if (fraction > now.about.limit[p]) { if (state === COUNTED) broken.push(ev.populations[p].tissue); else if (state === BOUNDED) unresolved.push(ev.populations[p].tissue); }
+    if (fraction > now.about.limit[p]) { if (isSure(state)) broken.push(ev.populations[p].tissue); else if (state === BOUNDED) unresolved.push(ev.populations[p].tissue); }
   }
   now.about.units.forEach((unit, i) => {
     if (unit.cap >= 1) return;

@@ -3,7 +3,9 @@
 import { posterior, highestFraction, studentRatio } from "./special.js";
 
 export const [ANY, BOTH, NOT] = [0, 1, 2];
-export const [COUNTED, BOUNDED, UNMEASURED] = [0, 1, 2];
+export const [COUNTED, BOUNDED, UNMEASURED, AT_LEAST] = [0, 1, 2, 3];
+/** Whether a gate hits at least what was counted. */
+export const isSure = (state) => state === COUNTED || state === AT_LEAST;
 export const KINDS = ["safe", "origin-only", "unknown", "unsafe"];
 
 export function popcount(word) {
@@ -142,7 +144,7 @@ function membersOf(ev, about, fraction) {
       let isCounted = 0, isBroken = 0, isSummed = 0;
       for (const p of here[t]) {
         if (!measured[row * P + p]) continue;
-        if (populations[p].n_donors >= ev.enough_donors) isCounted = 1;
+        if (populations[p].n_donors >= ev.enough_donors && !(ev.isCells && populations[p].is_thin)) isCounted = 1;
         if (fraction[row * P + p] > about.limit[p]) isBroken = 1;
       }
       if (masks[t]) {
@@ -207,7 +209,8 @@ export function unitWords(ev, members, a, b, op) {
 /** State and fraction of a gate in one population, as `cartarget.safety.exposure` has them. */
 export function stateOf(ev, members, a, b, op, p, fraction) {
   const x = ev.arrays.measured[a * ev.P + p], y = ev.arrays.measured[b * ev.P + p];
-  if (op === ANY ? x | y : op === NOT && !ev.isCells ? x : x & y) return { state: COUNTED, fraction };
+  if (op === NOT && !ev.isCells ? x : x & y) return { state: COUNTED, fraction };
+  if (op === ANY && x ^ y) return { state: AT_LEAST, fraction };
   const isBounded = op === BOTH ? x ^ y : op === NOT && ev.isCells && x && !y;
   return isBounded ? { state: BOUNDED, fraction: members.fraction[(x ? a : b) * ev.P + p] } : { state: UNMEASURED, fraction: 0 };
 }
@@ -235,7 +238,8 @@ function statesInto(ev, members, a, b, op, fractions, base, state, share) {
   const { measured } = ev.arrays;
   for (let p = n_tumor; p < P; p += 1) {
     const x = measured[a * P + p], y = measured[b * P + p];
-    if (op === ANY ? x | y : op === NOT && !isCells ? x : x & y) { state[p] = COUNTED; share[p] = fractions[base + p]; }
+    if (op === NOT && !isCells ? x : x & y) { state[p] = COUNTED; share[p] = fractions[base + p]; }
+    else if (op === ANY && x ^ y) { state[p] = AT_LEAST; share[p] = fractions[base + p]; }
     else if (op === BOTH ? x ^ y : op === NOT && isCells && x && !y) { state[p] = BOUNDED; share[p] = members.fraction[(x ? a : b) * P + p]; }
     else { state[p] = UNMEASURED; share[p] = 0; }
   }
@@ -252,14 +256,14 @@ function judgeOne(ev, about, members, a, b, op, fractions, base) {
   let unsafe = false, doubt = false, originHit = false, originDoubt = false, least = -1;
   for (let p = n_tumor; p < P; p += 1) {
     if (share[p] > about.limit[p]) {
-      if (state[p] === COUNTED) { if (about.isOrigin[p]) originHit = true; else unsafe = true; }
+      if (isSure(state[p])) { if (about.isOrigin[p]) originHit = true; else unsafe = true; }
       else if (state[p] === BOUNDED && about.isVital[p]) { if (about.isOrigin[p]) originDoubt = true; else doubt = true; }
     }
-    if (state[p] === COUNTED && about.decides[p]) least = Math.max(least, about.weight[p] * bottom(share[p], n[p]));
+    if (isSure(state[p]) && about.decides[p]) least = Math.max(least, about.weight[p] * bottom(share[p], n[p]));
   }
   let liability = -1, where = -1;
   for (let p = n_tumor; p < P; p += 1) {
-    if (!about.decides[p] || state[p] !== COUNTED || about.weight[p] * ceiling(share[p], n[p]) < least) continue;
+    if (!about.decides[p] || !isSure(state[p]) || about.weight[p] * ceiling(share[p], n[p]) < least) continue;
     const value = about.weight[p] * medianOf(about, p, share[p]);
     if (value > liability) [liability, where] = [value, p];
   }
@@ -290,10 +294,11 @@ function judgeOne(ev, about, members, a, b, op, fractions, base) {
   return { coverage, reach, liability: liability < 0 ? null : liability, where, kind, isKnown: !doubt && !originDoubt, selectivity: reach - Math.max(liability, 0) };
 }
 
-/** Name of a place, as the tables have it: populations first, then units with their atlas. */
+/** Name of a place, as the tables have it: populations first, then units with their atlas, then required tissues. */
 export function placeName(ev, where) {
   if (where < 0) return null;
   if (where < ev.P) return ev.populations[where].population;
+  if (where >= ev.P + ev.units.length) return ev.required[where - ev.P - ev.units.length];
   const unit = ev.units[where - ev.P];
   return `${unit.population} (${unit.atlas})`;
 }
