@@ -269,3 +269,35 @@ def test_rare_vital_tissue_is_named_for_each_gate_that_it_does_not_vouch_for():
     table = {"spinal cord": [0.0, 0.0]}
     made = panel(unmeasured={"spinal cord": ["B"]}, summaries=[summary(table, symbols=SYMBOLS)])
     assert rare_unmeasured(made, rare=rare, a=gates.a, b=gates.b, op=gates.op) == ["pituitary gland"] * 4
+
+
+@pytest.mark.parametrize("kind", ["samples", "cells"])
+def test_what_is_safe_with_holes_is_safe_whatever_fills_them(kind):
+    """Draw a full truth, hide some of it, and hold what is called safe against the truth."""
+    gates = ["A", "B", "A & B", "A | B", "A & ~B", "B & ~A"]
+    called_safe = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        here, there = ["heart", "colon", "skin"], ["lung", "spinal cord"]
+        share = {t: rng.choice([0.0, 0.0, 0.6], size=2) for t in here}
+        normal = {
+            t: {f"d{i}": 20.0 * (rng.random((30 if kind == "cells" else 1, 2)) < share[t]) for i in range(25)}
+            for t in here
+        }
+        levels = {t: rng.choice([0.0, 0.0, 50.0], size=2) for t in there}
+        hidden = {t: [s for s in SYMBOLS if rng.random() < 0.3] for t in here}
+        seen = {t: np.where(rng.random(2) < 0.3, np.nan, level).tolist() for t, level in levels.items()}
+        tumor = {f"p{i}": np.full((3, 2), 20.0) for i in range(6)}
+        made = panel(normal, tumor=tumor, kind=kind, unmeasured=hidden, summaries=[summary(seen, symbols=SYMBOLS)])
+        truth = panel(
+            normal,
+            tumor=tumor,
+            kind=kind,
+            summaries=[summary({t: list(v) for t, v in levels.items()}, symbols=SYMBOLS)],
+        )
+        told, real = (score_gates(one, gates=Gates.parse(gates, panel=one)) for one in (made, truth))
+        safe = told["safety_class"] == "safe"
+        called_safe += int(safe.sum())
+        for broken, unresolved in real.loc[safe, ["tissues_broken", "tissues_unresolved"]].itertuples(index=False):
+            assert not {*broken.split(", "), *unresolved.split(", ")} & set(REQUIRED), seed
+    assert called_safe > 10
