@@ -1,6 +1,6 @@
 """Selection on simulated atlases with known truth: flattery, the planted pair, the decoy, the cost of cross-fitting.
 
-    .venv/bin/python benchmarks/selection.py [flat|atlas|planted|cost ...] [--seeds N] [--plot FILE.png]
+    .venv/bin/python benchmarks/selection.py [flat|atlas|planted|cost ...] [--seeds N] [--first N] [--plot FILE.png]
 
 - flat: bulk samples of antigens that are drawn independently at known rates, so the truth of every gate is arithmetic.
 - atlas: the simulated single-cell atlas; the truth is measured on 40 fresh patients and 30 fresh donors of its world.
@@ -153,10 +153,10 @@ def report_planted(seeds: range) -> None:
     rows = []
     for seed in seeds:
         rows.append(planted_seed(seed))
-        if (seed + 1) % 10 == 0:
-            print(f"  {seed + 1} seeds, planted pair first in {_first(rows)}", flush=True)
+        if len(rows) % 10 == 0:
+            print(f"  {len(rows)} seeds, planted pair first in {_first(rows)}", flush=True)
     table = pd.DataFrame(rows)
-    print(f"\nplanted pair first in {_first(rows)} of {len(table)} seeds at the default design")
+    print(f"\nplanted pair first in {_first(rows)} of {len(table)} seeds from {seeds[0]} at the default design")
     print(table["first"].value_counts().to_string())
     rejected = table["decoy_hits_lung"] & (table["decoy_class"] == "unsafe")
     print(f"decoy MUC16 unsafe for its hits in lung in {int(rejected.sum())} of {len(table)}")
@@ -183,20 +183,25 @@ def report_cost() -> None:
     )
 
 
+def seeds_of(asked: argparse.Namespace, usual: int) -> range:
+    return range(asked.first, asked.first + (asked.seeds or usual))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", default=["flat", "atlas", "cost"])
     parser.add_argument("--seeds", type=int, help="default: 40 flat, 10 atlas, 200 planted")
+    parser.add_argument("--first", type=int, default=0, help="first seed, for a long list in slices")
     parser.add_argument("--plot", type=Path)
     asked = parser.parse_args()
     for name, one, usual in (("flat", flat_seed, 40), ("atlas", atlas_seed, 10)):
         if name in asked.what:
-            table = pd.concat([one(seed).assign(seed=seed) for seed in range(asked.seeds or usual)])
+            table = pd.concat([one(seed).assign(seed=seed) for seed in seeds_of(asked, usual)])
             report_flattery(name, table)
             if asked.plot and name == asked.what[0]:
                 plot(table, asked.plot)
     if "planted" in asked.what:
-        report_planted(range(asked.seeds or 200))
+        report_planted(seeds_of(asked, 200))
     if "cost" in asked.what:
         report_cost()
 

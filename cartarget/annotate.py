@@ -23,6 +23,7 @@ from cartarget.safety.scores import rare_unmeasured
 from cartarget.safety.toxicity import rank_organs, read_clinical_targets, read_toxicity
 from cartarget.selection.joined import join_cells
 from cartarget.selection.replicate import replicate, without_shared
+from cartarget.selection.sweep import sweep_panels, sweep_ranks
 
 
 def with_cells(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
@@ -102,6 +103,18 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, count: int
     """Add all that stands beside the scores of gates; rows and gates in the same order."""
     table = with_dropout(with_cells(table, run, gates=gates, count=count), run, gates=gates, count=count)
     return with_rare(table, run, gates=gates)
+
+
+def with_sweep(table: pd.DataFrame, run: Run, *, config: Config) -> pd.DataFrame:
+    """Add the rank among the ranked gates, and the class, of each ranked gate at other thresholds."""
+    limits, panel = config.thresholds, run.panel
+    names = table.loc[table["rank"].notna(), "gate"].tolist()
+    sweep = sweep_panels(
+        run.atlases[run.primary], symbols=Gates.parse(names, panel=panel).members(panel.symbols),
+        required=panel.required, origin=panel.origin, summaries=run.summaries, proteins=run.proteins,
+        bulk=limits.bulk, count=limits.count, protein=limits.protein,
+    )  # fmt: skip
+    return table.merge(sweep_ranks(panel, gates=names, sweep=sweep, floor=config.coverage_floor), on="gate", how="left")
 
 
 def with_rare(table: pd.DataFrame, run: Run, *, gates: Gates) -> pd.DataFrame:

@@ -113,7 +113,7 @@ def gates_step(config: Config) -> None:
     """Score every gate of two antigens, rank those that gain, and write exposures place by place."""
     import numpy as np
 
-    from cartarget.annotate import with_gate_columns
+    from cartarget.annotate import with_gate_columns, with_sweep
     from cartarget.gates.listed import Gates
     from cartarget.selection.screen import expose, screen_gates
 
@@ -122,6 +122,7 @@ def gates_step(config: Config) -> None:
         run.panel, candidates=run.candidates, floor=config.coverage_floor, top=config.top, controls=run.controls
     )
     table = with_gate_columns(found.table, run, gates=found.gates, count=config.thresholds.count)
+    table = with_sweep(table, run, config=config)
     write_table("gates", table, config.run_dir / "gates")
     both = Gates.join([Gates.singles(len(run.panel.symbols)), found.gates.pairs])
     starts = tqdm(range(0, len(both), PART), desc="exposure", unit=" thousand gates", disable=None, leave=False)
@@ -137,22 +138,15 @@ def gates_step(config: Config) -> None:
 def trust_step(config: Config) -> None:
     """Hold the first gates to account: held-out and resampled people, other thresholds, chance, contradictions."""
     from cartarget.annotate import replications, run_conflicts, run_doublets
-    from cartarget.gates.listed import Gates
     from cartarget.selection.null import random_pairs
-    from cartarget.selection.sweep import sweep_panels
     from cartarget.selection.trust import assess_gates
 
     run, asked, limits = load_run(config), config.trust, config.thresholds
     gates = read_table("gates", config.run_dir / "gates.parquet")
     first = gates.loc[gates["rank"].notna(), "gate"].head(asked.gates).tolist()
-    members = Gates.parse(first, panel=run.panel).members(run.panel.symbols)
     conflicts = run_conflicts(run, gates=[*run.panel.symbols, *first], bulk=limits.bulk, count=limits.count)
-    sweep = sweep_panels(
-        run.atlases[run.primary], symbols=members, required=run.panel.required, origin=run.panel.origin,
-        summaries=run.summaries, proteins=run.proteins, bulk=limits.bulk, count=limits.count, protein=limits.protein,
-    )  # fmt: skip
     table, found = assess_gates(
-        run.panel, primary=run.atlases[run.primary], gates=first, candidates=run.candidates, sweep=sweep,
+        run.panel, primary=run.atlases[run.primary], gates=first, candidates=run.candidates, swept=gates,
         conflicts=conflicts, folds=asked.folds, bootstrap=asked.bootstrap, n_null=asked.chance, seed=config.seed,
         floor=config.coverage_floor, bulk=limits.bulk, count=limits.count,
     )  # fmt: skip

@@ -25,7 +25,7 @@ COUNT = (1, 2, 3)
 STAIN = ("Low", "Medium", "High")
 TAIL = 0.025
 FEW = 20
-"""Patients below which a bootstrap interval is too narrow, and said to be."""
+"""Patients below which a bootstrap interval is too narrow, and says so."""
 
 
 def rank_intervals(
@@ -33,7 +33,6 @@ def rank_intervals(
     *,
     primary: AnnData,
     gates: Sequence[str],
-    sweep: Mapping[str, Panel] | None = None,
     n: int = 100,
     seed: int = 0,
     floor: float = 0.5,
@@ -41,12 +40,12 @@ def rank_intervals(
     count: int = 1,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Rank the reported gates again on resampled people, and at each threshold of a sweep.
+    """Rank the reported gates again on resampled people.
 
     People are drawn with replacement, each with all that he gave on either side, among those who gave the same
     tissues; every gate is scored again and the gates are ranked among themselves. The interval is
-    the 2.5th to the 97.5th percentile of the `n` ranks. The sweep ranks the same gates once at each threshold.
-    Nothing is searched again: the interval says how firm the order of these gates is, not whether others were missed.
+    the 2.5th to the 97.5th percentile of the `n` ranks. Nothing is searched again: the interval says how firm the order
+    of these gates is, not whether others were missed.
 
     Parameters
     ----------
@@ -56,10 +55,8 @@ def rank_intervals(
         The harmonised atlas of `panel`.
     gates
         Gates of one or two antigens, as text; the reported ones.
-    sweep
-        Panels at other thresholds, by name (:func:`sweep_panels`).
     n
-        Bootstrap samples; 0 for the sweep alone.
+        Bootstrap samples.
     seed
         Each sample has a stream of its own: the first are the same whatever `n` is.
     floor
@@ -71,11 +68,9 @@ def rank_intervals(
 
     Returns
     -------
-    One row a gate in the order given: `gate`, `rank_here` (among these gates), `rank_lower`, `rank_upper` (bootstrap),
-    `class_share` (share of samples in which its class is that of the run), `rank_sweep_lower`, `rank_sweep_upper`,
-    `class_best`, `class_worst` (over the sweep and the run), `is_rank_firm` (it keeps its class over the sweep and in
-    95 % of the samples), and `is_interval_narrow`: under 20 patients, whose bootstrap interval is too narrow. A gate
-    that loses its floor ranks behind all that keep it.
+    One row a gate in the order given: `gate`, `rank_here` (among these gates), `rank_lower`, `rank_upper`,
+    `class_share` (share of samples in which its class is that of the run), and `is_interval_narrow`: under 20 patients,
+    of whom a bootstrap says too little. A gate that loses its floor ranks behind all that keep it.
 
     Raises
     ------
@@ -107,8 +102,59 @@ def rank_intervals(
     for i in tqdm(range(n), desc="bootstrap", unit="sample", disable=None if progress else True, leave=False):
         sample = resample(part, people=people, rng=default_rng(streams[i]))
         ranks[i], places[i] = _standing(restrict(small, primary=sample, bulk=bulk, count=count), gates, floor)
-    swept = [(rank, place), *(_standing(other.take(own), gates, floor) for other in (sweep or {}).values())]
-    return _table(gates, (ranks, places), swept, n_patients=_n_patients(panel))
+    frame = pd.DataFrame({"gate": list(gates), "rank_here": rank})
+    frame["rank_lower"] = np.quantile(ranks, TAIL, axis=0, method="lower").astype(np.int64)
+    frame["rank_upper"] = np.quantile(ranks, 1 - TAIL, axis=0, method="higher").astype(np.int64)
+    frame["class_share"] = (places == place).mean(axis=0)
+    return frame.assign(is_interval_narrow=_n_patients(panel) < FEW)
+
+
+def sweep_ranks(panel: Panel, *, gates: Sequence[str], sweep: Mapping[str, Panel], floor: float = 0.5) -> pd.DataFrame:
+    """Rank the same gates at each threshold of a sweep: thresholds are assumptions, and a rank that needs one says so.
+
+    Parameters
+    ----------
+    panel
+        Evidence at the thresholds of the run.
+    gates
+        Gates of one or two antigens, as text.
+    sweep
+        Panels at other thresholds, by name (:func:`sweep_panels`).
+    floor
+        Coverage that makes a gate eligible.
+
+    Returns
+    -------
+    One row a gate in the order given: `gate`, `rank_sweep_lower`, `rank_sweep_upper` (among these gates), `class_best`,
+    `class_worst`; best and worst of the sweep and the run. All missing where there is nothing to sweep.
+
+    Raises
+    ------
+    GateError
+        A gate has more than two antigens, or one that a panel lacks.
+
+    Examples
+    --------
+    >>> import cartarget
+    >>> atlas = cartarget.simulate_atlas(n_patients=3, n_donors=5, cells_per_population=8, n_background=0)
+    >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
+    >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
+    >>> evidence = {"symbols": ["CEACAM5", "MSLN"], "required": ["colon", "lung"], "origin": ["colon"]}
+    >>> panel, sweep = cartarget.build_panel(atlas, **evidence), sweep_panels(atlas, **evidence)
+    >>> sweep_ranks(panel, gates=["CEACAM5 & MSLN", "MSLN"], sweep=sweep)[["gate", "class_worst"]].values.tolist()
+    [['CEACAM5 & MSLN', 'safe'], ['MSLN', 'unsafe']]
+    """
+    frame = pd.DataFrame({"gate": list(gates)})
+    if not sweep or frame.empty:
+        frame["rank_sweep_lower"] = frame["rank_sweep_upper"] = pd.array([pd.NA] * len(frame), dtype="Int64")
+        frame["class_best"] = frame["class_worst"] = pd.array([pd.NA] * len(frame), dtype="string")
+        return frame
+    stood = [_standing(each, gates, floor) for each in (panel, *sweep.values())]
+    ranks, places = (np.array([one[part] for one in stood]) for part in (0, 1))
+    classes = np.array(CLASSES, dtype=object)
+    frame["rank_sweep_lower"], frame["rank_sweep_upper"] = ranks.min(axis=0), ranks.max(axis=0)
+    frame["class_best"], frame["class_worst"] = classes[places.min(axis=0)], classes[places.max(axis=0)]
+    return frame
 
 
 def sweep_panels(
@@ -226,30 +272,3 @@ def _standing(panel: Panel, gates: Sequence[str], floor: float) -> tuple[NDArray
     rank[frame.index.get_indexer(ranking_order(frame))] = np.arange(1, len(frame) + 1)
     place = frame["safety_class"].map({label: number for number, label in enumerate(CLASSES)})
     return rank, place.to_numpy(dtype=np.int64)
-
-
-def _table(
-    gates: Sequence[str],
-    sampled: tuple[NDArray[np.int64], NDArray[np.int64]],
-    swept: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    *,
-    n_patients: int,
-) -> pd.DataFrame:
-    ranks, places = sampled
-    rank, place = swept[0]
-    all_ranks, all_places = np.array([row[0] for row in swept]), np.array([row[1] for row in swept])
-    frame = pd.DataFrame({"gate": list(gates), "rank_here": rank})
-    names = np.array(CLASSES, dtype=object)
-    if len(ranks):
-        frame["rank_lower"] = np.quantile(ranks, TAIL, axis=0, method="lower").astype(np.int64)
-        frame["rank_upper"] = np.quantile(ranks, 1 - TAIL, axis=0, method="higher").astype(np.int64)
-        frame["class_share"] = (places == place).mean(axis=0)
-    else:
-        frame["rank_lower"] = frame["rank_upper"] = pd.array([pd.NA] * len(gates), dtype="Int64")
-        frame["class_share"] = np.nan
-    frame["rank_sweep_lower"], frame["rank_sweep_upper"] = all_ranks.min(axis=0), all_ranks.max(axis=0)
-    frame["class_best"], frame["class_worst"] = names[all_places.min(axis=0)], names[all_places.max(axis=0)]
-    steady = frame["class_share"].fillna(1.0) >= 1 - 2 * TAIL
-    frame["is_rank_firm"] = steady & (frame["class_best"] == frame["class_worst"])
-    frame["is_interval_narrow"] = n_patients < FEW
-    return frame

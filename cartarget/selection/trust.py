@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 from anndata import AnnData
@@ -12,6 +12,9 @@ from cartarget.gates.listed import Gates
 from cartarget.selection.crossfit import CrossFit, crossfit
 from cartarget.selection.null import random_pair_null
 from cartarget.selection.sweep import rank_intervals
+
+FIRM = 0.95
+"""Share of samples of people in which a firm gate keeps its class."""
 
 _HELD_OUT = (
     "n_chosen", "n_folds", "coverage_heldout", "liability_heldout", "selectivity_heldout", "coverage_shrinkage",
@@ -25,7 +28,7 @@ def assess_gates(
     primary: AnnData,
     gates: Sequence[str],
     candidates: Sequence[str],
-    sweep: Mapping[str, Panel] | None = None,
+    swept: pd.DataFrame | None = None,
     conflicts: pd.DataFrame | None = None,
     folds: int = 5,
     bootstrap: int = 100,
@@ -48,8 +51,8 @@ def assess_gates(
         The reported gates, best first.
     candidates
         Antigens from which the search chose.
-    sweep
-        Panels at other thresholds (`sweep_panels`).
+    swept
+        Ranks and classes of the gates at other thresholds (`sweep_ranks`).
     conflicts
         Contradictions (`find_conflicts`), to be counted per gate.
     folds
@@ -77,16 +80,33 @@ def assess_gates(
         )  # fmt: skip
         table = table.merge(found.gates[["gate", *_HELD_OUT]], on="gate", how="left")
     listed = Gates.parse(names, panel=panel)
-    if bootstrap or sweep:
+    if bootstrap:
         ranks = rank_intervals(
-            panel.take(listed.members(panel.symbols)), primary=primary, gates=names, sweep=sweep, n=bootstrap,
-            seed=seed, floor=floor, bulk=bulk, count=count, progress=progress,
+            panel.take(listed.members(panel.symbols)), primary=primary, gates=names, n=bootstrap, seed=seed,
+            floor=floor, bulk=bulk, count=count, progress=progress,
         )  # fmt: skip
-        table = table.merge(ranks.drop(columns=["rank_here", "is_interval_narrow"]), on="gate", how="left")
+        table = table.merge(ranks.drop(columns="rank_here"), on="gate", how="left")
+    table["is_rank_firm"] = _is_firm(table, swept)
     if n_null:
         null = random_pair_null(panel, gates=listed, candidates=candidates, seed=seed, n=n_null, progress=progress)
         table = table.merge(null.drop(columns=["null_stratum", "null_window"]), on="gate", how="left")
     return table, found
+
+
+def _is_firm(table: pd.DataFrame, swept: pd.DataFrame | None) -> pd.Series:
+    """Whether a gate keeps its class at every threshold and in 95 % of the samples; missing where that is not known.
+
+    What few patients show to be firm is not known to be; what they show not to be firm is not.
+    """
+    unknown = pd.Series(pd.NA, index=table.index, dtype="boolean")
+    steady = same = unknown
+    if "class_share" in table:
+        steady = (table["class_share"] >= FIRM).astype("boolean")
+        steady = steady.mask(steady & table["is_interval_narrow"])
+    if swept is not None:
+        classes = swept.set_index("gate")[["class_best", "class_worst"]].reindex(table["gate"]).astype("string")
+        same = (classes["class_best"] == classes["class_worst"]).set_axis(table.index).astype("boolean")
+    return steady & same
 
 
 def _people(primary: AnnData) -> int:

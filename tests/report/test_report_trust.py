@@ -30,14 +30,11 @@ def told(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     antigens.loc[mine, "toxicity"] = "colon, severe (PMID:39734708)"
     write_table("antigens", antigens, folder / "antigens")
     trust = {"gate": first, "rank": 1, "n_folds": 5, "n_chosen": 4, "coverage_heldout": 0.81, "liability_heldout": 0.02}
-    trust |= {"rank_lower": 1, "rank_upper": 17, "class_share": 0.9, "rank_sweep_lower": 1, "rank_sweep_upper": 30}
-    trust |= {
-        "class_best": "safe",
-        "class_worst": "unsafe",
-        "n_null": 200,
-        "selectivity_percentile": 0.995,
-        "n_conflicts": 8,
-    }
+    trust |= {"rank_lower": 1, "rank_upper": 17, "class_share": 0.9, "is_interval_narrow": True}
+    trust |= {"n_null": 200, "selectivity_percentile": 0.995, "n_conflicts": 8}
+    sweep = {"rank_sweep_lower": 1, "rank_sweep_upper": 30, "class_best": "safe", "class_worst": "unsafe"}
+    gates.loc[gates["gate"] == first, list(sweep)] = list(sweep.values())
+    write_table("gates", gates, folder / "gates")
     write_table("trust", pd.DataFrame([trust | {"selectivity_p": 0.01}]), folder / "trust")
     second = {"atlas": "second", "gate": first, "coverage_first": 0.9, "coverage_second": 0.7, "verdict": "drops"}
     second |= {"coverage_lower_second": 0.6, "coverage_upper_second": 0.8, "n_patients_second": 66}
@@ -54,7 +51,7 @@ def test_the_card_of_a_first_gate_says_how_sure(told: Path, visit: Callable[...,
     page.wait_for_selector("html[data-evidence=yes]")
     text = page.locator("#card section", has_text="How sure?").inner_text()
     assert "coverage 0.81, liability 0.02" in text and "chosen in 4 of 5 folds" in text
-    assert "rank 1 to 17 in 95 %; the same class in 90 %" in text and "rank 1 to 30" in text
+    assert "rank 1 to 17 in 95 %; the same class in 90 %; too few patients" in text and "rank 1 to 30" in text
     assert "random gates" in text and "p = 0.010" in text
     assert "drops: coverage 0.70 (0.60–0.80) in 66 patients" in text
     lines = page.locator("#card section", has_text="Sources that disagree").locator("li")

@@ -9,7 +9,7 @@ import pytest
 from cartarget.errors import GateError, InputError
 from cartarget.evidence.panel import build_panel
 from cartarget.selection.crossfit import restrict
-from cartarget.selection.sweep import _part, _people, rank_intervals, resample, sweep_panels
+from cartarget.selection.sweep import _part, _people, rank_intervals, resample, sweep_panels, sweep_ranks
 from tests.panels import REQUIRED, observations, protein
 from tests.selection.test_crossfit import panel_of, world
 
@@ -38,7 +38,7 @@ def test_a_clear_order_is_firm_and_a_tossed_one_is_not() -> None:
     assert table.loc["SURE", ["rank_lower", "rank_upper"]].tolist() == [1, 1]
     assert table.loc["X", ["rank_lower", "rank_upper"]].tolist() == [2, 3]
     assert table.loc["Y", ["rank_lower", "rank_upper"]].tolist() == [2, 3]
-    assert table["is_rank_firm"].all() and (table["class_best"] == "safe").all()
+    assert (table["class_share"] == 1).all()
 
 
 def test_a_threshold_that_breaks_a_cap_shows_in_class_and_rank() -> None:
@@ -47,12 +47,13 @@ def test_a_threshold_that_breaks_a_cap_shows_in_class_and_rank() -> None:
     panel = build_panel(adata, symbols=["A", "B"], required=REQUIRED)
     sweep = sweep_panels(adata, symbols=["A", "B"], required=REQUIRED)
     assert list(sweep) == ["5 CPM", "20 CPM"]
-    table = rank_intervals(panel, primary=adata, gates=["A", "B"], sweep=sweep, n=0, progress=False).set_index("gate")
+    table = sweep_ranks(panel, gates=["A", "B"], sweep=sweep).set_index("gate")
     assert table.loc["A", ["class_best", "class_worst"]].tolist() == ["safe", "unsafe"], "7 CPM counts at 5"
     assert table.loc["A", ["rank_sweep_lower", "rank_sweep_upper"]].tolist() == [1, 2]
     assert table.loc["B", ["rank_sweep_lower", "rank_sweep_upper"]].tolist() == [1, 2], "12 CPM does not at 20"
-    assert not table.loc["A", "is_rank_firm"] and table.loc["B", "class_worst"] == "safe"
-    assert table["rank_lower"].isna().all()
+    assert table.loc["B", "class_worst"] == "safe"
+    nothing = sweep_ranks(panel, gates=["A", "B"], sweep={})
+    assert nothing.drop(columns="gate").isna().all(axis=None), "no sweep is not a sweep that changes nothing"
 
 
 def test_the_sweep_moves_one_threshold_at_a_time() -> None:

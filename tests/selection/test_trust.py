@@ -9,7 +9,7 @@ from cartarget.atlas.simulate import simulate_atlas
 from cartarget.contracts import conform
 from cartarget.evidence.panel import build_panel
 from cartarget.safety.tiers import harmonise, read_tiers
-from cartarget.selection.trust import assess_gates
+from cartarget.selection.trust import _is_firm, assess_gates
 
 SYMBOLS = ["CEACAM5", "MSLN", "MET", "ASGR1", "LY6G6D", "MUC16"]
 GATES = ["CEACAM5 & MSLN", "LY6G6D", "MET & ~ASGR1"]
@@ -52,3 +52,23 @@ def test_no_gate_gives_an_empty_table(made):
     table, found = assess(made, gates=[])
     assert conform("trust", table).empty
     assert found is None
+
+
+@pytest.mark.parametrize(
+    ("share", "narrow", "worst", "firm"),
+    [
+        (0.97, False, "safe", True),
+        (0.97, False, "unsafe", False),
+        (0.90, False, "safe", False),
+        (0.97, True, "safe", None),
+        (0.97, True, "unsafe", False),
+        (0.90, True, "safe", False),
+        (0.97, False, None, None),
+        (0.90, False, None, False),
+    ],
+)
+def test_what_is_not_known_to_be_firm_is_not_called_firm(share, narrow, worst, firm):
+    table = pd.DataFrame({"gate": ["A"], "class_share": [share], "is_interval_narrow": [narrow]})
+    swept = pd.DataFrame({"gate": ["A"], "class_best": ["safe"], "class_worst": [worst]})
+    found = _is_firm(table, swept)
+    assert found.tolist() == [pd.NA if firm is None else firm]

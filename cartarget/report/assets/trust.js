@@ -29,18 +29,19 @@ const share = (value) => `${Math.round(100 * value)} %`;
 
 /** What held-out and resampled people, other thresholds, chance and a second cohort say of a gate. */
 export function howSure(model, name) {
-  const { trust, replication, doublets } = model;
+  const { gates, trust, replication, doublets } = model;
   const lines = [];
+  if (gates.rowOf.has(name)) {
+    const value = (column) => gates.value(gates.rowOf.get(name), column);
+    const [best, worst] = [value("class_best"), value("class_worst")];
+    if (value("rank_sweep_lower") !== null) lines.push(pair("Other thresholds", `rank ${countText(value("rank_sweep_lower"))} to ${countText(value("rank_sweep_upper"))}; `, best === worst ? [`${best} throughout.`] : [pill(best), " to ", pill(worst)]));
+  }
   for (const i of rowsOf(trust, name)) {
     const value = (column) => trust.value(i, column);
     if (value("coverage_heldout") !== null) {
       lines.push(pair("People held out", `coverage ${fractionText(value("coverage_heldout"))}, liability ${fractionText(value("liability_heldout")) || "unknown"}, on those who had no part in choosing; chosen in ${countText(value("n_chosen"))} of ${plural(value("n_folds"), "fold")}.`));
     } else if (value("n_folds")) lines.push(pair("People held out", `not among the first in any of ${plural(value("n_folds"), "fold")}.`));
-    if (value("rank_lower") !== null) lines.push(pair("People resampled", `rank ${countText(value("rank_lower"))} to ${countText(value("rank_upper"))} in 95 %; the same class in ${share(value("class_share"))}.`));
-    if (value("rank_sweep_lower") !== null) {
-      const [best, worst] = [value("class_best"), value("class_worst")];
-      lines.push(pair("Other thresholds", `rank ${countText(value("rank_sweep_lower"))} to ${countText(value("rank_sweep_upper"))}; `, best === worst ? [`${best} throughout.`] : [pill(best), " to ", pill(worst)]));
-    }
+    if (value("rank_lower") !== null) lines.push(pair("People resampled", `rank ${countText(value("rank_lower"))} to ${countText(value("rank_upper"))} in 95 %; the same class in ${share(value("class_share"))}${value("is_interval_narrow") ? "; too few patients to trust it" : ""}.`));
     if (value("selectivity_percentile") !== null) lines.push(pair("Chance", `better than ${share(value("selectivity_percentile"))} of ${plural(value("n_null"), "random gate")} of the same shape and expression (p = ${value("selectivity_p").toPrecision(2)}).`));
   }
   for (const i of rowsOf(replication, name)) {
