@@ -17,10 +17,10 @@ from cartarget.evidence.dropout import corrected_coverage, residual_liability
 from cartarget.evidence.panel import build_panel, measured_in_tumor
 from cartarget.gates.listed import Gates
 from cartarget.inputs import Run
-from cartarget.safety.exposure import COUNTED, judge
+from cartarget.safety.exposure import COUNTED, EXPOSED, judge
 from cartarget.safety.fratricide import fratricide
 from cartarget.safety.scores import rare_unmeasured
-from cartarget.safety.toxicity import rank_organs, read_clinical_targets, read_toxicity
+from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targets, read_toxicity
 from cartarget.selection.joined import join_cells
 from cartarget.selection.replicate import replicate, without_shared
 from cartarget.selection.sweep import sweep_panels, sweep_ranks
@@ -62,7 +62,10 @@ def with_dropout(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> 
         return table
     judged = judge(run.panel, a=gates.a, b=gates.b, op=gates.op)
     rates = detection_rates(source, count=count)
-    residual = residual_liability(run.panel, a=gates.a, b=gates.b, op=gates.op, naive=judged.naive, rates=rates)
+    residual = residual_liability(
+        run.panel, a=gates.a, b=gates.b, op=gates.op, naive=judged.naive, rates=rates,
+        exposed=judged.unit_state == EXPOSED,
+    )  # fmt: skip
     tumor = detection_rates(source, side="tumor", count=count)
     corrected = corrected_coverage(
         run.panel, a=gates.a, b=gates.b, op=gates.op, fraction=judged.fraction, rates=tumor, blocker_rates=rates
@@ -72,7 +75,7 @@ def with_dropout(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> 
 
 
 def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
-    """Add what the clinic knows of each antigen: products that sense it, and harm on target outside the tumour."""
+    """Add what the clinic knows of each antigen: products that sense it, harm on target; and what has no source."""
     targets = read_clinical_targets()
     targets["text"] = (
         targets["modality"] + ", " + targets["indication"] + ", " + targets["status"] + " (" + targets["id"] + ")"
@@ -82,6 +85,7 @@ def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     return table.assign(
         clinical=table["symbol"].map(targets.groupby("symbol")["text"].agg("; ".join)),
         toxicity=table["symbol"].map(events.groupby("symbol")["text"].agg("; ".join)),
+        **dict.fromkeys(UNSOURCED, "unknown"),
     )
 
 

@@ -73,6 +73,7 @@ def residual_liability(
     op: NDArray[np.int64],
     naive: NDArray[np.float64],
     rates: pd.DataFrame,
+    exposed: NDArray[np.bool_] | None = None,
 ) -> pd.DataFrame:
     """Liability of `A & ~B` if cells in which the blocker drops out are killed, beside the naive one.
 
@@ -86,13 +87,15 @@ def residual_liability(
         Fractions hit with each blocker believed, gates × populations (`Judged.naive`).
     rates
         From `detection_rates`, of the run's cells or of a joined atlas; a gene that it lacks is unknown.
+    exposed
+        Units of summaries and stains that a gate exposes, gates × units (`Judged.unit_state`); None: none.
 
     Returns
     -------
     One row a gate: `detection`, `detection_lower` (of the blocker); `liability_residual`,
-    `liability_residual_upper` (worst of weight × residual exposure over normal populations outside the origin that
-    are not thin; posterior median, and one-sided 95 % bound at the lower rate), `liability_residual_population`.
-    Missing for gates without a blocker.
+    `liability_residual_upper` (worst of weight × residual exposure outside the origin, over normal populations that
+    are not thin, and over exposed units, which count as 1; posterior median, and one-sided 95 % bound at the lower
+    rate), `liability_residual_population`. Missing for gates without a blocker.
     """
     known = rates.set_index("symbol").reindex(list(panel.symbols))[["detection", "detection_lower"]]
     blocked = np.flatnonzero(op == NOT)
@@ -104,17 +107,20 @@ def residual_liability(
     origin = table["is_origin"].fillna(False).to_numpy(dtype=bool)
     decides = np.flatnonzero(~panel.is_tumor & ~origin & ~table["is_thin"].to_numpy(dtype=bool))
     frame.loc[blocked, list(known)] = known.to_numpy()[b[blocked]]
-    if not len(blocked) or not len(decides):
+    if not len(blocked):
         return frame
     n = table["n_effective"].to_numpy(dtype=np.float64)[decides]
     weight = table["weight"].fillna(0.0).to_numpy(dtype=np.float64)[decides]
     x, whole = naive[np.ix_(blocked, decides)], panel.fraction[np.ix_(a[blocked], decides)]
     measured = panel.packed.is_measured[np.ix_(a[blocked], decides)]
+    nowhere = np.zeros((len(op), len(panel.units)), dtype=bool)
+    of_units, of_unit = _unit_loads(panel, (nowhere if exposed is None else exposed)[blocked])
+    named = [*table["population"].astype(str).to_numpy(dtype=object)[decides], *of_unit, None]
 
     def worst(q: float, rate: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         d = frame.loc[blocked, rate].to_numpy(dtype=np.float64)[:, None]
         load = weight * posterior_quantile(residual_exposure(x, antigen=whole, detection=d), n, q=q)
-        load = np.where(measured, load, -1.0)
+        load = np.hstack([np.where(measured, load, -1.0), of_units, np.full((len(load), 1), -1.0)])
         place = load.argmax(axis=1)
         value = load[np.arange(len(load)), place]
         return np.where(value < 0, np.nan, value), place
@@ -122,9 +128,16 @@ def residual_liability(
     value, place = worst(0.5, "detection")
     frame.loc[blocked, "liability_residual"] = value
     frame.loc[blocked, "liability_residual_upper"] = worst(0.95, "detection_lower")[0]
-    names = table["population"].astype(str).to_numpy(dtype=object)[decides[place]]
-    frame.loc[blocked, "liability_residual_population"] = np.where(np.isnan(value), None, names)
+    frame.loc[blocked, "liability_residual_population"] = [named[i] for i in np.where(np.isnan(value), -1, place)]
     return frame
+
+
+def _unit_loads(panel: Panel, exposed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+    """Weights of the units that gates expose outside the origin (−1 elsewhere), and what the units are called."""
+    units = panel.units[(panel.units["cap"] < 1) & ~panel.units["is_origin"].astype(bool)]
+    weight = units["weight"].to_numpy(dtype=np.float64)
+    names = (units["population"].astype(str) + " (" + units["atlas"].astype(str) + ")").to_numpy(dtype=object)
+    return np.where(exposed[:, units.index], weight, -1.0), names
 
 
 def coverage_corrected(

@@ -55,6 +55,8 @@ def score(panel: Panel, judged: Judged, windows: Windows, *, floor: float = 0.5)
         frame[f"liability{suffix}_upper"] = np.fmax(bound, value)
         frame[f"liability{suffix}_population"] = [columns[i] if i >= 0 else None for i in place]
         if not suffix:
+            for name in ("n_donors", "n_observations"):
+                frame[f"liability_{name}"] = _behind(panel, name, place)
             frame["liability_upper_population"] = [columns[i] if i >= 0 else None for i in bounding]
     by = frame["coverage_p10"] if panel.kind == "cells" else frame["coverage"]
     both = frame[["liability", "liability_origin"]].max(axis=1)
@@ -130,6 +132,12 @@ def _exposures(panel: Panel, judged: Judged) -> tuple[NDArray[np.float64], NDArr
     undecided = np.where(judged.decided, np.nan, 1.0)
     nothing = np.full(undecided.shape, np.nan)
     return np.hstack([median, unit_median, nothing]), np.hstack([upper, unit_upper, undecided])
+
+
+def _behind(panel: Panel, name: str, place: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many donors or observations stand behind a place; NaN for a summary or stain, which tells none."""
+    told = np.append(panel.populations[name].to_numpy(dtype=np.float64), np.nan)
+    return np.asarray(told[np.where(place < len(panel.populations), place, -1)])
 
 
 def _worst(values: NDArray[np.float64], chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

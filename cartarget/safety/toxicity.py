@@ -22,8 +22,8 @@ MODALITIES = (
 SEVERITIES = ("fatal", "severe", "moderate", "mild")
 CERTAINTIES = ("shown", "likely", "suspected", "contested")
 
-UNSOURCED = ("shed antigen", "antigen density", "orthologue in an animal model")
-"""What is known to matter, and for which there is no sourced table: `unknown` for every antigen."""
+UNSOURCED = ("shed_antigen", "antigen_density", "orthologue")
+"""Columns for what is known to matter and has no sourced table yet: `unknown` for every antigen."""
 
 _IDENTIFIER = re.compile(r"^(doi:10\.\d{4,9}/\S+|PMID:\d+|PMCID:PMC\d+|NCT\d{8})$")
 

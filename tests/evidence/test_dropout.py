@@ -17,8 +17,8 @@ from cartarget.evidence.dropout import (
     residual_liability,
 )
 from cartarget.evidence.panel import build_panel
-from cartarget.safety.exposure import judge
-from tests.panels import ORIGIN, REQUIRED, observations
+from cartarget.safety.exposure import EXPOSED, judge
+from tests.panels import ORIGIN, REQUIRED, observations, summary
 
 unit = st.floats(0, 1)
 
@@ -97,6 +97,22 @@ def test_a_bulk_sample_believes_a_blocker_and_the_residual_does_not():
     assert frame["liability_residual"].iloc[0] == pytest.approx(0.6, abs=0.06)
     nothing = detection_rates(atlas(0)).iloc[:0]
     assert residual_liability(panel, **GATE, naive=judged.naive, rates=nothing)["liability_residual"].iloc[0] > 0.9
+
+
+def test_a_summary_in_which_the_antigen_is_high_is_residual_too():
+    adata = atlas(0)
+    panel = build_panel(
+        adata,
+        symbols=["A", "B", "C"],
+        required=REQUIRED,
+        origin=ORIGIN,
+        summaries=[summary({"lung": [50.0, 50.0, 0.0], "colon": [50.0, 0.0, 0.0]}, symbols=["A", "B", "C"])],
+    )
+    judged = judge(panel, **GATE)
+    given = {"naive": judged.naive, "rates": detection_rates(adata), "exposed": judged.unit_state == EXPOSED}
+    row = residual_liability(panel, **GATE, **given).iloc[0]
+    assert (row["liability_residual"], row["liability_residual_population"]) == (1, "lung (summary)")
+    assert row["liability_residual_upper"] == 1
 
 
 def test_gates_without_a_blocker_have_no_residual():

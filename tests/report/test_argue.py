@@ -45,7 +45,8 @@ CARD = {"fraction": "fraction", "fraction_lower": "lower", "fraction_upper": "up
 TEXTS = ["safety_class", "liability_population", "liability_origin_population", "liability_upper_population"]
 LISTS = ["tissues_broken", "tissues_unresolved", "tissues_unmeasured", "protein_veto"]
 NUMBERS = ["coverage", "coverage_lower", "coverage_upper", "liability", "liability_upper", "liability_origin",
-           "liability_origin_upper", "selectivity", "selectivity_origin"]  # fmt: skip
+           "liability_origin_upper", "liability_n_donors", "liability_n_observations", "selectivity",
+           "selectivity_origin"]  # fmt: skip
 
 
 def every_gate(panel: Panel) -> Gates:

@@ -1,6 +1,6 @@
 // The argument: the run's tables judged again under a reader's settings. Holds no page.
 
-import { openEvidence, judgeOf, placeName, ANY, BOTH, NOT, KINDS } from "./judge.js";
+import { openEvidence, judgeOf, placeName, behind, ANY, BOTH, NOT, KINDS } from "./judge.js";
 import { redundantOf, rankRows, ideasOf } from "./rerank.js";
 import { detailsOf, exposureOf } from "./details.js";
 
@@ -117,6 +117,7 @@ export function overrides(argument, result, name) {
   const quick = {
     rank: of((g) => (rank[g] < 0 ? null : rank[g])), safety_class: of((g) => KINDS[judged.kind[g]]), coverage: of((g) => judged.coverage[g]),
     liability: of((g) => known(judged.liability[g])), liability_population: of((g) => placeName(argument.ev, judged.where[g])),
+    liability_n_donors: of((g) => behind(argument.ev, judged.where[g], "n_donors")), liability_n_observations: of((g) => behind(argument.ev, judged.where[g], "n_observations")),
     selectivity: of((g) => judged.selectivity[g]), is_eligible: of((g) => judged.isEligible[g] === 1),
   };
   const slow = ["coverage_lower", "coverage_upper", "coverage_median", "coverage_p10", "liability_upper", "liability_upper_population", "liability_origin",

@@ -43,10 +43,11 @@ function figure(title, main, note, chart) {
 
 /** Where the liability is, how high it may be, and where that would be, which may be elsewhere. */
 function liabilityNote(value, text) {
-  const where = value("liability_population"), from = value("liability_upper_population");
+  const place = value("liability_population"), from = value("liability_upper_population"), donors = value("liability_n_donors");
+  const where = place && donors !== null ? `${place} (${plural(donors, "donor")})` : place;
   if (value("liability_upper") === null) return where ? `in ${where}` : "";
   const up = `up to ${text("liability_upper")}`;
-  if (from && where && from !== where) return `in ${where}; ${up}, in ${from}`;
+  if (from && place && from !== place) return `in ${where}; ${up}, in ${from}`;
   return where || from ? `${up} in ${where ?? from}` : up;
 }
 
@@ -124,6 +125,7 @@ function caveats(table, i) {
     value("cell_types_unmeasured") && ["Rare cell types not measured", `${names(value("cell_types_unmeasured")).join(", ")}.`],
     value("is_fratricide_risk") && ["Fratricide", `T cells carry it${value("tcell_source") ? ` (${value("tcell_source")})` : ""}: a product may kill itself.`],
     value("ambient_note") && ["Leaks", value("ambient_note")],
+    value("shed_antigen") === "unknown" && ["Unknown", "whether it is shed, how densely cells carry it, whether an animal carries it alike."],
     value("liability_residual") !== null && value("liability_residual") - (value("liability") ?? 0) >= 0.005 && ["If the blocker is missed", `liability ${fractionText(value("liability_residual"))}${value("liability_residual_population") ? ` in ${value("liability_residual_population")}` : ""}, at the rate at which the blocker is seen (${fractionText(value("detection")) || "unknown"}).`],
     value("hardware") && ["To build", value("hardware")],
     value("failure") && ["When it fails", value("failure")],

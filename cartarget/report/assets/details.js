@@ -2,7 +2,7 @@
 
 import { MISSING } from "./payload.js";
 import { posterior } from "./special.js";
-import { ANY, BOTH, NOT, COUNTED, BOUNDED, UNMEASURED, KINDS, isSure, countsOf, effectiveOf, stateOf, unitWords, undecided, placeName } from "./judge.js";
+import { ANY, BOTH, NOT, COUNTED, BOUNDED, UNMEASURED, KINDS, isSure, countsOf, effectiveOf, stateOf, unitWords, undecided, placeName, behind } from "./judge.js";
 
 const has = (words, i) => ((words[i >> 5] >>> (i & 31)) & 1) === 1;
 const listed = (names) => [...new Set(names)].sort().join(", ");
@@ -116,7 +116,8 @@ export function detailsOf(ev, now, a, b, op, { floor }) {
   return {
     safety_class: KINDS[found.kind], is_eligible: found.coverage >= floor - 1e-9, coverage: found.coverage, coverage_lower: lower, coverage_upper: upper,
     coverage_median: ev.isCells ? (shares.length % 2 ? shares[middle] : (shares[middle - 1] + shares[middle]) / 2) : null, coverage_p10: ev.isCells ? found.reach : null,
-    n_patients: patients, liability: found.liability, liability_population: placeName(ev, found.where), liability_upper: outside.upper,
+    n_patients: patients, liability: found.liability, liability_population: placeName(ev, found.where),
+    liability_n_donors: behind(ev, found.where, "n_donors"), liability_n_observations: behind(ev, found.where, "n_observations"), liability_upper: outside.upper,
     liability_upper_population: placeName(ev, outside.from), liability_origin: inside.worst, liability_origin_population: placeName(ev, inside.where),
     liability_origin_upper: inside.upper, selectivity: found.selectivity, selectivity_origin: found.reach - Math.max(found.liability ?? 0, inside.worst ?? 0),
     is_safety_known: found.isKnown, tissues_broken: listed(broken), tissues_unresolved: listed(unresolved), tissues_unmeasured: listed(undecided(ev, now.members, a, b, op)),

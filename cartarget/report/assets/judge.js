@@ -303,6 +303,9 @@ export function placeName(ev, where) {
   return `${unit.population} (${unit.atlas})`;
 }
 
+/** Donors or observations behind a place; null for a summary or stain, which tells none. */
+export const behind = (ev, where, name) => ev.populations[where]?.[name] ?? null;
+
 /** A judge for settings. It keeps what the last ones did not move: fractions, medians, and classes if only the floor moved. */
 export function judgeOf(ev) {
   let held = { threshold: -1 }, last = { key: "" };
