@@ -21,6 +21,7 @@ from cartarget.safety.exposure import COUNTED, EXPOSED, judge
 from cartarget.safety.fratricide import fratricide
 from cartarget.safety.scores import rare_unmeasured
 from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targets, read_toxicity
+from cartarget.safety.window import gate_levels
 from cartarget.selection.joined import join_cells
 from cartarget.selection.replicate import replicate, without_shared
 from cartarget.selection.sweep import sweep_panels, sweep_ranks
@@ -160,15 +161,16 @@ def empty(table: str) -> pd.DataFrame:
 
 
 def regression(run: Run) -> list[dict[str, Any]]:
-    """Known harm on target: at which rank of its antigen's tissues does each kind of evidence put the organ?
+    """Known harm on target: at which rank of its antigen's tissues, by level, does each kind of evidence put the organ?
 
     One record an event and kind of evidence (`samples`, `cells`, `summary`, `protein`): `symbol`, `organ`, `evidence`,
     `rank` (1 is the highest level; missing where it cannot be told, with the `reason`), `n_tissues`.
     """
     panel, events = run.panel, read_toxicity(tiers=run.tiers)
-    normal = ~panel.is_tumor
+    normal, alone = ~panel.is_tumor, Gates.singles(len(panel.symbols))
+    levels = gate_levels(panel, a=alone.a, b=alone.b, op=alone.op).population
     tables: dict[str, tuple[Any, pd.Series]] = {
-        panel.kind: (panel.fraction[:, normal], panel.populations.loc[normal, "tissue"])
+        panel.kind: (levels[:, normal], panel.populations.loc[normal, "tissue"])
     }
     for evidence in ("summary", "protein"):
         chosen = (panel.units["evidence"] == evidence).to_numpy(dtype=bool)
@@ -176,7 +178,8 @@ def regression(run: Run) -> list[dict[str, Any]]:
             tables[evidence] = (panel.value[:, chosen], panel.units.loc[chosen, "tissue"])
     records: list[dict[str, Any]] = []
     for evidence, (values, tissues) in tables.items():
-        levels = pd.DataFrame(values.T, columns=list(panel.symbols)).groupby(tissues.astype(str).to_numpy()).max()
-        ranks = rank_organs(levels, events=events).assign(evidence=evidence)
+        by_tissue = pd.DataFrame(values.T, columns=list(panel.symbols)).groupby(tissues.astype(str).to_numpy()).max()
+        ranks = rank_organs(by_tissue, events=events).assign(evidence=evidence)
+        ranks.loc[~ranks["symbol"].isin(panel.symbols), "reason"] = "no candidate of this run"
         records += json.loads(ranks.to_json(orient="records"))
     return records

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cartarget.contracts import CLASSES
 from cartarget.report.payload import EVIDENCE, TIERS
+from cartarget.safety.toxicity import recall
 
 NEGATIVE = ("housekeeping", "intracellular", "random")
 """Kinds of control that are no candidates."""
@@ -43,6 +44,29 @@ def _leaders(antigens: pd.DataFrame, *, n: int = 8) -> list[dict[str, Any]]:
     columns = {"symbol": "name", "safety_class": "kind", "coverage": "coverage", "liability": "liability"}
     rows = best[list(columns)].rename(columns=columns).astype("object")
     return rows.where(rows.notna(), None).to_dict("records")
+
+
+def harm_by_evidence(regression: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Known harm on target per kind of evidence: how many organs are among the first of their antigen's tissues.
+
+    Parameters
+    ----------
+    regression
+        Records of `summary.json`: `symbol`, `organ`, `evidence`, `rank`, `n_tissues`, `reason`.
+
+    Returns
+    -------
+    Per kind of evidence `evidence`, `n_visible`, `found` (counts at 1, 3, 5 and 10) and `rows`, best rank first.
+    """
+    table = pd.DataFrame(regression, columns=["symbol", "organ", "rank", "n_tissues", "reason", "evidence"])
+    found = []
+    for evidence, rows in table.groupby("evidence", sort=True):
+        counts = recall(rows)
+        ordered = rows.sort_values(["rank", "symbol", "organ"]).astype({"rank": object})
+        ordered["rank"] = ordered["rank"].where(ordered["rank"].notna(), None)
+        entry = {"evidence": evidence, "n_visible": int(counts["n_visible"].iloc[0]), "n": len(rows)}
+        found.append(entry | {"found": counts["n_found"].tolist(), "rows": ordered.to_dict("records")})
+    return found
 
 
 def controls_by_kind(controls: list[dict[str, Any]]) -> list[dict[str, Any]]:

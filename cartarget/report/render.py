@@ -21,7 +21,14 @@ from cartarget.files import whole
 from cartarget.report.argue import Evidence, read_evidence
 from cartarget.report.embed import embed
 from cartarget.report.engine import Engine, read_engine
-from cartarget.report.front import controls_by_kind, facts, fraction_text, funnel_stages, tissues_in_order
+from cartarget.report.front import (
+    controls_by_kind,
+    facts,
+    fraction_text,
+    funnel_stages,
+    harm_by_evidence,
+    tissues_in_order,
+)
 from cartarget.report.payload import Block, add_exposure, add_table, read_exposure
 from cartarget.selection.shortlist import shortlist, why_empty
 
@@ -123,7 +130,18 @@ def read_summary(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not valid JSON ({error}); run the pipeline again") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected an object at the top level, found {type(content).__name__}")
-    lists = ("origin", "funnel", "tissues", "atlases", "controls", "procedure", "methods", "limits", "inputs")
+    lists = (
+        "origin",
+        "funnel",
+        "tissues",
+        "atlases",
+        "controls",
+        "procedure",
+        "regression",
+        "methods",
+        "limits",
+        "inputs",
+    )
     maps = ("funnel_genes", "thresholds", "patients", "versions", "config")
     texts = ("name", "title", "indication", "primary", "question", "command", "failed")
     empty: dict[str, Any] = {**{key: [] for key in lists}, **{key: {} for key in maps}, **dict.fromkeys(texts, "")}
@@ -205,6 +223,7 @@ def _page(
             tissues=tissues_in_order(summary["tissues"]),
             funnel=funnel_stages(summary["funnel"]),
             controls=controls_by_kind(summary["controls"]),
+            harm=harm_by_evidence(summary["regression"]),
             words=_EVIDENCE_WORDS,
             shapes=_shapes(),
             n_gates=len(gates),

@@ -6,11 +6,17 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from cartarget.errors import InputError
+from cartarget.evidence.positivity import dense
 from cartarget.safety.tiers import Tiers
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 TARGETS = Path("resources") / "clinical_targets.tsv"
 EVENTS = Path("resources") / "toxicity.tsv"
@@ -86,6 +92,38 @@ def read_toxicity(path: str | os.PathLike[str] = EVENTS, *, tiers: Tiers) -> pd.
             raise InputError(f"{path}, line {line}: {tiers.path} has no organ {organ!r}; nearest: {near}")
         frame.loc[line, "organ"] = place.tissue
     return frame
+
+
+def tissue_levels(adata: AnnData) -> pd.DataFrame:
+    """Levels of a harmonised atlas by tissue, for :func:`rank_organs`.
+
+    Parameters
+    ----------
+    adata
+        Harmonised atlas of any kind; `obs` holds `side`, `tissue`, `population`, `tier`.
+
+    Returns
+    -------
+    Tissues × symbols: of observations the 90th percentile of each population, and the highest over the populations or
+    columns of a tissue. Tumours and ignored places are left out; NaN is not measured.
+
+    Examples
+    --------
+    >>> from anndata import AnnData
+    >>> obs = pd.DataFrame({"side": "normal", "tissue": ["lung", "lung", "skin"], "tier": "vital"}, index=list("abc"))
+    >>> adata = AnnData(np.array([[1.0], [3.0], [np.nan]]), obs=obs, uns={"cartarget": {"kind": "summary"}})
+    >>> adata.var_names = ["MSLN"]
+    >>> tissue_levels(adata)["MSLN"].to_dict()
+    {'lung': 3.0, 'skin': nan}
+    """
+    own = adata[((adata.obs["side"] == "normal") & (adata.obs["tier"].astype(str) != "ignored")).to_numpy()]
+    table = pd.DataFrame(np.asarray(dense(own.X)), columns=own.var_names)
+    tissue = own.obs["tissue"].astype(str).to_numpy()
+    if own.uns["cartarget"]["kind"] in ("samples", "cells"):
+        places = pd.MultiIndex.from_arrays([tissue, own.obs["population"].astype(str)])
+        table = table.groupby(places).quantile(0.9)
+        tissue = np.array([name for name, _ in table.index])
+    return table.groupby(tissue).max()
 
 
 def rank_organs(levels: pd.DataFrame, *, events: pd.DataFrame) -> pd.DataFrame:
