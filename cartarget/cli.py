@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +9,7 @@ import typer
 
 from cartarget.cli_atlas import app as atlas_app
 from cartarget.config import Config, config_schema, default_config, load_config
-from cartarget.errors import CartargetError, InputError
+from cartarget.errors import CartargetError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,12 +31,13 @@ ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file; s
 def run(file: ConfigFile) -> None:
     """Do everything: atlases in, tables and report out.
 
-    Reads the atlases, screens antigens, searches gates and writes the report.
+    Reads the atlases, screens antigens, searches gates, holds the first ones to account and writes the report.
+    A step of which nothing has changed since it was done is not done again.
 
     Results go to <results>/<name>/ as named in CONFIG. The last lines printed are the best antigens,
     the best gates and the report's path.
     """
-    _through("report", load_config(file), fresh=True)
+    _run(load_config(file), last="report")
 
 
 @app.command()
@@ -47,7 +46,7 @@ def demo() -> None:
 
     Nothing is downloaded; the truth is planted. Leaves results/demo/report.html.
     """
-    _through("report", Config(), fresh=True)
+    _run(Config(), last="report")
 
 
 @app.command()
@@ -56,25 +55,25 @@ def screen(file: ConfigFile) -> None:
 
     Leaves antigens.parquet and its twin antigens.tsv.
     """
-    _through("screen", load_config(file), fresh=True)
+    _run(load_config(file), last="screen")
 
 
 @app.command()
 def gates(file: ConfigFile) -> None:
     """Search all gates of two antigens.
 
-    Leaves gates and exposure, .parquet and .tsv. Starts from the screen where there is one.
+    Leaves gates and exposure, .parquet and .tsv, after the earlier steps where they are not done yet.
     """
-    _through("gates", load_config(file), fresh=False)
+    _run(load_config(file), last="gates")
 
 
 @app.command()
 def report(file: ConfigFile) -> None:
     """Write report.html from the tables of a run.
 
-    Does the earlier steps where their tables are absent.
+    Does the earlier steps where their tables are absent or something has changed.
     """
-    _through("report", load_config(file), fresh=False)
+    _run(load_config(file), last="report")
 
 
 @app.command()
@@ -95,49 +94,24 @@ def config(
         typer.echo(default_config(), nl=False)
 
 
-def _through(last: str, config: Config, *, fresh: bool) -> None:
-    """Do the steps up to `last`; unless `fresh`, skip earlier ones whose outputs are there."""
-    from cartarget.files import sweep
-    from cartarget.provenance import journal
-    from cartarget.steps import STEPS
-
-    _look(STEPS[0].inputs(config))
-    sweep(path for step in STEPS for path in step.outputs(config))
-    names = [step.name for step in STEPS]
-    for number, step in enumerate(STEPS[: names.index(last) + 1], start=1):
-        if not fresh and step.name != last and all(Path(path).exists() for path in step.outputs(config)):
-            continue
-        with journal(config.run_dir / "log" / f"{step.name}.log", title=step.name):
-            print(f"[{number}/{names.index(last) + 1}] {step.name}", file=sys.stderr, flush=True)
-            step.function(config)
-    _summarise(config)
-
-
-def _look(paths: Iterable[str]) -> None:
-    """Raise if a file that the run reads is not there, before any work is done."""
-    for path in paths:
-        if not Path(path).exists():
-            raise InputError(
-                f"{path}: no such file; check `data_dir` and the path in the configuration, "
-                "and run in the folder that holds config/ and resources/"
-            )
-
-
-def _summarise(config: Config, *, rows: int = 5) -> None:
-    """Print the best rows of the tables that a run has, and where its results are."""
+def _run(config: Config, *, last: str, rows: int = 5) -> None:
+    """Do the steps up to `last`; print the best rows of the tables that they make, and where the results are."""
     from cartarget.contracts import read_table
+    from cartarget.steps import run, steps_until
 
+    folder = run(config, last=last)
+    made = {path for step in steps_until(last) for path in step.outputs(config)}
     shown = ["rank", "safety_class", "coverage", "liability", "liability_population", "selectivity"]
     for table, key in (("antigens", "symbol"), ("gates", "gate")):
-        if (path := config.run_dir / f"{table}.parquet").exists():
+        if (path := folder / f"{table}.parquet").as_posix() in made:
             frame = read_table(table, path).sort_values("rank").dropna(subset="rank").head(rows)
             typer.echo(f"\nBest {table} of {config.name}:")
             text = frame[[key, *shown]].to_string(
                 index=False, float_format="{:.3f}".format, na_rep="-", max_colwidth=40
             )
             typer.echo(text)
-    found = config.run_dir / "report.html"
-    typer.echo(f"\nReport: {found.as_posix()}" if found.exists() else f"\nResults: {config.run_dir.as_posix()}/")
+    is_reported = (folder / "report.html").as_posix() in made
+    typer.echo(f"\nReport: {folder.as_posix()}/report.html" if is_reported else f"\nResults: {folder.as_posix()}/")
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ class AtlasConfig(_Strict):
         "simulated", "rsem_counts", "xena", "gct", "summary_table", "hpa_long", "ihc", "cell_table", "mtx", "tenx_h5",
         "h5ad", "zarr",
     ] = Field(description="how the file is read")  # fmt: skip
-    path: str = Field("", description="file or folder, relative to data_dir; a reader may accept a glob pattern")
+    path: str = Field("", description="file or folder, relative to data_dir")
     role: Literal["primary", "normal", "protein", "joined", "replication"] = Field(
         "primary",
         description="primary: counted, holds the tumour; normal: summary of normal tissue; protein: antibody stains; "

@@ -1,10 +1,10 @@
-"""The four steps of a run, file in and file out; the command line and the workflow call nothing else."""
+"""The five steps of a run, file in and file out; the command line and the workflow call nothing else."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,11 @@ from tqdm import tqdm
 
 from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
-from cartarget.files import whole
+from cartarget.errors import InputError
+from cartarget.files import sweep, whole
 from cartarget.inputs import NEGATIVE, Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
+from cartarget.provenance import journal
+from cartarget.resume import question
 
 TSV_GATES = 200
 STREAMED = ("xena", "gct")
@@ -27,12 +30,32 @@ PART = 1000
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its name, what it does, and the files that it reads and writes."""
+    """One step: its name, what it does, the keys of the configuration and the files that it reads, what it writes."""
 
     name: str
     function: Callable[[Config], None]
+    keys: tuple[str, ...]
     inputs: Callable[[Config], list[str]]
     outputs: Callable[[Config], list[str]]
+
+    def do(self, config: Config) -> None:
+        """Do the step, and note what it was asked once its outputs are there."""
+        sweep(self.outputs(config))
+        self._note(config).unlink(missing_ok=True)
+        self.function(config)
+        with whole(self._note(config)) as temporary:
+            temporary.write_text(question(config, keys=self.keys, inputs=self.inputs(config)), encoding="utf-8")
+
+    def is_done(self, config: Config) -> bool:
+        """Whether its outputs are there and answer the very question that would be asked now."""
+        note = self._note(config)
+        paths = [note.as_posix(), *self.outputs(config), *self.inputs(config)]
+        if not all(Path(path).exists() for path in paths):
+            return False
+        return note.read_text(encoding="utf-8") == question(config, keys=self.keys, inputs=self.inputs(config))
+
+    def _note(self, config: Config) -> Path:
+        return config.run_dir / "log" / f"{self.name}.json"
 
 
 def read_step(config: Config) -> None:
@@ -195,22 +218,48 @@ def _write_argument(config: Config, run: Run) -> None:
     write_evidence(evidence, config.run_dir / "work" / "argue.npz")
 
 
-def run(config: Config) -> Path:
-    """Do all steps in order; return the path of the report.
+def run(config: Config, *, last: str = "report") -> Path:
+    """Do the steps in order, each logged; a step that was done and of which nothing has changed is left as it is.
 
     Parameters
     ----------
     config
         The run.
+    last
+        Name of the last step to do.
 
     Returns
     -------
-    Path of `report.html`.
+    Folder of the results.
+
+    Raises
+    ------
+    InputError
+        A file that the run reads is not there; nothing is written.
     """
-    for number, step in enumerate(STEPS, start=1):
-        print(f"[{number}/{len(STEPS)}] {step.name}", file=sys.stderr, flush=True)
-        step.function(config)
-    return config.run_dir / "report.html"
+    _look(STEPS[0].inputs(config))
+    steps = steps_until(last)
+    for number, step in enumerate(steps, start=1):
+        done = step.is_done(config)
+        print(f"[{number}/{len(steps)}] {step.name}{': nothing has changed' * done}", file=sys.stderr, flush=True)
+        if not done:
+            with journal(config.run_dir / "log" / f"{step.name}.log", title=step.name):
+                step.do(config)
+    return config.run_dir
+
+
+def steps_until(last: str) -> tuple[Step, ...]:
+    """The steps up to one of them, itself included."""
+    return STEPS[: [step.name for step in STEPS].index(last) + 1]
+
+
+def _look(paths: Iterable[str]) -> None:
+    for path in paths:
+        if not Path(path).exists():
+            raise InputError(
+                f"{path}: no such file; check `data_dir` and the path in the configuration, "
+                "and run in the folder that holds config/ and resources/"
+            )
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
@@ -244,28 +293,35 @@ def _stored(config: Config) -> list[str]:
     return [work_path(config, atlas).as_posix() for atlas in config.atlases]
 
 
+JUDGED = ("primary", "indication", "origin", "sex", "thresholds", "coverage_floor")
+"""Keys by which antigens and gates are judged, alone and together."""
+
 STEPS: tuple[Step, ...] = (
     Step(
         "read",
         read_step,
+        keys=("atlases", "data_dir", "indication", "genes", "surface", "seed"),
         inputs=lambda config: [*_atlas_files(config), *resource_paths(config)],
         outputs=lambda config: [*_stored(config), *_inside(config, "work/genes.parquet", "genes_lost.tsv")],
     ),
     Step(
         "screen",
         screen_step,
+        keys=JUDGED,
         inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
         outputs=lambda config: _tables(config, "antigens"),
     ),
     Step(
         "gates",
         gates_step,
+        keys=(*JUDGED, "top"),
         inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
         outputs=lambda config: [*_tables(config, "gates", "exposure"), *_inside(config, "work/search.json")],
     ),
     Step(
         "trust",
         trust_step,
+        keys=(*JUDGED, "trust", "seed"),
         inputs=lambda config: [*STEPS[0].outputs(config), *_tables(config, "gates"), *resource_paths(config)],
         outputs=lambda config: [
             *_tables(config, "trust", "conflicts", "replication", "doublets"),
@@ -275,6 +331,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "report",
         report_step,
+        keys=tuple(Config.model_fields),
         inputs=lambda config: [path for step in STEPS[:4] for path in step.outputs(config)],
         outputs=lambda config: _inside(
             config, "summary.json", "provenance.json", "config.yaml", "work/argue.npz", "report.html"

@@ -64,6 +64,13 @@ def test_rules_and_steps_make_the_same_files() -> None:
         assert set(files.get("input", [])) == {Path(path).as_posix() for path in step.inputs(config)}
 
 
+def test_rules_and_steps_read_the_same_keys() -> None:
+    for step in STEPS[:-1]:
+        assert set(re.findall(r'dpath="(\w+)"', RULES[step.name])) == set(step.keys)
+    assert "asked=lambda wildcards: config" in RULES["report"]
+    assert set(STEPS[-1].keys) == set(Config.model_fields)
+
+
 def test_a_change_of_each_key_runs_a_step_again() -> None:
     named = {key for name, text in RULES.items() if name != "report" for key in re.findall(r'dpath="(\w+)"', text)}
     by_path = {"name", "results", "tiers"}  # they change the files that a rule reads or writes

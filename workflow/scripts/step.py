@@ -7,15 +7,13 @@ sys.path.insert(0, str(Path.cwd()))  # under --sdm conda the package is this fol
 
 from cartarget.config import parse_config
 from cartarget.errors import CartargetError
-from cartarget.files import sweep
 from cartarget.provenance import journal
 from cartarget.steps import STEPS
 
 step = {step.name: step for step in STEPS}[snakemake.rule]
 asked = parse_config(snakemake.config)
-sweep(step.outputs(asked))
 try:
     with journal(snakemake.log[0], title=step.name, command=f"snakemake {step.name}"):
-        step.function(asked)
+        step.do(asked)
 except (CartargetError, OSError) as error:
     sys.exit(f"error: {error}")
