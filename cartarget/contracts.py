@@ -64,7 +64,7 @@ def conform(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     known = columns(table)
     extra = [name for name in frame if name not in known]
     if extra:
-        raise InputError(f"table {table}: column {extra[0]!r} is not in its contract (see cartarget/contracts.py)")
+        raise InputError(f"table {table}: column {extra[0]!r} is not in its contract (see cartarget/columns.tsv)")
     data = {}
     for name, column in known.items():
         if name in frame:
@@ -91,7 +91,7 @@ def write_table(table: str, frame: pd.DataFrame, path: str | os.PathLike[str]) -
     Parameters
     ----------
     table
-        `antigens`, `gates` or `exposure`.
+        A table of `TABLES`, such as `antigens`.
     frame
         Rows, any index; put into the table's shape first.
     path

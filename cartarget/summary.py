@@ -54,7 +54,7 @@ def describe(
 
     Returns
     -------
-    Plain data (see docs/extend.md for its keys).
+    Plain data.
     """
     simulated = any(adata.uns["cartarget"]["is_simulated"] for adata in run.atlases.values())
     title = config.title or run.indication.name[:1].upper() + run.indication.name[1:]
@@ -309,6 +309,13 @@ def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
         limits.append(
             "A bulk sample mixes cell types: A AND B counted inside a sample is an upper bound for cells, optimistic "
             "for coverage and conservative for safety."
+        )
+    own = sorted({str(adata.uns["cartarget"]["unit"]) for adata in run.summaries} - {"CPM"})
+    if run.panel.kind == "cells" and own:
+        limits.append(
+            f"No bulk sample of this run tells how {', '.join(own)} relate to CPM, so summaries of normal tissue keep "
+            f"their unit: {config.thresholds.bulk:g} there is a higher bar than {config.thresholds.bulk:g} CPM, and "
+            "hides more."
         )
     if config.trust.folds < 2:
         limits.append("The best of many is partly luck: this run was not cross-fitted.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cartarget.config import Config
+from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
 from cartarget.inputs import load_run, read_controls
 from cartarget.steps import read_step
+from cartarget.summary import _limits
 from tests.conftest import ROOT
 
 
@@ -48,3 +49,18 @@ def test_without_tables_of_names_and_votes_one_line_says_so(here):
     run = load_run(config)
     assert set(run.surface["surface_status"]) == {"unknown"}
     assert "ACTB" not in run.candidates, "controls are no candidates, even where surface evidence is unknown"
+    limits = _limits(config, run, simulated=True)
+    assert len([line for line in limits if line.startswith("Surface evidence is unknown")]) == 1
+    assert len([line for line in limits if line.startswith("Gene symbols are taken as given")]) == 1
+
+
+def test_beside_cells_a_summary_keeps_its_unit_and_the_report_says_what_that_hides(here):
+    (here / "tissues_ntpm.tsv").write_text("gene\tlung\tliver\nMSLN\t9\t0\nCEACAM5\t11\t0\n")
+    table = AtlasConfig(name="hpa", reader="summary_table", path="tissues_ntpm.tsv", role="normal")
+    config = Config(atlases=[*Config().atlases, table])
+    read_step(config)
+    run = load_run(config)
+    lung = run.panel.units["tissue"] == "lung"
+    above = run.panel.is_above[:, lung.to_numpy()]
+    assert [bool(above[run.panel.index[symbol], 0]) for symbol in ("MSLN", "CEACAM5")] == [False, True]
+    assert any("nTPM" in line and "higher bar than 10 CPM" in line for line in _limits(config, run, simulated=True))

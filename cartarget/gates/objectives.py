@@ -81,7 +81,7 @@ def pooled(*, specificity: float = 0.9) -> Objective:
     return Objective(
         "pooled",
         f"hits / tumour cells, subject to 1 − hits / normal cells ≥ {specificity:g}",
-        "single-cell logic-gate search by genetic algorithm (LogiCAR designer); SCIENCE.md rule 4 on its weakness",
+        "single-cell logic-gate search by genetic algorithm (LogiCAR designer); pooled normal hides a rare population",
         is_pooled=True,
         has_caps=True,
         cap=1 - specificity,
@@ -108,7 +108,7 @@ def worst_population(*, statistic: Literal["mean", "p10"] = "mean", cap: float =
     return Objective(
         "worst_population",
         f"{statistic} over patients of the fraction hit, subject to exposure ≤ cap in every normal population",
-        "SCIENCE.md: coverage, exposure, rule 4",
+        "docs/method.md: coverage, liability",
         statistic=_statistic(statistic),
         has_caps=True,
         cap=cap,
@@ -126,7 +126,7 @@ def selectivity(*, statistic: Literal["mean", "p10"] = "p10") -> Objective:
     return Objective(
         "selectivity",
         f"{statistic} over patients of the fraction hit − max of weight × exposure outside the origin",
-        "SCIENCE.md: selectivity",
+        "docs/method.md: selectivity",
         statistic=_statistic(statistic),
         has_liability=True,
     )
@@ -146,7 +146,7 @@ def rank(*, statistic: Literal["mean", "p10"] = "p10") -> Objective:
     return Objective(
         "rank",
         f"16 × (mean coverage ≥ 0.5) + 4 × class + selectivity ({statistic})",
-        "SCIENCE.md: rank",
+        "docs/method.md: rank",
         statistic=_statistic(statistic),
         has_liability=True,
         has_classes=True,
