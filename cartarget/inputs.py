@@ -12,6 +12,7 @@ import pandas as pd
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
 from cartarget.indications import Indication, read_indication
+from cartarget.selection.ranking import NEGATIVE
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 CONTROLS = "resources/controls.tsv"
 INDICATIONS = "resources/indications.tsv"
-NEGATIVE = ("housekeeping", "intracellular")
-"""Kinds of control that are scored outside the candidate set and must never lead."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,10 @@ from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
 from cartarget.files import sweep, whole
-from cartarget.inputs import NEGATIVE, Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
+from cartarget.inputs import Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
 from cartarget.provenance import journal
 from cartarget.resume import question
+from cartarget.selection.ranking import NEGATIVE
 
 TSV_GATES = 200
 STREAMED = ("xena", "gct")

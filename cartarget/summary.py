@@ -14,8 +14,9 @@ from anndata import AnnData
 from cartarget.annotate import regression
 from cartarget.config import Config
 from cartarget.gates.terms import required_evidence
-from cartarget.inputs import NEGATIVE, Run
+from cartarget.inputs import Run
 from cartarget.selection.controls import control_report, run_fails
+from cartarget.selection.ranking import NEGATIVE
 
 CARDS = 150
 """Antigens whose level in every patient the report shows."""
@@ -156,12 +157,9 @@ def _why_not(config: Config, run: Run, antigens: pd.DataFrame) -> dict[str, str]
         elif status in _REASONS:
             n = "" if pd.isna(votes) else int(votes)
             reasons[symbol] = _REASONS[status].format(n=n, all=sources, least=config.surface.min_votes)
-    for adata in run.atlases.values():
-        about = adata.uns["cartarget"]
-        if about["atlas"] != run.primary:
-            continue
-        for name, reason in zip(about["lost"]["name"].astype(str), about["lost"]["reason"].astype(str), strict=True):
-            reasons.setdefault(name.strip(), f"gene names: {reason}")
+    lost = run.atlases[run.primary].uns["cartarget"]["lost"]
+    for name, reason in zip(lost["name"].astype(str), lost["reason"].astype(str), strict=True):
+        reasons.setdefault(name.strip(), f"gene names: {reason}")
     return dict(sorted(reasons.items()))
 
 

@@ -184,16 +184,6 @@ def build_panel(
 
     Examples
     --------
-    >>> from cartarget import harmonise, read_tiers, simulate_atlas
-    >>> tiers = read_tiers("config/tissue_tiers.tsv")
-    >>> small = simulate_atlas(n_patients=3, n_donors=5, n_background=0, cells_per_tumor=60)
-    >>> adata = harmonise(small, tiers=tiers, origin=["colon", "rectum"])
-    >>> panel = build_panel(adata, symbols=["CEACAM5", "MSLN"], required=tiers.required, origin=["colon", "rectum"])
-    >>> panel.fraction.shape == (2, len(panel.populations))
-    True
-
-    Examples
-    --------
     >>> import cartarget
     >>> atlas = cartarget.simulate_atlas(n_patients=2, n_donors=2, cells_per_population=4, n_background=0)
     >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")

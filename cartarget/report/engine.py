@@ -12,7 +12,6 @@ from cartarget.errors import InputError
 
 _BUNDLE = "itables/html/dt_bundle.js"
 _EXPORT = re.compile(r"export\{([^{}]*)\};")
-_LICENCE_OF = {"datatables.net": "MIT", "jquery": "MIT", "jszip": "MIT", "pako": "MIT"}
 
 
 @dataclass(frozen=True)

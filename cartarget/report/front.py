@@ -10,9 +10,8 @@ import pandas as pd
 from cartarget.contracts import CLASSES
 from cartarget.report.payload import EVIDENCE, TIERS
 from cartarget.safety.toxicity import recall
+from cartarget.selection.ranking import NEGATIVE
 
-NEGATIVE = ("housekeeping", "intracellular", "random")
-"""Kinds of control that are no candidates."""
 _BLANK_TISSUE: dict[str, Any] = {"tier": "", "required": False, "is_origin": False, "measured_by": []}
 
 

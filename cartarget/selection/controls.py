@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cartarget.selection.ranking import ranking_order
+from cartarget.selection.ranking import NEGATIVE, ranking_order
 
-NEGATIVE = ("housekeeping", "intracellular")
 RANDOM_SHARE = 0.05
 """Share of random pairs that may fall among the leading gates before the run fails."""
 

@@ -7,6 +7,9 @@ import pandas as pd
 
 from cartarget.contracts import CLASSES
 
+NEGATIVE = ("housekeeping", "intracellular")
+"""Kinds of control that are scored outside the candidate set and must never lead."""
+
 
 def ranking_order(frame: pd.DataFrame, *, name: str = "gate") -> pd.Index:
     """Order gates from best to worst.
@@ -72,6 +75,6 @@ def rank(frame: pd.DataFrame, *, name: str = "gate") -> pd.DataFrame:
     if "is_redundant" in ordered:
         competes &= ~ordered["is_redundant"].astype(bool)
     if "control" in ordered:
-        competes &= ~ordered["control"].fillna("").isin(["housekeeping", "intracellular"])
+        competes &= ~ordered["control"].fillna("").isin(NEGATIVE)
     ordered["rank"] = competes.cumsum().astype("Int64").where(competes)
     return ordered

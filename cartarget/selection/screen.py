@@ -96,17 +96,6 @@ def screen_antigens(
 
     Examples
     --------
-    >>> from cartarget import build_panel, harmonise, read_tiers, simulate_atlas
-    >>> tiers = read_tiers("config/tissue_tiers.tsv")
-    >>> small = simulate_atlas(n_patients=3, n_donors=5, n_background=0, cells_per_tumor=60)
-    >>> adata = harmonise(small, tiers=tiers, origin=["colon", "rectum"])
-    >>> panel = build_panel(adata, symbols=["CEACAM5", "MSLN", "MUC16"], required=tiers.required,
-    ...                     origin=["colon", "rectum"])
-    >>> screen_antigens(panel)["safety_class"].tolist()
-    ['unsafe', 'unsafe', 'unsafe']
-
-    Examples
-    --------
     >>> import cartarget
     >>> atlas = cartarget.simulate_atlas(n_patients=2, n_donors=2, cells_per_population=4, n_background=0)
     >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
@@ -173,18 +162,6 @@ def screen_gates(
     Returns
     -------
     `Screened`; its table has the columns of `gates`, best first.
-
-    Examples
-    --------
-    >>> from cartarget import build_panel, harmonise, read_tiers, simulate_atlas
-    >>> tiers = read_tiers("config/tissue_tiers.tsv")
-    >>> small = simulate_atlas(n_patients=3, n_donors=5, n_background=0, cells_per_tumor=60)
-    >>> adata = harmonise(small, tiers=tiers, origin=["colon", "rectum"])
-    >>> panel = build_panel(adata, symbols=["CEACAM5", "MSLN", "MUC16"], required=tiers.required,
-    ...                     origin=["colon", "rectum"])
-    >>> found = screen_gates(panel, candidates=panel.symbols, progress=False)
-    >>> found.table.loc[0, ["gate", "safety_class"]].tolist()
-    ['CEACAM5 & MSLN', 'safe']
 
     Examples
     --------
