@@ -12,41 +12,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartarget.gates.climb import good_gates
+from cartarget.gates.climb import climb, random_starts
+from cartarget.gates.clock import Clock
 from cartarget.gates.finish import run
-from cartarget.gates.heap import Heap
+from cartarget.gates.heap import LENGTH, Heap, new_heap
 from cartarget.gates.kernels import spread, threads
 from cartarget.gates.literals import Pool
 from cartarget.gates.objectives import Terms
 from cartarget.gates.scoring import score
 from cartarget.gates.sweep import Plan, score_leaf, truth
-from cartarget.gates.templates import Template, without
+from cartarget.gates.templates import END, Template, without
 
 TASKS = 16
 """Tasks of a batch, whatever the number of threads: so counts do not depend on it."""
 CLIMBS = 8
 """Tasks of the climb that finds a first good answer."""
+STARTS = 32
+"""Random starts of it."""
 GROWN = 8
 """Gates of each smaller template that a climb also starts from."""
-
-
-@dataclass
-class Clock:
-    """When to stop: the deadline, a flag that compiled code reads, and whether somebody interrupted."""
-
-    deadline: float
-    stop: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
-    interrupted: bool = False
-
-    def restart(self, deadline: float) -> None:
-        """Set a new deadline; an interrupt stays."""
-        self.deadline = deadline
-        self.stop[0] = 0
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the time is up or somebody interrupted."""
-        return self.interrupted or time.monotonic() >= self.deadline
+SHARE = 0.1
+"""Share of the time that is left in which each smaller template is searched for them."""
 
 
 @dataclass
@@ -56,6 +42,7 @@ class Found:
     scores: NDArray[np.float64]
     exposures: NDArray[np.float64]
     leaves: NDArray[np.int64]
+    names: NDArray[np.int64]
     bound: float = np.inf
     is_done: bool = False
     n_tested: int = 0
@@ -63,6 +50,12 @@ class Found:
     seconds: float = 0.0
     last: tuple[float, tuple[int, ...]] | None = None
     slacks: dict[int, float] = field(default_factory=dict)
+
+    @staticmethod
+    def nothing(k: int) -> Found:
+        """Before a search for gates of `k` literals."""
+        empty = np.empty(0)
+        return Found(empty, empty, np.empty((0, k), dtype=np.int64), np.empty((0, LENGTH), dtype=np.int64))
 
     def theta(self, top: int) -> float:
         """Score that a gate must reach to be among the `top` best."""
@@ -74,17 +67,20 @@ class Found:
 
     def merge(self, heaps: list[Heap], top: int) -> None:
         """Take in what tasks found, in the order of results."""
-        rows = [
-            (-s, e, *map(int, leaves)) for s, e, leaves in zip(self.scores, self.exposures, self.leaves, strict=True)
-        ]
-        for heap in heaps:
-            n = int(heap.state[0])
-            k = heap.leaves.shape[1]
-            rows += [(-heap.scores[i], heap.exposures[i], *map(int, heap.leaves[i, :k])) for i in range(n)]
-        best = sorted(set(rows))[:top]
-        self.scores = np.array([-row[0] for row in best])
-        self.exposures = np.array([row[1] for row in best])
-        self.leaves = np.array([row[2:] for row in best], dtype=np.int64).reshape(len(best), self.leaves.shape[1])
+        held = [(heap, int(heap.state[0])) for heap in heaps]
+        scores = np.concatenate([self.scores, *(heap.scores[:n] for heap, n in held)])
+        exposures = np.concatenate([self.exposures, *(heap.exposures[:n] for heap, n in held)])
+        leaves = np.concatenate([self.leaves, *(heap.leaves[:n] for heap, n in held)])
+        names = np.concatenate([self.names, *(heap.names[:n] for heap, n in held)])
+        _, first = np.unique(names, axis=0, return_index=True)  # in the order of names
+        best = first[np.lexsort((exposures[first], -scores[first]))][:top]
+        self.scores, self.exposures, self.leaves, self.names = scores[best], exposures[best], leaves[best], names[best]
+
+    def cut(self, floor: float) -> None:
+        """Drop what scores no more than `floor`."""
+        keep = self.scores > floor
+        self.scores, self.exposures = self.scores[keep], self.exposures[keep]
+        self.leaves, self.names = self.leaves[keep], self.names[keep]
 
 
 def plan_of(template: Template, *, not_only: bool) -> Plan:
@@ -99,6 +95,7 @@ def plan_of(template: Template, *, not_only: bool) -> Plan:
     if not template.is_signed:
         pair[:] = 0
         pair[sum(template.signs[leaf] for leaf in template.order[-2:])] = 1
+    prints, n_prints = _prints(template)
     return Plan(
         program=np.array(template.program, dtype=np.int64),
         last=template.last if k > 1 else -1,
@@ -106,50 +103,61 @@ def plan_of(template: Template, *, not_only: bool) -> Plan:
         pair_signs=pair,
         ordered=ordered,
         places=np.array([position[leaf] for leaf in range(k)], dtype=np.int64),
-        automorphisms=np.array(template.automorphisms, dtype=np.int64),
+        prints=prints,
+        n_prints=n_prints,
         not_only=not_only,
     )
 
 
-def new_heap(top: int, k: int) -> Heap:
-    """An empty heap."""
-    return Heap(np.empty(top), np.empty(top), np.empty((top, k), dtype=np.int64), np.zeros(2, dtype=np.int64))
+def _prints(template: Template) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The texts of a template, signs (a bit a leaf) × texts × codes, and how many texts each signs have."""
+    k = template.n_literals
+    texts = [template.prints(bool(bits >> leaf & 1) for leaf in range(k)) for bits in range(1 << k)]
+    n_prints = np.array([len(rows) for rows in texts], dtype=np.int64)
+    prints = np.full((len(texts), n_prints.max(), LENGTH), END, dtype=np.int64)
+    for bits, rows in enumerate(texts):
+        for row, codes in enumerate(rows):
+            prints[bits, row, : len(codes)] = codes
+    return prints, n_prints
 
 
 class Search:
     """All templates over one pool and one objective; remembers what smaller templates can reach."""
 
     def __init__(
-        self, pool: Pool, t: Terms, *, is_additive: bool, not_only: bool, clock: Clock, n_threads: int | None, bar: Any
-    ) -> None:
+        self, pool: Pool, t: Terms, *, is_additive: bool, floor: float, not_only: bool, clock: Clock,
+        n_threads: int | None, bar: Any,
+    ) -> None:  # fmt: skip
         self.pool, self.t, self.not_only, self.clock = pool, t, not_only, clock
-        self.is_additive, self.n_threads, self.bar = is_additive, threads(n_threads), bar
+        self.is_additive, self.floor, self.n_threads, self.bar = is_additive, floor, threads(n_threads), bar
         self.reach: dict[str, float] = {}
         self.good: dict[str, NDArray[np.int64]] = {}
         everything = np.where(np.arange(len(t.size)) < t.n_tumor, t.size, 0).astype(np.int64)
         self.ceiling = float(score(everything, t, t.bound_address)[0])
 
-    def template(self, template: Template, *, top: int, known: Found | None = None, floor: float = -1.0) -> Found:
-        """The `top` best gates of a template above `floor` (−1: caps are kept; scores without caps have none)."""
+    def template(
+        self, template: Template, *, top: int, known: Found | None = None, floor: float | None = None
+    ) -> Found:
+        """The `top` best gates of a template that score above `floor`; None: the floor of the search."""
+        floor = self.floor if floor is None else floor
         started = time.monotonic()
         k = template.n_literals
-        found = known if known is not None else Found(np.empty(0), np.empty(0), np.empty((0, k), dtype=np.int64))
+        found = known if known is not None else Found.nothing(k)
+        if template.is_not_only and not self.not_only:
+            found.bound, found.is_done = floor, True
         if found.is_done:
             return found
         plan = plan_of(template, not_only=self.not_only)
         found.bound = min(found.bound, self.ceiling)
-        try:
-            if k == 1:
-                self._singles(plan, found, top, floor)
-            else:
-                self._seed(template, plan, found, top, floor)
-                self._branch(template, plan, found, top, floor)
-        except KeyboardInterrupt:
-            self.clock.interrupted = True
+        if k == 1:
+            self._singles(plan, found, top, floor)
+        else:
+            self._seed(template, plan, found, top, floor)
+            self._branch(template, plan, found, top, floor)
         found.seconds += time.monotonic() - started
         if len(found.leaves) >= GROWN:
             self.good[template.name] = found.leaves[:GROWN].copy()
-        if found.is_done and floor == -1.0:
+        if found.is_done and floor == self.floor:
             self.reach[template.name] = found.bound
         return found
 
@@ -162,28 +170,32 @@ class Search:
         sign = int(plan.signs[0])
         usable = [i for i in range(n) if sign & (1 + (i & 1)) and (self.not_only or not i & 1) and scores[i] > floor]
         for row, literal in enumerate(usable):
-            heap.scores[row], heap.exposures[row], heap.leaves[row, 0] = scores[literal], exposures[literal], literal
+            heap.scores[row], heap.exposures[row] = scores[literal], exposures[literal]
+            heap.leaves[row, 0], heap.names[row, 0] = literal, self.pool.text[literal]
         heap.state[0] = len(usable)
         found.merge([heap], top)
         found.n_tested, found.is_done = n, True
         found.bound = float(found.scores[0]) if len(found.scores) else floor
 
     def _seed(self, template: Template, plan: Plan, found: Found, top: int, floor: float) -> None:
-        """First good gates by climbing, so that pruning starts high."""
-        if not self.clock.is_over and found.last is None:
-            found.merge(self._climb(template, plan, top, floor), top)
-            self._cut(found, floor)
+        """First good gates by climbing, so that pruning starts high: from anywhere, then from smaller gates."""
+        if found.last is None:
+            self._climb(plan, found, random_starts(plan, self.pool, n=STARTS, seed=0), top, floor)
+            self._climb(plan, found, self._grown(template), top, floor)
 
-    def _climb(self, template: Template, plan: Plan, top: int, floor: float) -> list[Heap]:
+    def _climb(self, plan: Plan, found: Found, starts: NDArray[np.int64], top: int, floor: float) -> None:
+        """Climb from each of the starts, and take in what is found on the way."""
+        if self.clock.is_over or not len(starts):
+            return
         heaps = [new_heap(top, len(plan.signs)) for _ in range(CLIMBS)]
-        grown = self._grown(template)
 
         def task(i: int) -> None:
-            own, stop = np.ascontiguousarray(grown[i::CLIMBS]), self.clock.stop
-            good_gates(plan, self.pool, self.t, heap=heaps[i], floor=floor, seed=i, grown=own, stop=stop)
+            own = np.ascontiguousarray(starts[i::CLIMBS])
+            climb(plan, self.pool, self.t, own, floor, heaps[i], self.clock.stop)
 
         self._in_threads(task, CLIMBS)
-        return heaps
+        found.merge(heaps, top)
+        found.cut(floor)
 
     def _grown(self, template: Template) -> NDArray[np.int64]:
         """Good gates of the templates that lack one leaf, with that leaf open: literal per position."""
@@ -193,20 +205,25 @@ class Search:
             smaller = without(template.gate, {gone})
             if smaller is None or self.clock.is_over:
                 continue
+            part = Template.of(smaller, negate=template.is_signed)
+            if part.is_not_only and not self.not_only:
+                continue
             letters = [template.gate.antigens.index(symbol) for symbol in smaller.antigens]
             positions = [template.order.index(leaf) for leaf in letters]
-            leaves = self._good(Template.of(smaller, negate=template.is_signed))
+            leaves = self._good(part)
             row = np.full((len(leaves), k), -1, dtype=np.int64)
             row[:, positions] = leaves
             rows.append(row)
         return np.unique(np.concatenate(rows), axis=0) if rows else np.empty((0, k), dtype=np.int64)
 
     def _good(self, template: Template) -> NDArray[np.int64]:
-        """A few good gates of a template, remembered."""
+        """A few good gates of a smaller template, remembered: the best, if they are found in a share of the time."""
         if template.name not in self.good:
-            found = Found(np.empty(0), np.empty(0), np.empty((0, template.n_literals), dtype=np.int64))
-            plan = plan_of(template, not_only=self.not_only)
-            found.merge(self._climb(template, plan, GROWN, -np.inf), GROWN)
+            with self.clock.share(SHARE):
+                found = self.template(template, top=GROWN)
+            if len(found.leaves) < GROWN:  # gates that break a cap, which one more literal may mend
+                plan = plan_of(template, not_only=self.not_only)
+                self._climb(plan, found, random_starts(plan, self.pool, n=STARTS, seed=0), GROWN, -np.inf)
             self.good[template.name] = found.leaves
         return self.good[template.name]
 
@@ -215,18 +232,11 @@ class Search:
         with ThreadPoolExecutor(self.n_threads) as pool:
             waiting = {pool.submit(task, i) for i in range(n)}
             while waiting:
-                try:
-                    done, waiting = wait(waiting, timeout=0.05, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-                except KeyboardInterrupt:
-                    self.clock.interrupted = True
+                done, waiting = wait(waiting, timeout=0.05, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
                 if self.clock.is_over:
                     self.clock.stop[0] = 1
-
-    def _cut(self, found: Found, floor: float) -> None:
-        keep = found.scores > floor
-        found.scores, found.exposures, found.leaves = found.scores[keep], found.exposures[keep], found.leaves[keep]
 
     def _flags(self, template: Template, found: Found, depth: int) -> tuple[NDArray[np.bool_], float]:
         """What open leaves count as in the tumour once `depth` + 1 leaves stand, and what open branches may add.
@@ -248,16 +258,20 @@ class Search:
         """The most that a feasible gate of a smaller template scores."""
         if smaller.name not in self.reach:
             outcome = self.template(smaller, top=1)
-            self.reach[smaller.name] = outcome.bound if np.isfinite(outcome.bound) else 1.0
+            self.reach[smaller.name] = outcome.bound
         return min(1.0, max(0.0, self.reach[smaller.name])) + 1e-9
 
     def _branch(self, template: Template, plan: Plan, found: Found, top: int, floor: float) -> None:
         depth = min(2, template.n_literals - 2)
+        if found.last is None:
+            found.slacks.clear()  # a search that was stopped may know only loose ones
         laid = self._units(template, plan, found, max(found.theta(top), floor), depth)
         if laid is None:
             return
         units, bounds = laid
-        flags, slack = self._flags(template, found, depth)
+        flags, slack = (
+            self._flags(template, found, depth) if depth < template.n_literals - 2 else (np.ones(1, bool), 0.0)
+        )
         at, size = 0, 8
         if found.last is not None:
             done = [
@@ -306,7 +320,7 @@ class Search:
         n_tasks = TASKS if n_parts > 1 else min(TASKS, len(units))
         self._in_threads(task, n_tasks)
         found.merge(heaps, top)
-        self._cut(found, floor)
+        found.cut(floor)
         found.n_tested += int(tallies[:, 0].sum())
         found.n_nodes += int(tallies[:, 1].sum())
         return not self.clock.stop[0]

@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cartarget.gates.heap import Heap, bar, push
+from cartarget.gates.heap import bar, push
 from cartarget.gates.kernels import compiled
 from cartarget.gates.literals import Pool
-from cartarget.gates.objectives import Terms
 from cartarget.gates.sweep import Plan, score_leaf, truth
-
-STARTS = 4
-"""Random starts of one task."""
 
 
 @compiled
@@ -55,20 +51,24 @@ def climb(plan, pool, t, starts, floor, heap, stop):  # type: ignore[no-untyped-
                 if scores[literal] >= bar(heap, floor):
                     was = chosen[leaf]
                     chosen[leaf] = literal
-                    push(heap, plan, chosen, scores[literal], exposures[literal])
+                    push(heap, plan, pool, chosen, scores[literal], exposures[literal])
                     chosen[leaf] = was
                 if scores[literal] > best or (scores[literal] == best and exposures[literal] < worst):
                     best, worst, idle = scores[literal], exposures[literal], 1
                     chosen[leaf] = literal
+            if chosen[leaf] < 0:
+                break  # no literal may stand at the open leaf
             leaf = (leaf + 1) % k
 
 
 def random_starts(plan: Plan, pool: Pool, *, n: int, seed: int) -> NDArray[np.int64]:
-    """Rows of distinct antigens with allowed signs.
+    """Rows of distinct antigens with allowed signs; none where there are few antigens.
 
     The literals of a row are drawn among the first in the pool's order, more often the earlier they stand.
     """
     k, n_literals = len(plan.signs), len(pool.rows)
+    if n_literals < 2 * k:
+        return np.empty((0, k), dtype=np.int64)
     random = np.random.default_rng(np.random.SeedSequence(seed))
     by_order = np.argsort(pool.order)
     rows = np.full((n, k), -1, dtype=np.int64)
@@ -84,13 +84,3 @@ def random_starts(plan: Plan, pool: Pool, *, n: int, seed: int) -> NDArray[np.in
         if not plan.not_only and truth(plan, chosen, False):
             row &= ~(plan.signs == 3).astype(np.int64)  # plain where allowed
     return rows
-
-
-def good_gates(
-    plan: Plan, pool: Pool, t: Terms, *, heap: Heap, floor: float, seed: int, grown: NDArray[np.int64],
-    stop: NDArray[np.int64],
-) -> None:  # fmt: skip
-    """Fill a heap with gates reached from a few random starts and from `grown` (gates with one leaf open)."""
-    if len(pool.rows) >= 2 * len(plan.signs):
-        starts = np.concatenate([grown, random_starts(plan, pool, n=STARTS, seed=seed)])
-        climb(plan, pool, t, np.ascontiguousarray(starts), floor, heap, stop)

@@ -51,12 +51,12 @@ def judge(plan, pool, t, chosen, theta, heap, work, mean_room):  # type: ignore[
         c, d = chosen[-2], chosen[-1]
         if not plan.signs[-2] & (2 if c & 1 else 1):  # signs are given, and the two differ
             chosen[-2], chosen[-1] = d, c
-        push(heap, plan, chosen, value, exposure)
+        push(heap, plan, pool, chosen, value, exposure)
         chosen[-2], chosen[-1] = c, d
 
 
 @inner
-def finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, tally):  # type: ignore[no-untyped-def]
+def finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, stop, tally):  # type: ignore[no-untyped-def]
     """Search the last two leaves; `part` of `n_parts` of the first of them. Adds to `tally`: tested, nodes."""
     n_words, n_populations, n_tumor = len(pool.valid), len(pool.starts), t.n_tumor
     is_or = plan.last == -2
@@ -93,11 +93,11 @@ def finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, tally):  # t
     for i in range(n_tumor):
         work.counts[i] = work.upper[i]
     arrange(work, n, is_or)
-    pair_up(plan, pool, t, chosen, theta, heap, work, n, signs, part, n_parts, tally)
+    pair_up(plan, pool, t, chosen, theta, heap, work, n, signs, part, n_parts, stop, tally)
 
 
 @inner
-def pair_up(plan, pool, t, chosen, theta, heap, work, n, signs, part, n_parts, tally):  # type: ignore[no-untyped-def]
+def pair_up(plan, pool, t, chosen, theta, heap, work, n, signs, part, n_parts, stop, tally):  # type: ignore[no-untyped-def]
     """Try all pairs of the listed candidates."""
     k, n_tumor = len(plan.signs), t.n_tumor
     is_or, additive = plan.last == -2, is_additive(t)
@@ -109,6 +109,8 @@ def pair_up(plan, pool, t, chosen, theta, heap, work, n, signs, part, n_parts, t
         plain, negated = signs[c & 1] != 0, signs[(c & 1) + 1] != 0
         if not is_or and c & 1 and not negated:
             break  # plain ones come first: only negated partners are left
+        if stop[0]:
+            break
         if not (plain or negated):
             continue
         theta = bar(heap, start_theta)
@@ -251,7 +253,7 @@ def run(plan, pool, t, units, bounds, theta, tumor, slack, heap, part, n_parts, 
         for i in range(k):
             chosen[i] = units[unit, i] if i < depth else -1
         if depth == k - 2:
-            finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, tally)
+            finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, stop, tally)
             continue
         score_leaf(plan, pool, t, chosen, depth, tumor, normal, slack, scores, exposures)
         for literal in np.argsort(-scores, kind="mergesort"):
@@ -262,4 +264,4 @@ def run(plan, pool, t, units, bounds, theta, tumor, slack, heap, part, n_parts, 
             chosen[depth] = -1
             if may_stand(plan, pool, chosen, depth, literal):
                 chosen[depth] = literal
-                finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, tally)
+                finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, stop, tally)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from cartarget.errors import InputError
 from cartarget.evidence.packed import WORD, Packed
+from cartarget.gates.algebra import Gate
 from cartarget.gates.kernels import WIDTH, interleaved
 
 
@@ -24,6 +26,7 @@ class Pool(NamedTuple):
     stops: NDArray[np.int64]
     split: int  # words of the tumour
     order: NDArray[np.int64]  # order in which interchangeable literals are assigned
+    text: NDArray[np.int64]  # rank of each literal's text among all
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +112,7 @@ def literals(packed: Packed, *, populations: pd.DataFrame | None = None, is_pool
         stops=stops.astype(np.int64),
         split=split,
         order=_order(rows, starts, stops, frame, n_tumor if not is_pooled else 1),
+        text=_text([packed.symbols[i] for i in order]),
     )
     return Literals(tuple(packed.symbols[i] for i in order), frame, pool)
 
@@ -153,6 +157,14 @@ def _valid(packed: Packed) -> NDArray[np.uint64]:
     for segment in packed.segments.itertuples(index=False):
         bits[segment.start : segment.stop].reshape(-1)[: segment.n_observations] = 1
     return np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64).reshape(-1)
+
+
+def _text(symbols: Sequence[str]) -> NDArray[np.int64]:
+    """Rank of each literal's text, in the order of the letters."""
+    texts = [str(Gate.literal(symbol, negated=negated)) for symbol in symbols for negated in (False, True)]
+    rank = np.empty(len(texts), dtype=np.int64)
+    rank[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
+    return rank
 
 
 def _order(

@@ -32,8 +32,8 @@ class SearchResult:
         One row a gate, best first: `gate`, `template`, `score`, `coverage` (mean over patients of the fraction hit;
         pooled: over all tumour observations), `coverage_p10`, `exposure` (worst weight × fraction of a normal
         population outside the origin), `exposure_population`, `n_antigens`, `gain` (score minus that of the best
-        feasible sub-gate, or minus 0), `best_sub_gate`, `core` (the gate without literals that add less than 0.01),
-        `idea` (the antigens that the core senses).
+        feasible sub-gate; if there is none, of the gate that hits nothing), `best_sub_gate` (empty if there is none),
+        `core` (the gate without literals that add less than 0.01), `idea` (the antigens that the core senses).
     certificate
         One row a template: `n_gates` in all, `n_tested` one by one, `n_pruned` by bounds, `best`, `bound` (no gate of
         the template scores above it), `gap` = bound − best, `is_exact` (the top is proven), `seconds`, `note`.
@@ -93,14 +93,14 @@ class Judge:
                 if smaller is not None and (self.not_only or not smaller.is_not_only):
                     yield smaller
 
-    def best_sub_gate(self, gate: Gate) -> tuple[Gate | None, float]:
-        """The best-scoring sub-gate and its score; fewer literals first among equals."""
-        best, most = None, -np.inf
+    def best_sub_gate(self, gate: Gate) -> tuple[str, float]:
+        """The best feasible sub-gate and its score, fewer literals first among equals; else nothing's score."""
+        best, most = "", -1.0 if self.has_caps else -np.inf
         for smaller in sorted(set(self.sub_gates(gate)), key=lambda g: (g.n_literals, str(g))):
             value = self.score(smaller)[0]
             if value > most:
-                best, most = smaller, value
-        return best, most
+                best, most = str(smaller), value
+        return best, most if best else score(np.zeros(len(self.t.size), dtype=np.int64), self.t, self.t.address)[0]
 
     def core(self, gate: Gate) -> Gate:
         """The gate without literals that add less than `LEAST_GAIN`, the least useful deleted first."""
@@ -131,8 +131,8 @@ class Judge:
             "exposure": exposure,
             "exposure_population": populations["population"].iloc[t.n_tumor + int(np.argmax(weighted))],
             "n_antigens": len(gate.antigens),
-            "gain": value - (most if most > -1.0 or not self.has_caps else 0.0),
-            "best_sub_gate": "" if sub_gate is None else str(sub_gate),
+            "gain": value - most,
+            "best_sub_gate": sub_gate,
             "core": str(core),
             "idea": " ".join(sorted(leaf.symbol for leaf in core.literals if not leaf.is_negated)),
         }
@@ -152,16 +152,13 @@ def gate_of(template: Template, leaves: Iterable[int], literals: Literals) -> Ga
 
 def table(found: dict[str, tuple[Template, Found]], judge: Judge, *, top: int) -> pd.DataFrame:
     """The `top` best gates over all templates: score, fewer antigens, lower exposure, then names."""
-    rows = [
-        (-value, template.n_literals, exposure, tuple(map(int, leaves)), template.name, template)
-        for template, outcome in found.values()
-        for value, exposure, leaves in zip(outcome.scores, outcome.exposures, outcome.leaves, strict=True)
-    ]
-    rows.sort(key=lambda row: row[:5])
-    made = [
-        {**judge.row(gate_of(template, leaves, judge.literals)), "template": template.name}
-        for *_, leaves, _, template in rows[:top]
-    ]
+    rows = []
+    for template, outcome in found.values():
+        for value, exposure, leaves in zip(outcome.scores, outcome.exposures, outcome.leaves, strict=True):
+            gate = gate_of(template, leaves, judge.literals)
+            rows.append((-value, gate.n_literals, exposure, str(gate), template.name, gate))
+    rows.sort(key=lambda row: row[:4])
+    made = [{**judge.row(gate), "template": name} for *_, name, gate in rows[:top]]
     return pd.DataFrame(made, columns=list(COLUMNS))
 
 

@@ -15,7 +15,8 @@ from cartarget.errors import InputError
 from cartarget.evidence.packed import Packed
 from cartarget.evidence.stream import pack_stream
 from cartarget.gates.algebra import Gate
-from cartarget.gates.branch import Clock, Found, Search
+from cartarget.gates.branch import Found, Search
+from cartarget.gates.clock import Clock
 from cartarget.gates.literals import Literals, literals
 from cartarget.gates.objectives import Objective, Terms, named, terms
 from cartarget.gates.result import Judge, SearchResult, certificate, gate_of, table
@@ -115,21 +116,22 @@ def search_gates(
     judge = Judge(pool, t, has_caps=record.has_caps, not_only=not_only)
     fingerprint = _fingerprint(pool, t, not_only, top)
     found = _resumed(resume, fingerprint)
-    clock = Clock(np.inf)
+    clock = Clock()
     search = Search(
-        pool.pool, t, is_additive=record.is_additive, not_only=not_only, clock=clock, n_threads=n_threads,
+        pool.pool, t, is_additive=record.is_additive, floor=-1.0 if record.has_caps else -np.inf, not_only=not_only,
+        clock=clock, n_threads=n_threads,
         bar=lambda **options: tqdm(disable=not progress, unit="unit", delay=1, **options),
     )  # fmt: skip
     notes = {}
-    for template in shapes:
-        limit = BUDGET if time_budget is None and template.n_literals > 3 else time_budget
-        begun = started if time_budget is not None else time.monotonic()
-        clock.restart(np.inf if limit is None else begun + limit)
-        floor = -1.0 if record.has_caps else -np.inf
-        outcome = search.template(template, top=top, known=found.get(template.name), floor=floor)
-        found[template.name] = outcome
-        if not len(outcome.scores):
-            notes[template.name] = _why_none(search, template, outcome, judge)
+    with clock.heeding_interrupts():
+        for template in shapes:
+            limit = BUDGET if time_budget is None and template.n_literals > 3 else time_budget
+            begun = started if time_budget is not None else time.monotonic()
+            clock.restart(np.inf if limit is None else begun + limit)
+            outcome = search.template(template, top=top, known=found.get(template.name))
+            found[template.name] = outcome
+            if not len(outcome.scores):
+                notes[template.name] = _why_none(search, template, outcome, judge)
     chosen = {template.name: (template, found[template.name]) for template in shapes}
     return SearchResult(
         table=table(chosen, judge, top=top),
@@ -143,7 +145,10 @@ def search_gates(
 def _templates(templates: Sequence[str | Gate], *, negate: bool) -> list[Template]:
     if isinstance(templates, (str, Gate)):
         templates = [templates]
-    made = {template.name: template for template in (Template.of(text, negate=negate) for text in templates)}
+    made: dict[str, Template] = {}
+    for text in templates:
+        template = Template.of(text, negate=negate)
+        made.setdefault(template.name if negate else template.rule, template)
     if not made:
         raise InputError("templates is empty: give at least one, such as 'A & B'")
     return list(made.values())

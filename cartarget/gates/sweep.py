@@ -20,7 +20,8 @@ class Plan(NamedTuple):
     pair_signs: NDArray[np.uint8]  # may 0, 1, 2 of the last two be negated
     ordered: NDArray[np.bool_]  # positions i, j: i takes the earlier literal
     places: NDArray[np.int64]  # leaf, in order of appearance → position
-    automorphisms: NDArray[np.int64]  # permutations of the leaves
+    prints: NDArray[np.int64]  # signs of the leaves as bits × texts that the gate may have × leaves and marks
+    n_prints: NDArray[np.int64]  # how many texts
     not_only: bool  # gates that need no antigen are allowed
 
 

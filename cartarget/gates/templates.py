@@ -13,6 +13,8 @@ from cartarget.gates.algebra import Gate, canonical, letter
 
 MOST = 5
 AND, OR = -1, -2
+END, PRINTED_AND, PRINTED_OR, CLOSE, OPEN = -5, -4, -3, -2, -1
+"""What a printed gate holds beside its literals, numbered in the order of their characters."""
 
 
 @cache
@@ -99,7 +101,7 @@ class Template:
         Raises
         ------
         GateError
-            The text does not parse, repeats a letter, or has fewer than two or more than five literals.
+            The text does not parse, repeats a letter, or has more than five literals.
 
         Examples
         --------
@@ -120,6 +122,19 @@ class Template:
     def name(self) -> str:
         """The shape as text."""
         return str(self.gate)
+
+    @property
+    def rule(self) -> str:
+        """The shape as text, however the letters were given.
+
+        Examples
+        --------
+        >>> Template.of("(A | B) & (C | ~D)", negate=False).rule
+        '(A | B) & (C | ~D)'
+        >>> Template.of("(A | ~B) & (C | D)", negate=False).rule
+        '(A | B) & (C | ~D)'
+        """
+        return min(self.fill(letters).shape for letters in permutations(self.gate.antigens))
 
     @property
     def n_literals(self) -> int:
@@ -155,6 +170,18 @@ class Template:
 
         return canonical(build(self.gate))
 
+    def prints(self, signs: Iterable[bool]) -> tuple[tuple[int, ...], ...]:
+        """The texts that a gate with these signs may have, as rows of leaves and of `OPEN`, `CLOSE` and so on.
+
+        Which of them is its canonical text depends on the antigens: it is the least one.
+
+        Examples
+        --------
+        >>> Template.of("A & (B | C)", negate=True).prints([True, False, False])
+        ((-1, 1, -3, 2, -2, -4, 0), (-1, 2, -3, 1, -2, -4, 0))
+        """
+        return tuple(_prints(self.gate, 0, tuple(signs)))
+
     def count(self, n_antigens: int, *, not_only: bool = False) -> int:
         """How many gates the template has over so many antigens.
 
@@ -163,11 +190,21 @@ class Template:
         >>> Template.of("A & B", negate=True).count(10)
         135
         """
-        k = self.n_literals
-        patterns = product((False, True), repeat=k) if self.is_signed else [self.signs]
-        names = self.gate.antigens
-        allowed = sum(not_only or not self.fill(names, pattern).is_not_only for pattern in patterns)
-        return perm(n_antigens, k) * allowed // len(self.automorphisms)
+        allowed = self._patterns if not_only else [signs for signs in self._patterns if not self._is_not_only(signs)]
+        return perm(n_antigens, self.n_literals) * len(allowed) // len(self.automorphisms)
+
+    @property
+    def is_not_only(self) -> bool:
+        """Whether every gate of the template hits a cell without any of its antigens."""
+        return all(map(self._is_not_only, self._patterns))
+
+    @property
+    def _patterns(self) -> list[tuple[bool, ...]]:
+        """The signs that the leaves may have."""
+        return list(product((False, True), repeat=self.n_literals)) if self.is_signed else [self.signs]
+
+    def _is_not_only(self, signs: tuple[bool, ...]) -> bool:
+        return self.fill(self.gate.antigens, signs).is_not_only
 
     @cached_property
     def order(self) -> tuple[int, ...]:
@@ -267,6 +304,26 @@ class Template:
                 return tuple(sorted(position[i] for i in held)), Template.of(smaller, negate=self.is_signed)
             stack += [(part, span.start) for part, span in spans if part.operator]
         return None
+
+
+def _prints(node: Gate, leaf: int, signs: tuple[bool, ...]) -> Iterable[tuple[int, ...]]:
+    """The texts of a node whose first leaf is `leaf`; parts in the order of the canonical form, ties in any."""
+    if not node.operator:
+        return [(leaf,)]
+    parts = []
+    for part in node.parts:
+        own = slice(leaf, leaf + part.n_literals)
+        texts = [(OPEN, *text, CLOSE) if part.operator else text for text in _prints(part, leaf, signs)]
+        parts.append(((all(signs[own]), part.n_literals), texts))
+        leaf = own.stop
+    between = PRINTED_AND if node.operator == "&" else PRINTED_OR
+    due = sorted(key for key, _ in parts)
+    orders = (order for order in permutations(parts) if [key for key, _ in order] == due)
+    return [
+        (*texts[0], *(code for text in texts[1:] for code in (between, *text)))
+        for order in orders
+        for texts in product(*(texts for _, texts in order))
+    ]
 
 
 def without(gate: Gate, leaves: Collection[int]) -> Gate | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations, product
 
 import numpy as np
@@ -41,11 +42,11 @@ def instance(
     return positive, labels
 
 
-def packed(positive: np.ndarray, labels: pd.DataFrame) -> Packed:
+def packed(positive: np.ndarray, labels: pd.DataFrame, symbols: Sequence[str] | None = None) -> Packed:
     """The same, packed."""
     return pack(
         positive,
-        symbols=[f"G{i}" for i in range(positive.shape[1])],
+        symbols=symbols or [f"G{i}" for i in range(positive.shape[1])],
         population=labels["population"].tolist(),
         donor=labels["donor"].tolist(),
         side=labels["side"].tolist(),
@@ -88,22 +89,74 @@ def scores(
     return np.round(value, 10), np.round(worst, 10)
 
 
-def brute_force(
-    positive: np.ndarray, labels: pd.DataFrame, template: Template, objective: Objective, meta: pd.DataFrame, *,
-    not_only: bool = False,
-) -> list[tuple[float, float, tuple[int, ...]]]:  # fmt: skip
-    """All gates of a template as (score, worst exposure, literals), in the order of results."""
-    n, k = positive.shape[1], template.n_literals
+def literal_values(
+    positive: np.ndarray, labels: pd.DataFrame, meta: pd.DataFrame, measured: pd.DataFrame | None
+) -> np.ndarray:
+    """Literals (plain, negated, plain ...) × observations; the last column is a cell without any antigen.
+
+    What was not measured counts against a gate, and a blocker earns no credit in normal samples.
+    """
+    n = positive.shape[1]
     values = np.empty((2 * n, len(positive) + 1), dtype=bool)
     values[0::2, :-1], values[1::2, :-1] = positive.T, ~positive.T
-    values[0::2, -1], values[1::2, -1] = False, True  # a cell without any antigen
+    values[0::2, -1], values[1::2, -1] = False, True
+    for row, (name, side) in enumerate(zip(labels["population"], labels["side"], strict=True)):
+        if side == "normal" and "evidence" in meta and meta.loc[name, "evidence"] == "samples":
+            values[1::2, row] = True
+        for antigen in range(n if measured is not None else 0):
+            if not measured.loc[antigen, name]:
+                values[[2 * antigen, 2 * antigen + 1], row] = side == "normal"
+    return values
+
+
+def brute_force(
+    positive: np.ndarray, labels: pd.DataFrame, templates: Sequence[Template], objective: Objective, meta: pd.DataFrame,
+    *, symbols: Sequence[str], top: int, not_only: bool = False, measured: pd.DataFrame | None = None,
+) -> tuple[list[tuple[float, float, str]], int]:  # fmt: skip
+    """The best gates of the templates as (score, worst exposure, gate), as a search lists them; and how many there are.
+
+    The order: score, fewer antigens, lower exposure, the gate's text.
+    """
+    values = literal_values(positive, labels, meta, measured)
+    rows: list[tuple[float, int, float, str]] = []
+    total = 0
+    for template in templates:
+        leaves = every_gate(template, positive.shape[1])
+        hits = evaluated(template, values, leaves)
+        if not not_only:
+            leaves, hits = leaves[~hits[:, -1]], hits[~hits[:, -1]]
+        total += len(leaves)
+        value, worst = scores(hits[:, :-1], labels, objective, meta)
+        best = np.lexsort((worst, -value))
+        if len(best) > top:  # and those that tie with the last
+            last = best[top - 1]
+            best = best[(value[best] > value[last]) | ((value[best] == value[last]) & (worst[best] <= worst[last]))]
+        for i in best:
+            if objective.has_caps and value[i] <= -1:
+                continue
+            text = str(
+                template.fill([symbols[leaf >> 1] for leaf in leaves[i]], [bool(leaf & 1) for leaf in leaves[i]])
+            )
+            rows.append((-float(value[i]), template.n_literals, float(worst[i]), text))
+    rows.sort()
+    return [(-score, worst, text) for score, _, worst, text in rows[:top]], total
+
+
+def every_gate(template: Template, n: int) -> np.ndarray:
+    """Literals per leaf of every gate of a template over `n` antigens, each gate once."""
+    k = template.n_literals
     patterns = list(product((0, 1), repeat=k)) if template.is_signed else [tuple(map(int, template.signs))]
     antigens = np.array(list(permutations(range(n), k))).reshape(-1, k)
     leaves = np.concatenate([2 * antigens + np.array(signs) for signs in patterns])
-    images = np.stack([leaves[:, list(g)] for g in template.automorphisms])
-    least = np.array([min(map(tuple, images[:, i])) == tuple(leaves[i]) for i in range(len(leaves))], dtype=bool)
-    leaves = leaves[least]
-    count = iter(range(k))
+    base = 2 * n
+    place = base ** np.arange(k)[::-1]
+    least = np.min([leaves[:, list(g)] @ place for g in template.automorphisms], axis=0)
+    return leaves[leaves @ place == least]
+
+
+def evaluated(template: Template, values: np.ndarray, leaves: np.ndarray) -> np.ndarray:
+    """Gates × observations: which are hit."""
+    count = iter(range(template.n_literals))
 
     def evaluate(node: Gate) -> np.ndarray:
         if not node.operator:
@@ -111,11 +164,4 @@ def brute_force(
         parts = [evaluate(part) for part in node.parts]
         return (np.logical_and if node.operator == "&" else np.logical_or).reduce(parts)
 
-    hits = evaluate(template.gate)
-    if not not_only:
-        leaves, hits = leaves[~hits[:, -1]], hits[~hits[:, -1]]
-    value, worst = scores(hits[:, :-1], labels, objective, meta)
-    return sorted(
-        ((float(s), float(e), tuple(map(int, row))) for s, e, row in zip(value, worst, leaves, strict=True)),
-        key=lambda row: (-row[0], row[1], row[2]),
-    )
+    return evaluate(template.gate)
