@@ -90,6 +90,9 @@ class Surface(_Strict):
         None, description="table of surface votes, relative to data_dir; none: surface evidence is unknown"
     )
     min_votes: Annotated[int, Field(ge=0, le=5)] = Field(2, description="votes that make a candidate")
+    topology: str | None = Field(
+        None, description="table of membrane topology, relative to data_dir; none: what sticks out is not drawn"
+    )
     rescue: str = Field(
         "resources/surface_rescue.tsv", description="antigens kept in spite of their votes, with sources"
     )

@@ -63,7 +63,8 @@ def work_path(config: Config, atlas: AtlasConfig) -> Path:
 def resource_paths(config: Config) -> list[str]:
     """The tables, other than atlases, that a run reads."""
     paths = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue]
-    paths += [config.data(path).as_posix() for path in (config.genes.table, config.surface.votes) if path]
+    named = (config.genes.table, config.surface.votes, config.surface.topology)
+    paths += [config.data(path).as_posix() for path in named if path]
     return paths
 
 

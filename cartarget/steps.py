@@ -65,6 +65,7 @@ def read_step(config: Config) -> None:
     from cartarget.atlas.store import write_atlas
     from cartarget.evidence.ambient import call_doublets
     from cartarget.genes import read_gene_table
+    from cartarget.surface.topology import read_topology
 
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
     lost, keep, surface = [], None, pd.DataFrame()
@@ -81,6 +82,9 @@ def read_step(config: Config) -> None:
             adata = adata[:, keep].copy()
         write_atlas(adata, work_path(config, atlas))
         lost.append(adata.uns["cartarget"]["lost"].assign(atlas=atlas.name))
+    if config.surface.topology:
+        topology = read_topology(config.data(config.surface.topology), genes=genes)
+        surface = surface.merge(topology, on="symbol", how="left")
     with whole(config.run_dir / "work" / "genes.parquet") as temporary:
         surface.to_parquet(temporary, index=False)
     with whole(config.run_dir / "genes_lost.tsv") as temporary:

@@ -54,8 +54,8 @@ def build_votes(folder: str | os.PathLike[str], *, genes: GeneTable, names: pd.D
     Returns
     -------
     DataFrame
-        One row per gene: `hgnc_symbol`, one column `SOURCE_surface_flag` of 0 and 1 per source, `n_sources_surface`;
-        sorted by symbol. `cartarget.surface.votes.read_votes` reads it.
+        One row per gene: `hgnc_symbol`, one column `SOURCE_surface_flag` of 0 and 1 per source, `n_sources_surface`,
+        and SURFY's `topology`; sorted by symbol. `votes.read_votes` and `topology.read_topology` read it.
 
     Raises
     ------
@@ -74,6 +74,7 @@ def build_votes(folder: str | os.PathLike[str], *, genes: GeneTable, names: pd.D
             raise InputError(f"{folder / FILES[source]}: places no known protein on the surface; fetch it again")
         table[f"{source}_surface_flag"] = table["hgnc_symbol"].isin(symbols).astype(int)
     table["n_sources_surface"] = table.filter(like="_surface_flag").sum(axis=1)
+    table["topology"] = table["hgnc_symbol"].map(topologies(folder / FILES["surfy"], accession=accession)).fillna("")
     return table
 
 
@@ -125,11 +126,21 @@ def hpa(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 def surfy(path: str | os.PathLike[str]) -> pd.DataFrame:
     """`accession` and `name` of the proteins for which SURFY votes."""
-    rows = read_sheet(path, sheet="SurfaceomeMasterTable")
-    table = _table(
-        _below(rows, "Surfaceome Label"), path, needed=("UniProt accession", "UniProt gene", "Surfaceome Label")
-    )
+    table = _surfaceome(path)
     return _named(table[table["Surfaceome Label"].eq("surface")], accession="UniProt accession", name="UniProt gene")
+
+
+def topologies(path: str | os.PathLike[str], *, accession: pd.Series) -> pd.Series:
+    """SURFY's topology per symbol, by the symbol of each `accession`; empty where the table holds none."""
+    table = _surfaceome(path)
+    texts = table["topology"] if "topology" in table else pd.Series("", index=table.index)
+    named = texts.set_axis(table["UniProt accession"].map(accession))
+    return named[named.index.notna() & ~named.index.duplicated() & named.ne("")]
+
+
+def _surfaceome(path: str | os.PathLike[str]) -> pd.DataFrame:
+    rows = _below(read_sheet(path, sheet="SurfaceomeMasterTable"), "Surfaceome Label")
+    return _table(rows, path, needed=("UniProt accession", "UniProt gene", "Surfaceome Label"))
 
 
 def cspa(path: str | os.PathLike[str]) -> pd.DataFrame:

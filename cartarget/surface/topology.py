@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+import pandas as pd
 from Bio.SeqFeature import SeqFeature, SimpleLocation
 
 from cartarget.errors import InputError
+from cartarget.genes import GeneTable, resolve
 
 REGIONS = {
     "SP": "signal peptide",
@@ -17,6 +21,8 @@ REGIONS = {
     "IM": "in the membrane",
 }
 """Regions of a SURFY topology string. Source: Bausch-Fluck et al. 2018, doi:10.1073/pnas.1808790115."""
+
+_NAMES = ("hgnc_symbol", "symbol", "UniProt gene")
 
 _PIECE = re.compile(r"^([A-Za-z]+):(\d+)-(\d+)$")
 
@@ -81,3 +87,48 @@ def longest_outside(features: Sequence[SeqFeature]) -> int | None:
     37
     """
     return max((len(part) for part in features if part.type == "outside"), default=0) if features else None
+
+
+def read_topology(path: str | os.PathLike[str], *, genes: GeneTable | None) -> pd.DataFrame:
+    """Read which part of each protein sticks out, from a table with a column `topology`.
+
+    Parameters
+    ----------
+    path
+        Tab-separated file, gzipped or not, such as SURFY's table: the gene in `hgnc_symbol`, `symbol` or
+        `UniProt gene`, the string that `parse_topology` reads in `topology`. Rows without one are left out.
+    genes
+        Gene table, for names of another year. None: names are taken as given.
+
+    Returns
+    -------
+    DataFrame
+        One row per `symbol`, the first of the file: `topology`, and `n_residues_outside`, the longest stretch
+        outside the cell.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, a column is missing, or a string has another form.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "topology.tsv"
+    >>> _ = file.write_text("symbol\\ttopology\\nMSLN\\tSP:1-36;NC:37-606\\n")
+    >>> read_topology(file, genes=None).values.tolist()
+    [['MSLN', 'SP:1-36;NC:37-606', 570]]
+    """
+    try:
+        frame = pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
+    named = next((name for name in _NAMES if name in frame), None)
+    if named is None or "topology" not in frame:
+        raise InputError(f"{path}: expected a column 'topology' beside one of {', '.join(_NAMES)}")
+    frame = frame[frame["topology"].str.strip().ne("")]
+    symbol = resolve(frame[named], table=genes)["symbol"].set_axis(frame.index)
+    found = pd.DataFrame({"symbol": symbol, "topology": frame["topology"].str.strip()}).dropna()
+    found = found.drop_duplicates("symbol", ignore_index=True)
+    longest = [longest_outside(parse_topology(text)) for text in found["topology"]]
+    return found.assign(n_residues_outside=pd.array(longest, dtype="Int64"))

@@ -14,7 +14,16 @@ STATUSES = ("voted", "rescued", "too few votes", "unknown")
 """What `surface_status` may say."""
 
 _SUFFIX = "_surface_flag"
-_IDENTIFIERS = {"hgnc_id", "hgnc_symbol", "uniprot_acc", "ensembl_gene", "ncbi_gene_id", "n_sources_surface", "symbol"}
+_IDENTIFIERS = {
+    "hgnc_id",
+    "hgnc_symbol",
+    "uniprot_acc",
+    "ensembl_gene",
+    "ncbi_gene_id",
+    "n_sources_surface",
+    "symbol",
+    "topology",
+}
 
 
 def read_votes(path: str | os.PathLike[str]) -> pd.DataFrame:

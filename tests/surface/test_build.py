@@ -13,6 +13,7 @@ from cartarget.atlas.hgnc import build_gene_table
 from cartarget.errors import InputError
 from cartarget.genes import GeneTable, read_gene_table
 from cartarget.surface import build
+from cartarget.surface.topology import read_topology
 from cartarget.surface.votes import read_votes
 from cartarget.surface.workbook import read_sheet
 from tests.atlas import standins
@@ -101,10 +102,10 @@ def write_sources(folder: Path) -> None:
         gaf.append("\t".join(fields))
     standins.write(folder / build.FILES["go"], "\n".join(gaf) + "\n")
     standins.hpa_locations(folder / build.FILES["hpa"])
-    head = ["UniProt name", "UniProt accession", "UniProt gene", "Surfaceome Label", "length"]
+    head = ["UniProt name", "UniProt accession", "UniProt gene", "Surfaceome Label", "topology"]
     master = [["SURFY: the in silico surfaceome"], head]
-    master += [["EPCAM_HUMAN", ACCESSION["EPCAM"], "EPCAM", "surface", "314.0"]]
-    master += [["ACTB_HUMAN", ACCESSION["ACTB"], "ACTB", "nonsurface", "375.0"]]
+    master += [["EPCAM_HUMAN", ACCESSION["EPCAM"], "EPCAM", "surface", "SP:1-23;NC:24-265;TM:266-288;CY:289-314"]]
+    master += [["ACTB_HUMAN", ACCESSION["ACTB"], "ACTB", "nonsurface", "CY:1-375"]]
     write_xlsx(folder / build.FILES["surfy"], {"legend": [["x"]], "SurfaceomeMasterTable": master})
     head = ["organism", "ID_link", "CSPA category", "UP_Protein_name", "ENTREZ_gene_ID", "ENTREZ gene symbol"]
     rows = [["Human", "", "1 - high confidence", "Ep-CAM", "4072.0", "TACSTD1"]]
@@ -138,6 +139,8 @@ def test_votes_are_counted(tmp_path: Path, genes: tuple[GeneTable, pd.DataFrame]
     assert not votes.loc[["ACTB", "TTN", "ALB"]].any(axis=None)
     assert votes.loc["GPC3"].to_dict() == {"uniprot": True, "go": False, "hpa": True, "surfy": False, "cspa": False}
     assert votes.index[votes["go"]].tolist() == ["CEACAM5", "EPCAM"], "by machine alone or NOT is no vote"
+    topology = read_topology(tmp_path / "votes.tsv", genes=genes[0]).set_index("symbol")
+    assert topology["n_residues_outside"].to_dict() == {"ACTB": 0, "EPCAM": 242}
 
 
 @pytest.mark.parametrize("source", build.FILES)
