@@ -65,7 +65,6 @@ def read_step(config: Config) -> None:
     from cartarget.atlas.store import write_atlas
     from cartarget.evidence.ambient import call_doublets
     from cartarget.genes import read_gene_table
-    from cartarget.surface.topology import read_topology
 
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
     lost, keep, surface = [], None, pd.DataFrame()
@@ -76,15 +75,13 @@ def read_step(config: Config) -> None:
         adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if keep is None else keep)
         if keep is None:
             surface, keep = _choose(adata, config)
+            surface = _with_names(surface, adata, config=config, genes=genes)
             _count_library(adata)
             if atlas.call_doublets:
                 adata = call_doublets(adata, seed=config.seed)
             adata = adata[:, keep].copy()
         write_atlas(adata, work_path(config, atlas))
         lost.append(adata.uns["cartarget"]["lost"].assign(atlas=atlas.name))
-    if config.surface.topology:
-        topology = read_topology(config.data(config.surface.topology), genes=genes)
-        surface = surface.merge(topology, on="symbol", how="left")
     with whole(config.run_dir / "work" / "genes.parquet") as temporary:
         surface.to_parquet(temporary, index=False)
     with whole(config.run_dir / "genes_lost.tsv") as temporary:
@@ -111,6 +108,18 @@ def _choose(adata: Any, config: Config) -> tuple[pd.DataFrame, list[str]]:
     surface.loc[partly, ["is_candidate", "surface_status"]] = False, "not in every tumour"
     asked = {*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]}
     return surface, sorted(asked & set(adata.var_names[is_whole]))
+
+
+def _with_names(surface: pd.DataFrame, adata: Any, *, config: Config, genes: GeneTable | None) -> pd.DataFrame:
+    """The same with the other names of each gene, and with what sticks out of the membrane where a table says it."""
+    from cartarget.aliases import other_names
+    from cartarget.surface.topology import read_topology
+
+    given = adata.var.reindex(surface["symbol"])["given"].fillna("").to_frame()
+    surface = surface.assign(aliases=surface["symbol"].map(other_names(given, genes)).fillna(""))
+    if not config.surface.topology:
+        return surface
+    return surface.merge(read_topology(config.data(config.surface.topology), genes=genes), on="symbol", how="left")
 
 
 def _count_library(adata: Any) -> None:

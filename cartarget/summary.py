@@ -72,6 +72,7 @@ def describe(
         ),
         "funnel": _funnel(config, run, antigens, gates, search),
         "funnel_genes": _why_not(config, run, antigens),
+        "aliases": _aliases(run),
         "tissues": _tissues(run),
         "atlases": [_atlas(config, name, adata) for name, adata in run.atlases.items()],
         **_controls(run, antigens, gates, random),
@@ -161,6 +162,12 @@ def _why_not(config: Config, run: Run, antigens: pd.DataFrame) -> dict[str, str]
     for name, reason in zip(lost["name"].astype(str), lost["reason"].astype(str), strict=True):
         reasons.setdefault(name.strip(), f"gene names: {reason}")
     return dict(sorted(reasons.items()))
+
+
+def _aliases(run: Run) -> dict[str, str]:
+    """Other names of the genes of the tumour's atlas, joined by `|`."""
+    known = run.surface[run.surface["aliases"].ne("")]
+    return dict(zip(known["symbol"], known["aliases"], strict=True))
 
 
 def _tissues(run: Run) -> list[dict[str, Any]]:

@@ -142,7 +142,7 @@ def read_summary(path: Path) -> dict[str, Any]:
         "limits",
         "inputs",
     )
-    maps = ("funnel_genes", "thresholds", "patients", "versions", "config")
+    maps = ("funnel_genes", "aliases", "thresholds", "patients", "versions", "config")
     texts = ("name", "title", "indication", "primary", "question", "command", "failed")
     empty: dict[str, Any] = {**{key: [] for key in lists}, **{key: {} for key in maps}, **dict.fromkeys(texts, "")}
     return {**empty, "is_simulated": False, **{key: value for key, value in content.items() if value is not None}}
@@ -256,12 +256,13 @@ _FOR_PAGE = (
 
 
 def _compact(summary: dict[str, Any]) -> dict[str, Any]:
-    """Patients' levels in four digits; lost genes with each reason once."""
+    """Patients' levels in four digits; other names as one text; lost genes with each reason once."""
     lost = {str(name): str(reason) for name, reason in summary["funnel_genes"].items()}
     reasons = {reason: place for place, reason in enumerate(dict.fromkeys(lost.values()))}
     levels = {name: [float(f"{level:.4g}") for level in values] for name, values in summary["patients"].items()}
     return {
         "patients": levels,
+        "aliases": "\n".join(f"{symbol}|{names}" for symbol, names in summary["aliases"].items()),
         "lost": {"names": list(lost), "reasons": list(reasons), "at": [reasons[reason] for reason in lost.values()]},
     }
 

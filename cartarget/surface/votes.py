@@ -15,15 +15,8 @@ STATUSES = ("voted", "rescued", "too few votes", "unknown")
 
 _SUFFIX = "_surface_flag"
 _IDENTIFIERS = {
-    "hgnc_id",
-    "hgnc_symbol",
-    "uniprot_acc",
-    "ensembl_gene",
-    "ncbi_gene_id",
-    "n_sources_surface",
-    "symbol",
-    "topology",
-}
+    "hgnc_id", "hgnc_symbol", "uniprot_acc", "ensembl_gene", "ncbi_gene_id", "n_sources_surface", "symbol", "topology",
+}  # fmt: skip
 
 
 def read_votes(path: str | os.PathLike[str]) -> pd.DataFrame:

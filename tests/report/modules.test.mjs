@@ -96,10 +96,15 @@ test("the front holds what nothing beats", () => {
   assert.deepEqual(front([], { lower: true }), []);
 });
 
-test("why not: exact names first, case aside", () => {
-  const model = { antigens: { rowOf: new Map([["CEACAM5", 0], ["CEACAM6", 1]]) }, lost: new Map([["CEA", "ambiguous"], ["ACTB", "no vote"]]) };
+test("why not: exact names first, then other names, then beginnings, case aside", () => {
+  const model = { aliases: "CEACAM5|CD66e|CEA\nVSIR|B7-H5|C10orf54\nERBB2|HER2", antigens: { rowOf: new Map([["CEACAM5", 0], ["CEACAM6", 1]]) }, lost: new Map([["CEA", "ambiguous"], ["ACTB", "no vote"]]) };
   assert.deepEqual(explain(model, "cea").map(({ name }) => name), ["CEA", "CEACAM5", "CEACAM6"]);
   assert.equal(explain(model, "actb")[0].reason, "no vote");
+  model.lost.set("VSIR", "no vote");
+  assert.deepEqual(explain(model, "c10ORF54"), [{ name: "VSIR", other: "C10orf54", row: undefined, reason: "no vote" }]);
+  assert.deepEqual(explain(model, "b7-h").map(({ name }) => name), ["VSIR"], "the beginning of another name");
+  assert.deepEqual(explain(model, "CD66").map(({ name, row }) => [name, row]), [["CEACAM5", 0]]);
+  assert.deepEqual(explain(model, "(*["), []);
   assert.deepEqual(explain(model, " "), []);
   assert.deepEqual(explain(model, "NOPE"), []);
 });

@@ -27,7 +27,7 @@ async function start() {
   const block = await decode(byId("payload").textContent);
   const { lost } = block.header.run;
   const stored = exposure(block);
-  const model = { run: block.header.run, lost: new Map(lost.names.map((name, i) => [name, lost.reasons[lost.at[i]]])), antigens: table(block, "antigens"), gates: table(block, "gates"), argument: null };
+  const model = { run: block.header.run, lost: new Map(lost.names.map((name, i) => [name, lost.reasons[lost.at[i]]])), aliases: block.header.run.aliases, antigens: table(block, "antigens"), gates: table(block, "gates"), argument: null };
   for (const name of ["trust", "replication", "conflicts", "doublets"]) model[name] = block.header[name] ? table(block, name) : null;
   model.exposure = (name) => {
     const found = model.argument?.find(name);

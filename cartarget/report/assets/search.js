@@ -1,24 +1,39 @@
-// "Why is gene X not here?": every gene of the input, with the step and the reason.
+// "Why is gene X not here?": every gene of the input under any of its names, with the step and the reason.
 
 import { el, byId, pill, linkTo, countText } from "./dom.js";
 
-/** Where a gene stands: a candidate, a control, or lost on the way. Exact names first, then beginnings. */
+/** Where a gene stands: a candidate, a control, or lost on the way. Exact names first, then other names, then beginnings. */
 export function explain(model, asked, { limit = 8 } = {}) {
   const wanted = asked.trim().toLowerCase();
   if (wanted === "") return [];
   const { rowOf } = model.antigens;
   const { lost } = model;
-  const every = [...rowOf.keys(), ...[...lost.keys()].filter((name) => !rowOf.has(name))];
-  const exact = every.filter((name) => name.toLowerCase() === wanted);
-  const near = every.filter((name) => name.toLowerCase() !== wanted && name.toLowerCase().startsWith(wanted)).sort();
-  return [...exact, ...near].slice(0, limit).map((name) => ({ name, row: rowOf.get(name), reason: lost.get(name) }));
+  const found = new Map();
+  const names = [...rowOf.keys(), ...lost.keys()].filter((name) => name.toLowerCase().startsWith(wanted)).sort();
+  const others = alsoCalled(model.aliases, wanted);
+  const isWhole = (name) => name.toLowerCase() === wanted;
+  for (const name of names.filter(isWhole)) found.set(name, null);
+  for (const [name, other] of others) if (isWhole(other) && !found.has(name)) found.set(name, other);
+  for (const name of names) if (!found.has(name)) found.set(name, null);
+  for (const [name, other] of others) if (!found.has(name)) found.set(name, other);
+  return [...found].slice(0, limit).map(([name, other]) => ({ name, other, row: rowOf.get(name), reason: lost.get(name) }));
 }
 
-function answer(model, { name, row, reason }) {
-  if (row === undefined) return el("li", {}, el("b", {}, name), " ", el("span", { class: "lost" }, reason));
+/** Genes of which another name begins so: [symbol, that name]. `text` holds a line `SYMBOL|NAME|NAME` for each gene. */
+function alsoCalled(text, wanted) {
+  const begins = new RegExp(`\\|(${wanted.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}[^|\\n]*)`, "gi");
+  return [...text.matchAll(begins)].map((hit) => {
+    const line = text.slice(text.lastIndexOf("\n", hit.index) + 1, hit.index);
+    return [line.split("|", 1)[0], hit[1]];
+  });
+}
+
+function answer(model, { name, other, row, reason }) {
+  const also = other && el("small", {}, ` also called ${other} `);
+  if (row === undefined) return el("li", {}, el("b", {}, name), also, " ", el("span", { class: "lost" }, reason ?? "is in the input, and in none of its tables"));
   const rank = model.antigens.value(row, "rank");
-  return el("li", {}, el("a", { href: linkTo(name, "antigen") }, name), " ", pill(model.antigens.value(row, "safety_class")), " ",
-    el("span", { class: "lost" }, rank === null ? "scored, not ranked" : `rank ${countText(rank)} of ${countText(model.antigens.n)}`));
+  return el("li", {}, el("a", { href: linkTo(name, "antigen") }, name), also, " ", pill(model.antigens.value(row, "safety_class")), " ",
+    el("span", { class: "lost" }, rank === null ? (reason ?? "scored, not ranked: its coverage is below the floor") : `rank ${countText(rank)} of ${countText(model.antigens.n)}`));
 }
 
 /** Wire the search field. */
