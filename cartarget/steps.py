@@ -16,6 +16,7 @@ from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
 from cartarget.files import sweep, whole
+from cartarget.genes import GeneTable, read_gene_table
 from cartarget.inputs import Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
 from cartarget.provenance import journal
 from cartarget.resume import question
@@ -64,7 +65,6 @@ def read_step(config: Config) -> None:
     from cartarget.atlas import read_atlas
     from cartarget.atlas.store import write_atlas
     from cartarget.evidence.ambient import call_doublets
-    from cartarget.genes import read_gene_table
 
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
     lost, keep, surface = [], None, pd.DataFrame()

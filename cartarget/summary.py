@@ -74,6 +74,7 @@ def describe(
         "funnel_genes": _why_not(config, run, antigens),
         "aliases": _aliases(run),
         "tissues": _tissues(run),
+        "people": _people(run),
         "atlases": [_atlas(config, name, adata) for name, adata in run.atlases.items()],
         **_controls(run, antigens, gates, random),
         "procedure": list(procedure),
@@ -206,6 +207,15 @@ def _tissues(run: Run) -> list[dict[str, Any]]:
             }
         )
     return result
+
+
+def _people(run: Run) -> dict[str, dict[str, int]]:
+    """Donors and observations behind each side of the primary atlas."""
+    obs = run.atlases[run.primary].obs
+    return {
+        str(side): {"n_donors": len(set(rows["donor"].astype(str)) - {""}), "n_observations": len(rows)}
+        for side, rows in obs.groupby("side", observed=True)
+    }
 
 
 def _cell_sources(run: Run, tissue: str, cell_type: str) -> list[dict[str, Any]]:

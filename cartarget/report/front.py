@@ -15,19 +15,31 @@ from cartarget.selection.ranking import NEGATIVE
 _BLANK_TISSUE: dict[str, Any] = {"tier": "", "required": False, "is_origin": False, "measured_by": []}
 
 
+def about(summary: dict[str, Any]) -> list[str]:
+    """What stands above the title: the indication where the title does not say it, what decides, the origin."""
+    title, indication = summary["title"] or summary["name"], summary["indication"] or "unnamed indication"
+    decides = {"bulk": ["bulk samples decide"], "single_cell": ["single cells decide"]}.get(summary["primary"], [])
+    origin = [f"origin: {', '.join(summary['origin'])}"] if summary["origin"] else []
+    return [*([indication] if indication.lower() != title.lower() else []), *decides, *origin]
+
+
 def facts(summary: dict[str, Any], antigens: pd.DataFrame, gates: pd.DataFrame) -> dict[str, Any]:
     """Key numbers: candidates, those that reach the tumour by class, required tissues, the first of the ranking."""
     candidates = antigens[~antigens["control"].isin(NEGATIVE)]
     ranked = gates[gates["rank"].notna()]
-    required = [tissue for tissue in summary["tissues"] if tissue.get("required")]
+    tissues = [tissue for tissue in tissues_in_order(summary["tissues"]) if tissue["order"] < len(TIERS)]
+    blank = [tissue for tissue in tissues if not tissue["measured_by"]]
+    required = [tissue for tissue in tissues if tissue["required"]]
     return {
         "patients": int(antigens["n_patients"].max()) if len(antigens) else 0,
         "antigens": len(candidates),
         "antigen_classes": _classes(candidates),
         "gates": len(ranked),
         "gate_classes": _classes(ranked),
+        "tissues": len(tissues),
+        "unmeasured": [tissue["tissue"] for tissue in blank],
         "required": len(required),
-        "required_measured": sum(bool(tissue.get("measured_by")) for tissue in required),
+        "required_measured": sum(bool(tissue["measured_by"]) for tissue in required),
         "leaders": _leaders(antigens),
     }
 
@@ -102,9 +114,16 @@ def tissues_in_order(tissues: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda tissue: (tissue["order"], not tissue["required"], str(tissue["tissue"])))
 
 
-def funnel_stages(steps: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The funnel in stages: a step that counts more than the one before begins another stage, on a scale of its own."""
+def funnel_stages(steps: list[dict[str, Any]], *, n_ideas: int | None = None) -> list[list[dict[str, Any]]]:
+    """The funnel in stages: a step that counts more than the one before begins another stage, on a scale of its own.
+
+    The shortlist is the last step, where its length is given.
+    """
     stages: list[list[dict[str, Any]]] = []
+    if steps and n_ideas is not None:
+        rest = max(steps[-1]["n"] - n_ideas, 0)
+        last = {"step": "ideas on the shortlist", "n": n_ideas, "lost": rest, "reason": "vary one above, or are unsafe"}
+        steps = [*steps, last]
     for given in steps:
         step: dict[str, Any] = {"lost": 0, "reason": ""} | given
         if not stages or step["n"] > stages[-1][-1]["n"]:

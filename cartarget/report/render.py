@@ -22,6 +22,7 @@ from cartarget.report.argue import Evidence, read_evidence
 from cartarget.report.embed import embed
 from cartarget.report.engine import Engine, read_engine
 from cartarget.report.front import (
+    about,
     controls_by_kind,
     facts,
     fraction_text,
@@ -38,6 +39,7 @@ SCRIPTS = (
     "judge",
     "rerank",
     "details",
+    "gate",
     "argument",
     "dom",
     "tip",
@@ -142,7 +144,7 @@ def read_summary(path: Path) -> dict[str, Any]:
         "limits",
         "inputs",
     )
-    maps = ("funnel_genes", "aliases", "thresholds", "patients", "versions", "config")
+    maps = ("funnel_genes", "aliases", "people", "thresholds", "patients", "versions", "config")
     texts = ("name", "title", "indication", "primary", "question", "command", "failed")
     empty: dict[str, Any] = {**{key: [] for key in lists}, **{key: {} for key in maps}, **dict.fromkeys(texts, "")}
     return {**empty, "is_simulated": False, **{key: value for key, value in content.items() if value is not None}}
@@ -210,6 +212,7 @@ def _page(
         counts, lacking = embed(evidence, antigens=antigens, gates=kept, atlas=primary)
         names, counted = names[names.isin(lacking)], counts.encode()
     add_exposure(block, read_exposure(exposure, gates=names), gates=names)
+    ideas = _records(shortlist(gates, antigens=antigens))
     script = engine.script + "".join(_module(f"{name}.js") for name in SCRIPTS)
     script = re.sub(r"<(?=!--|/?script)", r"\\x3C", script, flags=re.IGNORECASE)
     style = "".join(read_asset(f"{name}.css") for name in STYLES)
@@ -220,8 +223,11 @@ def _page(
             run=summary,
             engine=engine,
             facts=facts(summary, antigens, gates),
+            about=about(summary),
+            people=summary["people"],
+            unit_word="samples" if summary["primary"] == "bulk" else "cells",
             tissues=tissues_in_order(summary["tissues"]),
-            funnel=funnel_stages(summary["funnel"]),
+            funnel=funnel_stages(summary["funnel"], n_ideas=len(ideas)),
             controls=controls_by_kind(summary["controls"]),
             harm=harm_by_evidence(summary["regression"]),
             words=_EVIDENCE_WORDS,
@@ -230,7 +236,7 @@ def _page(
             n_gates_kept=len(kept),
             payload=block.encode(),
             evidence=counted,
-            ideas=_records(shortlist(gates, antigens=antigens)),
+            ideas=ideas,
             no_ideas=why_empty(gates),
             script=script,
             style=style,

@@ -133,7 +133,8 @@ test("best of a row: none where all are alike or unknown", () => {
 });
 
 const { posterior, highestFraction, betaCdf, studentRatio } = await import("./assets/special.js");
-const { parseGate, gateText, symbolsOf } = await import("./assets/argument.js");
+const { readGate, shapeOf, combinations, gateText, symbolsOf } = await import("./assets/gate.js");
+const { crossed } = await import("./assets/counts.js");
 const { sayChange, movesOf, changedConfig, changedTiers, thresholdText } = await import("./assets/words.js");
 const { addressOf } = await import("./assets/trust.js");
 const { stepOf, tintOf } = await import("./assets/body.js");
@@ -151,13 +152,32 @@ test("the beta distribution agrees with SciPy", () => {
 });
 
 test("gates are read and written as the package does", () => {
-  assert.deepEqual(parseGate("A & ~`b c`"), { parts: [{ symbol: "A", negated: false }, { symbol: "b c", negated: true }], operator: "&" });
-  assert.deepEqual(parseGate("~B & A").parts.map(({ symbol }) => symbol), ["A", "B"]);
-  for (const none of ["", "~A", "A | ~B", "A & A", "A & B & C", "A &", "A ^ B"]) assert.equal(parseGate(none), null, none);
+  assert.deepEqual(shapeOf(readGate("A & ~`b c`")), ["A", "b c", 2]);
+  assert.deepEqual(shapeOf(readGate("~B & A")), ["A", "B", 2]);
+  assert.deepEqual(shapeOf(readGate("A | B")), ["A", "B", 0]);
+  assert.deepEqual(shapeOf(readGate("HLA-A")), ["HLA-A", "HLA-A", 0]);
+  for (const none of ["~A", "A | ~B", "A & B & C", "~(A & B)"]) assert.equal(shapeOf(readGate(none)), null, none);
+  for (const none of ["", "A &", "A ^ B", "A B", "(A", "A)", "&", "<b>"]) assert.equal(readGate(none), null, none);
+  const three = readGate("(A | B) & ~C");
+  assert.deepEqual([three.symbols, [...three.blockers]], [["A", "B", "C"], ["C"]]);
+  assert.deepEqual(combinations(3).filter(three.hits), [[true, true, false], [true, false, false], [false, true, false]]);
+  assert.deepEqual(combinations(3).filter(readGate("A & B | C").hits).length, 5, "AND binds before OR");
+  assert.deepEqual(combinations(2).filter(readGate("~(~A | ~~B)").hits), [[true, false]]);
   assert.equal(gateText("MSLN", "&", "CEACAM5"), "CEACAM5 & MSLN");
   assert.equal(gateText("MSLN", "& ~", "CEACAM5"), "MSLN & ~CEACAM5");
   assert.equal(gateText("x y", "|", "AND"), "`AND` | `x y`");
   assert.deepEqual(symbolsOf("(A | `b & c`) & ~HLA-A"), ["A", "b & c", "HLA-A"]);
+});
+
+test("a truth table counts every observation once", () => {
+  // two populations of three and two observations, each from a word of its own; three antigens
+  const words = Uint32Array.of(0b011, 0b10, 0b110, 0b10, 0b111, 0b00);
+  const counted = { W: 2, S: 2, starts: [0, 1, 2], owner: [0, 1], arrays: { "words.0": words }, populations: [{ n_observations: 3 }, { n_observations: 2 }] };
+  const carried = (population, size) => combinations(3).map((has) => Array.from({ length: size }, (_, bit) => has.every((one, row) => one === (((words[row * 2 + population] >> bit) & 1) === 1))).filter(Boolean).length);
+  assert.deepEqual(crossed(counted, 0, [0, 1, 2], [0]), carried(0, 3));
+  assert.deepEqual(crossed(counted, 0, [0, 1, 2], [1]), carried(1, 2));
+  assert.deepEqual(crossed(counted, 0, [0, 1, 2], [0, 1]), carried(0, 3).map((one, line) => one + carried(1, 2)[line]));
+  assert.deepEqual(crossed(counted, 0, [2, 0], [0]), [2, 1, 0, 0]);
 });
 
 const ev = { thresholds: [1, 2], unit: "counts", isCells: true, reference: { vital: { weight: 1, cap: 0.05 }, tolerable: { weight: 0.1, cap: 1 } },

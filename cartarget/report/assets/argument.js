@@ -1,48 +1,11 @@
 // The argument: the run's tables judged again under a reader's settings. Holds no page.
 
-import { openEvidence, judgeOf, placeName, behind, ANY, BOTH, NOT, KINDS } from "./judge.js";
+import { readGate, shapeOf } from "./gate.js";
+import { openEvidence, judgeOf, placeName, behind, NOT, KINDS } from "./judge.js";
 import { redundantOf, rankRows, ideasOf } from "./rerank.js";
 import { detailsOf, exposureOf } from "./details.js";
 
 const NEGATIVE = ["housekeeping", "intracellular", "random"];
-const SYMBOL = /^(?:`((?:[^`]|``)+)`|([\w.\-/:@+*]+))/;
-
-/** Read a gate of one or two antigens as [[name, is negated], …, operator]; null if it is none. */
-export function parseGate(text) {
-  let rest = text.trim();
-  const literal = () => {
-    const negated = rest.startsWith("~");
-    if (negated) rest = rest.slice(1).trimStart();
-    const found = SYMBOL.exec(rest);
-    if (!found) return null;
-    rest = rest.slice(found[0].length).trimStart();
-    return { symbol: found[1]?.replaceAll("``", "`") ?? found[2], negated };
-  };
-  const first = literal();
-  if (!first) return null;
-  if (rest === "") return first.negated ? null : { parts: [first], operator: "" };
-  const operator = rest[0];
-  if (!"&|".includes(operator)) return null;
-  rest = rest.slice(1).trimStart();
-  const second = literal();
-  if (!second || rest !== "" || second.symbol === first.symbol) return null;
-  if (first.negated && second.negated) return null;
-  if (operator === "|" && (first.negated || second.negated)) return null;
-  return { parts: first.negated ? [second, first] : [first, second], operator };
-}
-
-/** The antigens that a gate's text names, each once. */
-export const symbolsOf = (text) => [...new Set([...text.matchAll(/`((?:[^`]|``)+)`|[\w.\-/:@+*]+/g)].map((found) => found[1]?.replaceAll("``", "`") ?? found[0]))];
-
-/** A symbol as it stands in a gate's text. */
-export const quoted = (symbol) => (/^[\w.\-/:@+*]+$/.test(symbol) && !["AND", "OR", "NOT"].includes(symbol) ? symbol : `\`${symbol.replaceAll("`", "``")}\``);
-
-/** The text of a gate of two antigens, as the run would write it. */
-export function gateText(a, operator, b) {
-  if (operator === "& ~") return `${quoted(a)} & ~${quoted(b)}`;
-  const [first, second] = [quoted(a), quoted(b)].sort((x, y) => (x < y ? -1 : 1));
-  return `${first} ${operator} ${second}`;
-}
 
 function listOf(rows, a, b, op) {
   return { rows, a: Int32Array.from(rows, (row) => a[row]), b: Int32Array.from(rows, (row) => b[row]), op: Int8Array.from(rows, (row) => op[row]) };
@@ -88,15 +51,21 @@ export function openArgument(block, { antigens, gates, run }) {
     return { symbols: ev.symbols, settings, now, single, gates: gated, antigens: lone, redundant, ranked, ideas: ideas.map(({ g, alike }) => ({ row: pairs.rows[g], g, alike })) };
   };
 
-  /** Rows of the evidence behind a gate's text, in the order of the judge; null if it holds no evidence on it. */
-  const find = (text) => {
-    const gate = parseGate(text) ?? (ev.rowOf.has(text) ? { parts: [{ symbol: text, negated: false }], operator: "" } : null);
-    if (!gate || gate.parts.some(({ symbol }) => !ev.rowOf.has(symbol))) return null;
-    const [a, b] = [gate.parts[0], gate.parts.at(-1)].map(({ symbol }) => ev.rowOf.get(symbol));
-    return { a, b, op: gate.operator === "" || gate.operator === "|" ? ANY : gate.parts[1].negated ? NOT : BOTH, symbols: gate.parts.map(({ symbol }) => symbol) };
+  /** Rows of the evidence on each antigen of a gate; null if it lacks one, or the text is no gate. */
+  const held = (text) => {
+    const gate = ev.rowOf.has(text) ? { symbols: [text], blockers: new Set(), hits: ([has]) => has } : readGate(text);
+    return gate?.symbols.every((symbol) => ev.rowOf.has(symbol)) ? { ...gate, rows: gate.symbols.map((symbol) => ev.rowOf.get(symbol)) } : null;
   };
 
-  return { ev, evaluate, find, start, pairs, alone, placeOf,
+  /** The same as the judge takes it: two rows and a shape; null for a gate of more than two antigens. */
+  const find = (text) => {
+    const gate = held(text), shape = gate && shapeOf(gate);
+    if (!shape) return null;
+    const [a, b] = shape.slice(0, 2).map((symbol) => ev.rowOf.get(symbol));
+    return { a, b, op: shape[2], symbols: [...new Set(shape.slice(0, 2))] };
+  };
+
+  return { ev, evaluate, find, held, start, pairs, alone, placeOf,
     base: null, details: (result, { a, b, op }) => detailsOf(ev, result.now, a, b, op, result.settings),
     exposure: (result, { a, b, op }) => exposureOf(ev, result.now, a, b, op) };
 }

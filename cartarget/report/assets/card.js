@@ -2,12 +2,11 @@
 
 import { el, byId, pill, show, names, fractionText, rangeText, signed, countText, levelText, linkTo, plural } from "./dom.js";
 import { intervalBar, patientDots } from "./charts.js";
-import { NOT } from "./judge.js";
 import { tissueTable } from "./tissues.js";
 import { comparedNames, drawComparison, wireTray } from "./compare.js";
 import { truthTable, sweepTable } from "./counts.js";
 import { ownTable } from "./own.js";
-import { symbolsOf } from "./argument.js";
+import { symbolsOf } from "./gate.js";
 import { howSure, disagreements, clinicalHistory } from "./trust.js";
 import { bodyView } from "./body.js";
 
@@ -146,16 +145,19 @@ function joined(table, i) {
   return section("Inside single cells", doubt, line("malignant cells", malignant, "tumor"), line("normal epithelial cells", normal, "normal"), note && el("p", { class: "note" }, note));
 }
 
+const LINES = 16; // a truth table that can still be read: four antigens
+
 /** Counts behind the gate, and what other thresholds say; nothing where the file holds no counted evidence. */
 function countedTogether(model, table, i) {
-  const found = model.argument?.find(table.key.get(i));
-  if (!found) return null;
-  const { ev } = model.argument;
-  const isPair = found.symbols.length === 2;
-  return [isPair && section("Counted together", truthTable(model, found, table.value(i, "liability_population")),
-    !ev.isCells && el("p", { class: "note" }, found.op === NOT ? "Inside a bulk sample the blocker is not believed: what is printed as spared still counts as hit in normal tissue."
-      : "A bulk sample mixes cells: a sample that carries both need not have one cell that does.")),
-  ev.thresholds.length > 1 && section("At other thresholds", sweepTable(model, found))];
+  const { argument } = model;
+  const name = table.key.get(i), held = argument?.held(name), found = argument?.find(name);
+  if (!held) return null;
+  const { ev } = argument;
+  const n = held.symbols.length;
+  return [n > 1 && 2 ** n <= LINES && section("Counted together", truthTable(model, held, table.value(i, "liability_population")),
+    !ev.isCells && el("p", { class: "note" }, held.blockers.size ? "Inside a bulk sample the blocker is not believed: what is printed as spared still counts as hit in normal tissue."
+      : `A bulk sample mixes cells: a sample that carries ${n === 2 ? "both" : "all"} need not have one cell that does.`)),
+  found && ev.thresholds.length > 1 && section("At other thresholds", sweepTable(model, found))];
 }
 
 const titled = (title, content) => content && section(title, content);

@@ -1,53 +1,57 @@
 // Counted: who carries both antigens, who only one, and what another threshold would have said.
 
 import { el, pill, fractionText, countText, signed } from "./dom.js";
+import { combinations } from "./gate.js";
 import { thresholdText } from "./words.js";
-import { KINDS, NOT, ANY, countsOf, judgeOf, placeName } from "./judge.js";
+import { KINDS, judgeOf, placeName, popcount } from "./judge.js";
 
-const COMBINATIONS = [[true, true], [true, false], [false, true], [false, false]];
-const hits = (op, x, y) => (op === ANY ? x || y : op === NOT ? x && !y : x && y);
-
-/** Observations of some populations by what they carry: [both, first only, second only, neither]. */
-export function crossed(ev, threshold, { a, b }, rows) {
-  const of = (first, second, op) => { const counts = countsOf(ev, threshold, first, second, op); return rows.reduce((sum, p) => sum + counts[p], 0); };
-  // inside a bulk sample a blocker is not believed, so that "A without B" cannot be asked for there: subtract instead
-  const one = of(a, a, ANY), two = of(b, b, ANY), both = of(a, b, 1);
-  const all = rows.reduce((sum, p) => sum + ev.populations[p].n_observations, 0);
-  return [both, one - both, two - both, all - one - two + both];
-}
-
-function columnsOf(ev, result, found, name) {
-  const tumors = ev.populations.map((_, p) => p).filter((p) => p < ev.n_tumor);
-  const columns = [{ label: ev.isCells ? "malignant cells" : "tumour samples", rows: tumors, side: "tumor" }];
-  const wanted = new Set([name, placeName(ev, result.antigenWhere(found.a)), placeName(ev, result.antigenWhere(found.b))]);
-  ev.populations.forEach((place, p) => {
-    const isKnown = [found.a, found.b].every((row) => ev.arrays.measured[row * ev.P + p]);
-    if (p >= ev.n_tumor && wanted.has(place.population) && isKnown) columns.push({ label: place.population, rows: [p], side: "normal" });
-  });
-  if (columns.length < 3) {
-    const carried = (p) => Math.max(...[found.a, found.b].map((row) => result.now.members.fraction[row * ev.P + p]));
-    const rest = ev.populations.map((_, p) => p).filter((p) => p >= ev.n_tumor && !columns.some((column) => column.rows.includes(p)) && [found.a, found.b].every((row) => ev.arrays.measured[row * ev.P + p]));
-    rest.sort((x, y) => (ev.populations[y].weight - ev.populations[x].weight) || carried(y) - carried(x));
-    for (const p of rest.slice(0, 3 - columns.length)) columns.push({ label: ev.populations[p].population, rows: [p], side: "normal" });
+/** Observations of some populations by which of the antigens `rows` they carry, in the order of `combinations`. */
+export function crossed(ev, threshold, rows, populations) {
+  const { W, S, starts, owner } = ev;
+  const words = ev.arrays[`words.${threshold}`];
+  const n = rows.length, counts = new Array(2 ** n).fill(0), wanted = new Set(populations);
+  // how many carry at least the antigens of a mask; a blocker is counted like any other antigen
+  for (let mask = 1; mask < counts.length; mask += 1) {
+    const chosen = rows.filter((_, i) => (mask >> (n - 1 - i)) & 1);
+    for (let s = 0; s < S; s += 1) {
+      if (!wanted.has(owner[s])) continue;
+      for (let w = starts[s]; w < starts[s + 1]; w += 1) counts[mask] += popcount(chosen.reduce((bits, row) => bits & words[row * W + w], -1));
+    }
   }
-  return columns;
+  counts[0] = populations.reduce((sum, p) => sum + ev.populations[p].n_observations, 0);
+  // exactly these: take away those that carry one more, antigen by antigen
+  for (let i = 0; i < n; i += 1) for (let mask = 0; mask < counts.length; mask += 1) if (!((mask >> i) & 1)) counts[mask] -= counts[mask | (1 << i)];
+  return counts.reverse();
 }
 
-/** The truth table of a gate of two antigens with the observations behind each line. */
-export function truthTable(model, found, liabilityPlace) {
+const COLUMNS = 3; // populations beside the tumour
+
+/** The tumour, the places where the gate and its members are worst, and the heaviest others, as far as all antigens are measured there. */
+function columnsOf(ev, result, rows, worst) {
+  const isKnown = (p) => rows.every((row) => ev.arrays.measured[row * ev.P + p]);
+  const normal = ev.populations.map((_, p) => p).filter((p) => p >= ev.n_tumor && isKnown(p));
+  const named = new Set([worst, ...rows.map((row) => placeName(ev, result.single.where[row]))]);
+  const first = normal.filter((p) => named.has(ev.populations[p].population));
+  const carried = (p) => Math.max(...rows.map((row) => result.now.members.fraction[row * ev.P + p]));
+  const rest = normal.filter((p) => !first.includes(p)).sort((x, y) => ev.populations[y].weight - ev.populations[x].weight || carried(y) - carried(x));
+  const shown = [...first, ...rest].slice(0, Math.max(first.length, COLUMNS - 1)).slice(0, COLUMNS);
+  return [{ label: ev.isCells ? "malignant cells" : "tumour samples", rows: Array.from({ length: ev.n_tumor }, (_, p) => p) },
+    ...shown.map((p) => ({ label: ev.populations[p].population, rows: [p] }))];
+}
+
+/** The truth table of a gate with the observations behind each line. */
+export function truthTable(model, { symbols, rows, hits }, worst) {
   const { argument } = model;
   const { ev } = argument;
   const result = argument.now ?? (argument.base ??= argument.evaluate(argument.start));
-  const about = { now: result.now, antigenWhere: (row) => result.single.where[row] };
-  const columns = columnsOf(ev, about, found, liabilityPlace).map((column) => ({ ...column, counts: crossed(ev, result.settings.threshold, found, column.rows) }));
-  const [first, second] = found.symbols;
+  const columns = columnsOf(ev, result, rows, worst).map((column) => ({ ...column, counts: crossed(ev, result.settings.threshold, rows, column.rows) }));
   const sign = (has) => el("td", { class: has ? "has" : "lacks" }, has ? "+" : "−");
-  return el("table", { class: "plain truth" }, el("thead", {}, el("tr", {}, [first, second].map((symbol) => el("th", { scope: "col" }, symbol)), el("th", { scope: "col" }, "Gate"),
+  return el("table", { class: "plain truth" }, el("thead", {}, el("tr", {}, symbols.map((symbol) => el("th", { scope: "col" }, symbol)), el("th", { scope: "col" }, "Gate"),
     columns.map((column) => el("th", { scope: "col", class: "num" }, column.label)))),
-  el("tbody", {}, COMBINATIONS.map(([x, y], line) => el("tr", { class: hits(found.op, x, y) ? "fires" : null }, sign(x), sign(y),
-    el("td", {}, hits(found.op, x, y) ? "hits" : "spares"), columns.map((column) => {
-      const total = column.counts.reduce((sum, one) => sum + one, 0);
-      return el("td", { class: "num" }, countText(column.counts[line]), " ", el("small", {}, total ? fractionText(column.counts[line] / total) : ""));
+  el("tbody", {}, combinations(symbols.length).map((has, line) => el("tr", { class: hits(has) ? "fires" : null }, has.map(sign),
+    el("td", {}, hits(has) ? "hits" : "spares"), columns.map(({ counts }) => {
+      const total = counts.reduce((sum, one) => sum + one, 0);
+      return el("td", { class: "num" }, countText(counts[line]), " ", el("small", {}, total ? fractionText(counts[line] / total) : ""));
     })))));
 }
 

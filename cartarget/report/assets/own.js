@@ -1,7 +1,7 @@
 // Any gate of two antigens that the file holds evidence on: its row is made when it is asked for.
 
 import { el, byId, linkTo, fractionText } from "./dom.js";
-import { gateText } from "./argument.js";
+import { gateText } from "./gate.js";
 
 /** A table of one row for a gate that the tables do not hold; null if there is no evidence on it. */
 export function ownTable(model, text) {

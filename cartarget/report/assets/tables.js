@@ -1,6 +1,7 @@
 // The antigen table and the gate table: which columns, which presets, how a cell is dressed.
 
 import { el, pill, linkTo, names, byId } from "./dom.js";
+import { readGate } from "./gate.js";
 import { makeGrid } from "./grid.js";
 
 const ANTIGENS = ["rank", "symbol", "safety_class", "coverage", "liability", "liability_population", "window", "selectivity",
@@ -21,20 +22,35 @@ function dresser(table, kind) {
 
 const some = (table, test) => Array.from({ length: table.n }, (_, i) => i).some(test);
 
-function presetsOf(table, vital) {
+/** The antigens of a row, by their rows in the antigen table; those that block are left out where only `sensed` count. */
+function rowsBehind(table, antigens) {
+  if (table === antigens) return (i) => [i];
+  const known = new Map();
+  return (i, { sensed = false } = {}) => {
+    if (!known.has(i)) {
+      const { symbols, blockers } = readGate(table.key.get(i)) ?? { symbols: [], blockers: new Set() };
+      known.set(i, symbols.map((symbol) => ({ row: antigens.rowOf.get(symbol), blocks: blockers.has(symbol) })).filter(({ row }) => row !== undefined));
+    }
+    return known.get(i).filter(({ blocks }) => !sensed || !blocks).map(({ row }) => row);
+  };
+}
+
+function presetsOf(table, antigens, vital) {
   const value = (i, name) => table.value(i, name);
-  const broken = (i) => names(value(i, "tissues_broken")).some((name) => vital.has(name.split(/\s*[·(:]/)[0]));
+  const members = rowsBehind(table, antigens);
+  const every = (rows, test) => rows.length > 0 && rows.every(test);
+  const doubtful = (i) => ["tissues_broken", "tissues_unresolved", "tissues_unmeasured"].some((column) => names(value(i, column)).some((name) => vital.has(name.split(/\s*[·(:]/)[0])));
   const all = [
     { label: "Reaches the tumour", hint: "Coverage at or above the floor of the run", test: (i) => value(i, "is_eligible") === true },
-    { label: "No vital tissue broken", hint: "No cap of a vital tissue outside the origin is broken", test: (i) => !broken(i) },
+    { label: "No vital exposure", hint: "Outside the origin every vital tissue keeps its cap, and none is unresolved or lacks a measurement that is required", test: (i) => !doubtful(i) },
+    { label: "On membrane in ≥ 2 sources", hint: "At least two surface votes for each antigen", test: (i) => every(members(i), (row) => (antigens.value(row, "n_votes") ?? 0) >= 2) },
+    { label: "Already in clinic", hint: "Each antigen that it senses is or was the target of a product in patients", test: (i) => every(members(i, { sensed: true }), (row) => Boolean(antigens.value(row, "clinical"))) },
     { label: "Safety known", hint: "Every required tissue is measured and resolved", test: (i) => value(i, "is_safety_known") === true },
     { label: "Protein checked", hint: "A graded antibody stain in every required tissue", test: (i) => value(i, "is_protein_known") === true },
     { label: "Controls", hint: "Clinical targets, housekeeping and intracellular genes, scored beside the candidates",
       test: (i) => Boolean(value(i, "control")) },
   ];
-  if (table.name === "antigens") {
-    all.splice(1, 0, { label: "On membrane in ≥ 2 sources", hint: "At least two surface votes", test: (i) => (value(i, "n_votes") ?? 0) >= 2 });
-  } else {
+  if (table.name === "gates") {
     all.unshift({ label: "Gains on its members", hint: "Not redundant: a better class or +0.05 in selectivity over every sub-gate",
       test: (i) => value(i, "is_redundant") === false });
   }
@@ -48,7 +64,7 @@ export function drawTables(model) {
     columns: [...shown.map((name) => table.by[name]), ...table.columns.filter(({ name }) => !shown.includes(name))] });
   const draw = (id, table, shown, kind) => makeGrid(byId(id), inOrder(table, shown), {
     shown: shown.filter((name) => ["rank", "symbol", "gate", "safety_class"].includes(name) || some(table, (i) => table.value(i, name) !== null)),
-    presets: presetsOf(table, vital), cell: dresser(table, kind), noun: kind, run: model.run.name || "run",
+    presets: presetsOf(table, model.antigens, vital), cell: dresser(table, kind), noun: kind, run: model.run.name || "run",
     open: (gate) => { location.hash = linkTo(gate, kind); },
   });
   return { antigens: draw("antigen-grid", model.antigens, ANTIGENS, "antigen"), gates: draw("gate-grid", model.gates, GATES, "gate") };

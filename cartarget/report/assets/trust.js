@@ -1,7 +1,7 @@
 // How sure are we, who disagrees, and what the clinic knows: what stands on a card beside the counts.
 
 import { el, pill, fractionText, rangeText, countText, plural } from "./dom.js";
-import { symbolsOf } from "./argument.js";
+import { symbolsOf } from "./gate.js";
 
 const ADDRESSES = [[/^doi:(.+)$/, "https://doi.org/"], [/^PMID:(\d+)$/, "https://pubmed.ncbi.nlm.nih.gov/"], [/^PMCID:(PMC\d+)$/, "https://pmc.ncbi.nlm.nih.gov/articles/"],
   [/^(NCT\d{8})$/, "https://clinicaltrials.gov/study/"]];
