@@ -52,6 +52,7 @@ SCRIPTS = (
     "own",
     "trust",
     "body",
+    "topology",
     "compare",
     "card",
     "search",

@@ -1,16 +1,15 @@
 // The card of one antigen or gate, drawn when it is asked for; its address is the permalink.
 
 import { el, byId, pill, show, names, fractionText, rangeText, signed, countText, levelText, linkTo, plural } from "./dom.js";
-import { intervalBar, patientDots } from "./charts.js";
+import { intervalBar, patientDots, patientRow } from "./charts.js";
 import { tissueTable } from "./tissues.js";
 import { comparedNames, drawComparison, wireTray } from "./compare.js";
 import { truthTable, sweepTable } from "./counts.js";
 import { ownTable } from "./own.js";
-import { symbolsOf } from "./gate.js";
+import { readGate, symbolsOf } from "./gate.js";
 import { howSure, disagreements, clinicalHistory } from "./trust.js";
 import { bodyView } from "./body.js";
-
-const SOURCES = ["UniProt", "GO", "HPA", "SURFY", "CSPA"];
+import { surfaceOf } from "./topology.js";
 
 /** What the run concluded about safety, in words. */
 export function verdict(table, i, rows) {
@@ -80,7 +79,7 @@ function tumor(model, name, rows) {
     return [shares.length > 2 && patientDots(shares, { is_share: true }), el("p", { class: "note" }, "Fraction of each patient's malignant cells that is hit; the patient is the unit."), lines];
   }
   const levels = model.run.patients[name];
-  if (!levels?.length) return lines;
+  if (!levels?.length) return [mine.filter((row) => row.n_positive !== null).map(patientRow), lines];
   const vital = rows.filter((row) => row.side === "normal" && row.evidence === "samples" && row.tier === "vital" && !row.is_origin && row.is_measured && row.level !== null);
   return [patientDots(levels, { threshold: model.run.thresholds.bulk ?? null, unit: mine[0].unit, normals: vital }), lines];
 }
@@ -105,17 +104,16 @@ function members(model, table, i) {
   gains.length > 0 && el("p", { class: "note" }, `Against ${best ?? "the best member"}, its best member: ${gains.join(" · ")}. Above zero is better.`));
 }
 
-function surface(table, i) {
-  if (table.name !== "antigens") return null;
-  const votes = table.value(i, "n_votes");
-  const sources = names(table.value(i, "surface_sources"));
-  const has = (source) => sources.some((one) => one.toLowerCase().startsWith(source.toLowerCase()));
-  return section("On the surface?", el("p", { class: "votes" }, SOURCES.map((source) => el("span", { class: has(source) ? "vote yes" : "vote" }, source)),
-    el("span", { class: "note" }, `${table.value(i, "surface_status")}${votes === null ? "" : `, ${plural(votes, "vote")} of five`}`)));
+function surface(model, table, i) {
+  const { antigens } = model;
+  const name = table.key.get(i), isAlone = table.name === "antigens";
+  const rows = (isAlone ? [name] : symbolsOf(name)).map((symbol) => antigens.rowOf.get(symbol)).filter((row) => row !== undefined);
+  return rows.length ? section("On the surface?", rows.map((row) => surfaceOf(antigens, row, { named: !isAlone }))) : null;
 }
 
 function caveats(table, i) {
   const value = (name) => table.value(i, name);
+  const blocked = table.name === "gates" && readGate(table.key.get(i))?.blockers.size > 0;
   const list = [
     value("tissues_unresolved") && ["Experiment to do", `stain or count single cells in ${names(value("tissues_unresolved")).join(", ")}: the evidence at hand cannot tell whether one cell carries what the gate asks for.`],
     value("protein_veto") && ["Protein vetoes", `reliable membrane staining in ${names(value("protein_veto")).join(", ")}.`],
@@ -128,7 +126,7 @@ function caveats(table, i) {
     value("liability_residual") !== null && value("liability_residual") - (value("liability") ?? 0) >= 0.005 && ["If the blocker is missed", `liability ${fractionText(value("liability_residual"))}${value("liability_residual_population") ? ` in ${value("liability_residual_population")}` : ""}, at the rate at which the blocker is seen (${fractionText(value("detection")) || "unknown"}).`],
     value("hardware") && ["To build", value("hardware")],
     value("failure") && ["When it fails", value("failure")],
-    value("liability_naive") !== null && value("liability_naive") !== undefined && ["Naive liability", `${fractionText(value("liability_naive"))} if the blocker were believed inside the sample; never ranked.`],
+    blocked && value("liability_naive") !== null && ["Naive liability", `${fractionText(value("liability_naive"))} if the blocker were believed inside the sample; never ranked.`],
   ].filter(Boolean);
   return list.length ? section("What to mind", el("dl", { class: "caveats" }, list.map(([term, text]) => [el("dt", {}, term), el("dd", {}, text)]))) : null;
 }
@@ -184,7 +182,7 @@ export function drawCard(model, table, name) {
       el("p", { class: "verdict" }, verdict(table, i, rows))),
     figures(table, i), members(model, table, i), countedTogether(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
     titled("How sure?", howSure(model, name)), section("In normal tissue", bodyView(model.run, rows), tissueTable(model.run, rows)), titled("Sources that disagree", disagreements(model, name)),
-    surface(table, i), titled("In patients", clinicalHistory(model, name)), caveats(table, i), everything(table, i),
+    surface(model, table, i), titled("In patients", clinicalHistory(model, name)), caveats(table, i), everything(table, i),
   ].flat(Infinity).filter(Boolean);
 }
 

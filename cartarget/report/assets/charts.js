@@ -79,6 +79,13 @@ export function patientDots(levels, { threshold = null, unit = "", normals = [],
   normals.length > 0 && normalTicks(normals, { scale, base, width }));
 }
 
+/** One dot a patient where only hit or not is known: filled is hit. */
+export function patientRow({ n_positive: hit, n_observations: all }) {
+  const dot = 9, line = 80;
+  return svg("svg", { class: "dots patient-row", viewBox: `0 0 ${line * dot} ${Math.ceil(all / line) * dot + 2}`, role: "img", "aria-label": `${hit} of ${all} patients hit` },
+    Array.from({ length: all }, (_, i) => svg("circle", { class: i < hit ? "dot hit" : "dot", cx: (i % line) * dot + 5, cy: Math.floor(i / line) * dot + 5, r: 3 })));
+}
+
 function normalTicks(normals, { scale, base, width }) {
   const worst = normals.reduce((a, b) => (b.level > a.level ? b : a));
   const x = scale(worst.level);

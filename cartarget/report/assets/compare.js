@@ -20,7 +20,7 @@ const tableOf = (model, name) => (model.antigens.rowOf.has(name) ? model.antigen
 
 /** Which of some values is best; none where all are alike or unknown. */
 export function bestOf(values, better) {
-  const known = values.filter((value) => typeof value === "number");
+  const known = values.filter((value) => typeof value === "number").map((value) => Math.round(value * 100) / 100);
   if (!better || known.length < 2 || Math.min(...known) === Math.max(...known)) return null;
   return better === "lower" ? Math.min(...known) : Math.max(...known);
 }
@@ -30,8 +30,9 @@ function scoreRow(found, name) {
   const values = found.map(({ table, row }) => table.value(row, name));
   if (!column || values.every((value) => value === null || value === "")) return null;
   const best = name === "rank" ? null : bestOf(values, column.better);
-  return el("tr", {}, el("th", { scope: "row", title: column.meaning }, column.title), values.map((value) =>
-    el("td", {}, value === null || value === "" ? el("span", { class: "unknown" }, "–") : el(value === best ? "b" : "span", {}, show(value, column)))));
+  const said = (value, i) => (name === "rank" && new Set(found.map(({ table }) => table.name)).size > 1 ? `${show(value, column)} of the ${found[i].table.name}` : show(value, column));
+  return el("tr", {}, el("th", { scope: "row", title: column.meaning }, column.title), values.map((value, i) =>
+    el("td", {}, value === null || value === "" ? el("span", { class: "unknown" }, "–") : el(best !== null && show(value, column) === show(best, column) ? "b" : "span", {}, said(value, i)))));
 }
 
 function exposureCell(tissue, threshold) {

@@ -35,7 +35,11 @@ export function fractionText(value) {
 export const rangeText = (lower, upper) => `${lower.toFixed(2)}–${upper.toFixed(2)}`;
 
 /** A signed number with two decimals. */
-export const signed = (value) => (value === null ? "" : `${value > 0 ? "+" : ""}${value.toFixed(2)}`.replace("-", MINUS));
+export function signed(value) {
+  if (value === null) return "";
+  const text = value.toFixed(2);
+  return Number(text) === 0 ? "0.00" : `${value > 0 ? "+" : ""}${text}`.replace("-", MINUS);
+}
 
 /** A whole number with thin spaces between thousands. */
 export const countText = (value) => (value === null ? "" : String(value).replace(/\B(?=(\d{3})+$)/g, THIN));
