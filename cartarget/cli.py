@@ -68,12 +68,39 @@ def gates(file: ConfigFile) -> None:
 
 
 @app.command()
-def report(file: ConfigFile) -> None:
+def report(
+    file: ConfigFile,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print the dossier to report.pdf too; needs a Chromium on the path.")
+    ] = False,
+) -> None:
     """Write report.html from the tables of a run.
 
-    Does the earlier steps where their tables are absent or something has changed.
+    Does the earlier steps where their tables are absent or something has changed. With --pdf also the dossier for paper: a memo of one page,
+    then a page for each idea of the shortlist.
     """
-    _run(load_config(file), last="report")
+    from cartarget.report.pdf import print_pdf, require_chromium
+
+    browser = require_chromium() if pdf else None
+    config = load_config(file)
+    _run(config, last="report")
+    if pdf:
+        typer.echo(f"Dossier: {print_pdf(config.run_dir / 'report.html', chromium=browser).as_posix()}")
+
+
+@app.command()
+def index(
+    folder: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder that holds one folder a run.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Join the reports of several indications on one page.
+
+    Leaves index.html in the folder of the results.
+    """
+    from cartarget.report.index import render_index
+
+    typer.echo(f"Index: {render_index(folder).as_posix()}")
 
 
 @app.command()

@@ -167,6 +167,8 @@ def _why_not(config: Config, run: Run, antigens: pd.DataFrame) -> dict[str, str]
 
 def _aliases(run: Run) -> dict[str, str]:
     """Other names of the genes of the tumour's atlas, joined by `|`."""
+    if "aliases" not in run.surface:
+        return {}
     known = run.surface[run.surface["aliases"].ne("")]
     return dict(zip(known["symbol"], known["aliases"], strict=True))
 

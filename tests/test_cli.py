@@ -14,7 +14,7 @@ import pytest
 from cartarget.config import config_schema, default_config
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("run", "screen", "gates", "report", "demo", "config")
+COMMANDS = ("run", "screen", "gates", "report", "index", "demo", "config")
 
 
 def cartarget(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -109,3 +109,18 @@ def test_an_unknown_option_is_a_usage_error() -> None:
     told = cartarget("run", "--fast", "x.yaml")
     assert told.returncode == 2
     assert "--fast" in told.stderr
+
+
+def test_without_a_browser_nothing_is_printed_and_no_work_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = cartarget("report", "mine.yaml", "--pdf", folder=tmp_path)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("error: no Chromium on the path") and "apt-get install chromium" in told.stderr
+
+
+def test_an_index_of_nothing_says_so(tmp_path: Path) -> None:
+    told = cartarget("index", "results", folder=tmp_path)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "results: no run here has a report.html" in told.stderr

@@ -27,6 +27,23 @@ def find_chromium(names: Sequence[str] = BROWSERS) -> str | None:
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
+def require_chromium() -> str:
+    """Path of the first Chromium on the path.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    found = find_chromium()
+    if found is None:
+        raise InputError(
+            f"no Chromium on the path (tried {', '.join(BROWSERS)}): install one (apt-get install chromium), or open "
+            "the report and print it to a file"
+        )
+    return found
+
+
 def print_pdf(
     html: str | os.PathLike[str], pdf: str | os.PathLike[str] | None = None, *, chromium: str | None = None,
     timeout: float = 120.0,
@@ -66,12 +83,7 @@ def print_pdf(
     source = Path(html)
     if not source.is_file():
         raise InputError(f"{source}: there is no report to print; run `cartarget report CONFIG` first")
-    browser = chromium or find_chromium()
-    if browser is None:
-        raise InputError(
-            f"no Chromium on the path (tried {', '.join(BROWSERS)}): install one (apt-get install chromium), or open "
-            "the report and print it to a file"
-        )
+    browser = chromium or require_chromium()
     target = Path(pdf) if pdf is not None else source.with_suffix(".pdf")
     with tempfile.TemporaryDirectory() as profile, whole(target) as temporary:
         command = [

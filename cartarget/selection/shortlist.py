@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -96,18 +97,30 @@ def _why(row: Mapping[str, Any], antigens: pd.DataFrame | None) -> str:
         return f"{row['safety_class']} alone: no partner is needed"
     if antigens is None:
         return f"{row['safety_class']} as a gate"
-    alone = antigens.drop_duplicates("symbol").set_index("symbol")["safety_class"]
+    alone = antigens.drop_duplicates("symbol").set_index("symbol")
     blockers = [part.symbol for part in gate.literals if part.is_negated]
-    sensed = {symbol: str(alone.get(symbol, "unknown")) for symbol in _sensed(str(row["gate"]))}
-    if set(sensed.values()) == {row["safety_class"]}:
+    sensed = _sensed(str(row["gate"]))
+    if all(_text(alone, symbol, "safety_class") == row["safety_class"] for symbol in sensed):
         return _gain(row)
-    if len(sensed) > 1 and len(set(sensed.values())) == 1:
-        before = f"{'both' if len(sensed) == 2 else 'all'} are {next(iter(sensed.values()))} alone"
-    else:
-        before = " and ".join(f"{symbol} is {kind}" for symbol, kind in sensed.items()) + " alone"
-    if blockers:
-        return f"{before}; {' and '.join(blockers)} spares normal cells: {row['safety_class']} together"
-    return f"{before}, {row['safety_class']} together"
+    before = ", ".join(_alone(alone, symbol) for symbol in sensed)
+    spared = f"; {' and '.join(blockers)} spares normal cells" if blockers else ""
+    return f"{before}{spared}; {row['safety_class']} together"
+
+
+def _alone(antigens: pd.DataFrame, symbol: str) -> str:
+    """What an antigen does alone: what it hits, if that is known."""
+    kind = _text(antigens, symbol, "safety_class")
+    if kind == "origin-only":
+        return f"{symbol} alone hits the origin only"
+    place = re.split(r" \(|: ", _text(antigens, symbol, "liability_population"))[0]
+    if kind == UNSAFE and place:
+        return f"{symbol} alone hits {place}"
+    return f"{symbol} alone is {kind or 'unknown'}"
+
+
+def _text(table: pd.DataFrame, row: str, column: str) -> str:
+    found = table.at[row, column] if row in table.index and column in table else None
+    return "" if found is None or pd.isna(found) else str(found)
 
 
 def _gain(row: Mapping[str, Any]) -> str:

@@ -39,12 +39,15 @@ def test_what_does_not_compete_or_is_unsafe_is_no_idea() -> None:
     assert shortlist(frame)["gate"].tolist() == ["C", "D"]
 
 
-def test_the_line_says_what_the_members_are_alone() -> None:
-    antigens = pd.DataFrame({"symbol": list("ABC"), "safety_class": ["unsafe", "unsafe", "unknown"]})
-    lines = shortlist(table(["A & B", "C & ~A", "D"]), antigens=antigens)["why"].tolist()
-    assert lines[0] == "both are unsafe alone, safe together"
-    assert lines[1] == "C is unknown alone; A spares normal cells: safe together"
+def test_the_line_says_what_the_members_hit_alone() -> None:
+    places = ["small intestine (duodenum) (hpa_consensus)", "lung: club cell", "lung", None, pd.NA]
+    kinds = ["unsafe", "unsafe", "unknown", "origin-only", "unsafe"]
+    antigens = pd.DataFrame({"symbol": list("ABCNX"), "safety_class": kinds, "liability_population": places})
+    lines = shortlist(table(["A & B", "C & ~A", "D", "N & X"]), antigens=antigens)["why"].tolist()
+    assert lines[0] == "A alone hits small intestine, B alone hits lung; safe together"
+    assert lines[1] == "C alone is unknown; A spares normal cells; safe together"
     assert lines[2] == "safe alone: no partner is needed"
+    assert lines[3] == "N alone hits the origin only, X alone is unsafe; safe together"
 
 
 def test_a_gate_of_the_class_of_its_members_says_what_it_adds() -> None:

@@ -61,6 +61,21 @@ export function tintOf(tissue) {
   return { value, words: counted.length ? fractionText(value) : value > 0 ? "at or above the level" : "below the level" };
 }
 
+const [LEFT, NAMED, LINE, FLOOR] = [182, 6, 15, 440]; // where names begin, how many, their distance, the lowest
+
+/** Names of the most exposed organs at the figure's right side, each with a line to its organ, none upon another. */
+function labels(worst) {
+  const anchored = worst.slice(0, NAMED).map((tissue) => {
+    const [, x, y] = /^M([\d.]+) ([\d.]+)/.exec(ORGANS[tissue.tissue]).map(Number);
+    return { ...tissue, x, y };
+  }).sort((a, b) => a.y - b.y);
+  let last = -Infinity;
+  for (const one of anchored) last = one.at = Math.max(one.y, last + LINE);
+  for (let i = anchored.length - 1, most = FLOOR; i >= 0; i -= 1, most -= LINE) anchored[i].at = Math.min(anchored[i].at, most);
+  return anchored.map(({ tissue, words, x, y, at }) => svg("g", {}, svg("path", { class: "organ-line", d: `M${x} ${y}L${LEFT - 12} ${at - 4}H${LEFT - 4}` }),
+    svg("text", { class: "organ-name", x: LEFT, y: at }, tissue, svg("tspan", { class: "organ-value" }, ` ${words}`))));
+}
+
 /** The figure with its key; tissues without a shape are listed. */
 export function bodyView(run, rows) {
   const tissues = groupTissues(run, rows);
@@ -70,10 +85,10 @@ export function bodyView(run, rows) {
   const worst = told.filter((tissue) => (tissue.value ?? 0) >= 0.05).sort((a, b) => b.value - a.value);
   const blank = told.filter((tissue) => tissue.value === null);
   const caption = worst.length ? `Most exposed: ${worst.slice(0, 4).map((tissue) => `${tissue.tissue} ${tissue.words}`).join(", ")}.` : "No organ drawn here is hit at 0.05 or more.";
-  const picture = svg("svg", { class: "body", viewBox: "0 0 200 470", role: "img", "aria-label": `Exposure by organ. ${caption}${blank.length ? ` Not measured: ${blank.map((tissue) => tissue.tissue).join(", ")}.` : ""} The table holds every number.` },
+  const picture = svg("svg", { class: "body", viewBox: "14 0 300 470", role: "img", "aria-label": `Exposure by organ. ${caption}${blank.length ? ` Not measured: ${blank.map((tissue) => tissue.tissue).join(", ")}.` : ""} The table holds every number.` },
     svg("path", { class: "body-outline", d: OUTLINE }),
     told.map((tissue) => svg("path", { class: tissue.value === null ? "organ organ-missing" : `organ organ-${stepOf(tissue.value)}`, d: ORGANS[tissue.tissue], fill: tissue.value === null ? "url(#hatch)" : null },
-      svg("title", {}, `${tissue.tissue}: ${tissue.words}${tissue.is_origin ? " (origin)" : ""}`))));
+      svg("title", {}, `${tissue.tissue}: ${tissue.words}${tissue.is_origin ? " (origin)" : ""}`))), labels(worst.map((tissue) => ({ ...tissue, words: tissue.words === "at or above the level" ? "≥ the level" : tissue.words }))));
   const key = el("ul", { class: "body-key" }, WORDS.map((words, step) => el("li", {}, svg("svg", { width: 14, height: 14, "aria-hidden": "true" }, svg("rect", { class: `organ organ-${step}`, x: 0.5, y: 0.5, width: 13, height: 13, rx: 3 })), words)),
     el("li", {}, svg("svg", { width: 14, height: 14, "aria-hidden": "true" }, svg("rect", { class: "organ organ-missing", x: 0.5, y: 0.5, width: 13, height: 13, rx: 3, fill: "url(#hatch)" })), "not measured"));
   return el("figure", { class: "body-view" }, picture, el("figcaption", {}, el("p", { class: "note" }, caption), key,

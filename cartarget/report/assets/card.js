@@ -43,7 +43,7 @@ function figure(title, main, note, chart) {
 function liabilityNote(value, text) {
   const place = value("liability_population"), from = value("liability_upper_population"), donors = value("liability_n_donors");
   const where = place && donors !== null ? `${place} (${plural(donors, "donor")})` : place;
-  if (value("liability_upper") === null) return where ? `in ${where}` : "";
+  if (value("liability_upper") === null || (text("liability_upper") === text("liability") && (!from || from === place))) return where ? `in ${where}` : "";
   const up = `up to ${text("liability_upper")}`;
   if (from && place && from !== place) return `in ${where}; ${up}, in ${from}`;
   return where || from ? `${up} in ${where ?? from}` : up;
@@ -140,7 +140,7 @@ function joined(table, i) {
   const doubt = malignant !== null && coverage !== null && coverage - malignant >= 0.5 && el("p", { class: "note doubt" },
     `Few malignant cells carry it (${fractionText(malignant)}) although the coverage is ${fractionText(coverage)}: ${
       table.name === "gates" ? "its members may sit in different cells" : "few cells may make the signal"}, or shallow counts miss it.`);
-  return section("Inside single cells", doubt, line("malignant cells", malignant, "tumor"), line("normal epithelial cells", normal, "normal"), note && el("p", { class: "note" }, note));
+  return section("Inside single cells", doubt, line("malignant cells", malignant, "tumor"), line("normal epithelial cells", normal, "normal"), note && el("p", { class: "note" }, note === "genes not in panel" ? "The joined single cells do not hold every antigen of it: they cannot say." : note));
 }
 
 const LINES = 16; // a truth table that can still be read: four antigens

@@ -1,22 +1,28 @@
 // The shortlist on the front page: as the run wrote it, or as a reader's settings make it.
 
 import { el, svg, byId, pill, linkTo, fractionText, countText, signed } from "./dom.js";
-import { NOT, KINDS } from "./judge.js";
+import { NOT, KINDS, placeName } from "./judge.js";
+
+/** What an antigen does alone, as the package says it. */
+function aloneOf(result, ev, row) {
+  const kind = KINDS[result.single.kind[row]], name = result.symbols[row];
+  if (kind === "origin-only") return `${name} alone hits the origin only`;
+  const place = (placeName(ev, result.single.where[row]) ?? "").split(/ \(|: /)[0];
+  return kind === "unsafe" && place ? `${name} alone hits ${place}` : `${name} alone is ${kind}`;
+}
 
 /** What a gate achieves that its members do not, in one line. */
-export function whyOf(result, list, g) {
+export function whyOf(result, ev, list, g) {
   const after = KINDS[result.gates.kind[g]];
   const [a, b] = [list.a[g], list.b[g]];
   if (a === b) return `${after} alone: no partner is needed`;
   const sensed = list.op[g] === NOT ? [a] : [a, b];
-  const kinds = sensed.map((one) => KINDS[result.single.kind[one]]);
-  const name = (one) => result.symbols[one];
-  if (kinds.every((kind) => kind === after)) {
+  if (sensed.every((one) => KINDS[result.single.kind[one]] === after)) {
     const best = Math.max(...sensed.map((one) => result.single.selectivity[one]));
     return `${after} like its members, with ${signed(result.gates.selectivity[g] - best)} in selectivity`;
   }
-  const before = kinds.length === 2 && kinds[0] === kinds[1] ? `both are ${kinds[0]} alone` : `${sensed.map((one, i) => `${name(one)} is ${kinds[i]}`).join(" and ")} alone`;
-  return list.op[g] === NOT ? `${before}; ${name(b)} spares normal cells: ${after} together` : `${before}, ${after} together`;
+  const spared = list.op[g] === NOT ? `; ${result.symbols[b]} spares normal cells` : "";
+  return `${sensed.map((one) => aloneOf(result, ev, one)).join(", ")}${spared}; ${after} together`;
 }
 
 const bar = (value, kind) => svg("rect", { class: `leader-${kind}`, y: kind === "coverage" ? 1 : 7, width: (64 * value).toFixed(1), height: 4 });
@@ -38,7 +44,7 @@ export function drawIdeas(model, result, before) {
   const rows = result.ideas.map(({ row, g, alike }) => {
     const name = gates.key.get(row), value = (column) => gates.value(row, column);
     return ideaRow({ name, kind: KINDS[result.gates.kind[g]], rank: value("rank"), coverage: value("coverage"), liability: value("liability"),
-      where: value("liability_population"), alike, why: whyOf(result, model.argument.pairs, g), isNew: !before.has(name) });
+      where: value("liability_population"), alike, why: whyOf(result, model.argument.ev, model.argument.pairs, g), isNew: !before.has(name) });
   });
   byId("ideas-count").textContent = rows.length === 1 ? "1 idea" : `${rows.length} ideas that differ`;
   byId("ideas").replaceChildren(...(rows.length ? rows : [el("li", { class: "empty" }, "Nothing is left: under these settings every gate of this file is unsafe, below the coverage floor, or short of surface votes.")]));

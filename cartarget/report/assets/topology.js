@@ -7,7 +7,7 @@ export function regionsOf(text) {
   return [...(text ?? "").matchAll(/([A-Z]+):(\d+)-(\d+)/g)].map(([, code, first, last]) => ({ code, first: Number(first), last: Number(last), size: last - first + 1 }));
 }
 
-const [WIDTH, TOP, BOTTOM, DEEP] = [560, 40, 58, 30]; // the membrane lies between TOP and BOTTOM
+const [WIDTH, TOP, BOTTOM, DEEP] = [560, 46, 64, 30]; // the membrane lies between TOP and BOTTOM
 
 /** How far a loop of so many residues stands out: by the root, so that a short one is still seen. */
 const reach = (size, most) => 6 + (DEEP - 6) * Math.sqrt(size / most);
@@ -48,7 +48,7 @@ export function topologySketch(text) {
     return svg("g", {}, svg("path", { class: `topology-loop topology-${code}`, d: `M${left} ${from}C${left} ${far} ${left} ${far} ${middle} ${far}S${left + wide} ${far} ${left + wide} ${to}` }, title),
       wide > 30 && svg("text", { class: "tick", x: middle, y: up ? far - 4 : far + 12, "text-anchor": "middle" }, code === "SP" ? "signal" : size));
   };
-  return svg("svg", { class: "topology", viewBox: `0 0 ${WIDTH} 100`, role: "img", "aria-label": `Topology of ${last} residues: ${topologyWords(regions)}` },
+  return svg("svg", { class: "topology", viewBox: `0 0 ${WIDTH} 110`, role: "img", "aria-label": `Topology of ${last} residues: ${topologyWords(regions)}` },
     svg("rect", { class: "topology-membrane", x: 0, y: TOP, width: WIDTH, height: BOTTOM - TOP }), parts.map(draw));
 }
 

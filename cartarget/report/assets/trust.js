@@ -71,7 +71,7 @@ export function disagreements(model, name) {
 /** What was tried in patients and what harm it did, for each antigen of a gate. */
 export function clinicalHistory(model, name) {
   const { antigens } = model;
-  const entries = symbolsOf(name).filter((symbol) => antigens.rowOf.has(symbol)).flatMap((symbol) => ["clinical", "toxicity"].map((column) => [symbol, column, antigens.value(antigens.rowOf.get(symbol), column)])).filter(([, , text]) => text);
+  const entries = (antigens.rowOf.has(name) ? [name] : symbolsOf(name)).filter((symbol) => antigens.rowOf.has(symbol)).flatMap((symbol) => ["clinical", "toxicity"].map((column) => [symbol, column, antigens.value(antigens.rowOf.get(symbol), column)])).filter(([, , text]) => text);
   if (entries.length === 0) return null;
   return el("dl", { class: "caveats" }, entries.map(([symbol, column, text]) => pair(column === "clinical" ? `${symbol} in the clinic` : `Harm by ${symbol}`,
     el("ul", { class: column === "toxicity" ? "history harm-list" : "history" }, text.split("; ").map((line) => el("li", {}, sourced(line)))))));

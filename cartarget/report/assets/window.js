@@ -36,16 +36,21 @@ function ticksOf(low, high) {
   return Array.from({ length: Math.floor(high / step) - Math.ceil(low / step) + 1 }, (_, i) => (Math.ceil(low / step) + i) * step);
 }
 
+/** Places for a name around its point: beside it, then further and further away, tied to it by a line. */
+const AROUND = [[8, 4, "start"], [-8, 4, "end"], [0, -9, "middle"], [0, 18, "middle"], [8, -9, "start"], [-8, -9, "end"], [8, 17, "start"], [-8, 17, "end"],
+  ...[26, 42, 58, 74].flatMap((far) => [[0, -far, "middle"], [far, -far / 1.6, "start"], [-far, -far / 1.6, "end"], [far, far / 1.6 + 8, "start"], [-far, far / 1.6 + 8, "end"], [0, far + 8, "middle"]])];
+
 function label(placed, point, name, { x, y, box }) {
-  const width = name.length * 6.6 + 6;
+  const width = name.length * 7 + 6;
   const px = x(point.across), py = y(point.coverage);
-  for (const [dx, dy, anchor] of [[8, 4, "start"], [-8, 4, "end"], [0, -9, "middle"], [0, 18, "middle"], [8, -9, "start"], [-8, -9, "end"], [8, 17, "start"], [-8, 17, "end"]]) {
+  for (const [dx, dy, anchor] of AROUND) {
     const left = px + dx - (anchor === "end" ? width : anchor === "middle" ? width / 2 : 0);
     const top = py + dy - 11;
     const clash = placed.some((other) => left < other.left + other.width && other.left < left + width && top < other.top + 14 && other.top < top + 14);
-    if (clash || left < box.left || left + width > box.right + 22 || top < box.top - 14) continue;
+    if (clash || left < box.left || left + width > box.right + 22 || top < 2 || top + 14 > box.bottom) continue;
     placed.push({ left, top, width });
-    return svg("text", { class: "point-name", x: px + dx, y: py + dy, "text-anchor": anchor }, name);
+    const far = Math.hypot(dx, dy) > 20;
+    return [far && svg("line", { class: "leader-line", x1: px, y1: py, x2: px + dx, y2: py + dy - 4 }), svg("text", { class: "point-name", x: px + dx, y: py + dy, "text-anchor": anchor }, name)];
   }
   return null;
 }
@@ -61,7 +66,7 @@ function draw(model, host, state) {
   }
   const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
   const width = Math.max(420, Math.round((host.clientWidth || 720) / scale)), height = Math.max(360, Math.round((host.clientHeight || 480) / scale));
-  const box = { left: 58, right: width - 26, top: 22, bottom: height - 56 };
+  const box = { left: 58, right: width - 26, top: 64, bottom: height - 56 };
   const low = lower ? 0 : Math.floor(Math.min(...points.map((point) => point.across))), high = lower ? 1 : Math.ceil(Math.max(...points.map((point) => point.across), low + 1));
   const x = (value) => box.left + ((value - low) / (high - low)) * (box.right - box.left);
   const y = (value) => box.bottom - value * (box.bottom - box.top);
