@@ -76,8 +76,8 @@ def report(
 ) -> None:
     """Write report.html from the tables of a run.
 
-    Does the earlier steps where their tables are absent or something has changed. With --pdf also the dossier for paper: a memo of one page,
-    then a page for each idea of the shortlist.
+    Does the earlier steps where their tables are absent or something has changed. With --pdf also the dossier
+    for paper: a memo of one page, then a page for each idea of the shortlist.
     """
     from cartarget.report.pdf import print_pdf, require_chromium
 
