@@ -12,7 +12,7 @@ from scipy import sparse
 
 from cartarget.errors import InputError
 from cartarget.evidence.incell import cell_shares
-from cartarget.evidence.intervals import observation_weights
+from cartarget.evidence.intervals import by_population, observation_weights
 from cartarget.evidence.packed import count_positive
 from cartarget.evidence.positivity import pack_atlas
 
@@ -81,8 +81,8 @@ def ambient_scores(adata: AnnData, *, count: int = 1) -> pd.DataFrame:
     packed = pack_atlas(adata, count=count)
     weight, _ = observation_weights(packed)
     table = packed.populations
-    fraction = np.zeros((packed.n_antigens, len(table)))
-    np.add.at(fraction.T, packed.segments["population"].to_numpy(), (count_positive(packed) * weight).T)
+    owner = packed.segments["population"].to_numpy()
+    fraction = by_population(count_positive(packed) * weight, owner, len(table))
     fraction[~packed.is_measured] = np.nan
     is_tumor = (table["side"] == "tumor").to_numpy() | (table["tissue"].astype(str) == MICROENVIRONMENT).to_numpy()
     tissue = np.where(is_tumor, "tumor", table["tissue"].astype(str))

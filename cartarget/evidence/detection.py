@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from cartarget.errors import InputError
-from cartarget.evidence.intervals import effective_rows, observation_weights, posterior_quantile
+from cartarget.evidence.intervals import by_population, effective_rows, observation_weights, posterior_quantile
 from cartarget.evidence.packed import Packed, count_positive
 from cartarget.evidence.positivity import pack_atlas
 
@@ -133,7 +133,7 @@ def detection_rates(adata: AnnData, *, side: str = "normal", count: int = 1) -> 
     weight, n_effective = observation_weights(packed)
     rows = effective_rows(seen, segments=packed.segments, weight=weight, n_effective=n_effective)
     owner = packed.segments["population"].to_numpy()
-    fraction = _by_population(seen * weight, owner, len(n_effective))
+    fraction = by_population(seen * weight, owner, len(n_effective))
     mean, upper, ratio = _counts(chosen, packed, seen)
     is_high, is_certain = _is_certain(packed, seen, fraction, mean, upper)
     lower = detection_at(posterior_quantile(fraction, rows, q=0.05), depth_ratio=ratio)
@@ -146,12 +146,6 @@ def detection_rates(adata: AnnData, *, side: str = "normal", count: int = 1) -> 
         names=packed.populations["population"].astype(str).tolist(),
         donors=packed.populations["n_donors"].to_numpy(dtype=np.int64),
     )
-
-
-def _by_population(values: NDArray[np.float64], owner: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    sums = np.zeros((len(values), n))
-    np.add.at(sums.T, owner, values.T)
-    return sums
 
 
 def _counts(
@@ -175,7 +169,7 @@ def _counts(
         else np.asarray(values.sum(1)).ravel()
     )
     per_cell = np.maximum(np.bincount(group, depth, minlength=len(names)) / cells, 1e-9)
-    positive = _by_population(seen.astype(np.float64), owner, len(names))
+    positive = by_population(seen.astype(np.float64), owner, len(names))
     upper = detection_from_counts(np.divide(total, positive, out=np.ones_like(total), where=positive > 0))
     return total / cells, upper, np.median(per_cell) / per_cell
 
@@ -193,7 +187,7 @@ def _is_certain(
     must_show = (segments["n_donors"] == 1) & (segments["n_observations"] >= DONOR_CELLS)
     silent = (seen == 0) & must_show.to_numpy()
     owner = segments["population"].to_numpy()
-    is_shown = _by_population(silent.astype(np.float64), owner, len(table)) == 0
+    is_shown = by_population(silent.astype(np.float64), owner, len(table)) == 0
     level = np.where(np.isnan(mean), fraction, mean)
     share = np.where(np.isnan(mean), MOST_CELLS, NEAR_HIGHEST)
     highest = np.where(enough, level, 0.0).max(axis=1, keepdims=True, initial=0.0)

@@ -273,19 +273,36 @@ def effective_rows(
     out = np.empty((len(k), len(n)))
     for low in range(0, len(k), _ROWS):
         part = k[low : low + _ROWS].astype(np.float64)
-        p = _sums(part * w, owner, len(n))
+        p = by_population(part * w, owner, len(n))
         mean = p[:, owner]
         within = np.where(alone, (part - observed * mean) ** 2, part * (1 - mean) ** 2 + (observed - part) * mean**2)
         spread = p * (1 - p)
-        ratio = np.divide(_sums(scale * within, owner, len(n)) * n, spread, out=np.ones_like(p), where=spread > 1e-12)
+        ratio = np.divide(
+            by_population(scale * within, owner, len(n)) * n, spread, out=np.ones_like(p), where=spread > 1e-12
+        )
         freedom = np.minimum(donors, 4 * n * spread)
         drawn = (freedom * ratio + PRIOR_DONORS) / (freedom + PRIOR_DONORS)
         out[low : low + _ROWS] = np.minimum(n / drawn * _student(freedom + PRIOR_DONORS), total)
     return np.where(is_binomial, n, out)
 
 
-def _sums(values: NDArray[np.float64], owner: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """Sums over the segments of each population, whose segments stand together."""
+def by_population(values: NDArray[np.floating], owner: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """Sums over the segments of each population; rows × segments become rows × populations.
+
+    Parameters
+    ----------
+    values
+        Rows × segments.
+    owner
+        Population of each segment (`Packed.segments["population"]`); segments of one population stand together.
+    n
+        How many populations. One without segments sums to 0.
+
+    Examples
+    --------
+    >>> by_population(np.array([[1.0, 2.0, 4.0]]), np.array([0, 0, 2]), 3).tolist()
+    [[3.0, 0.0, 4.0]]
+    """
     out = np.zeros((len(values), n))
     first = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]]) if len(owner) else np.zeros(0, dtype=np.int64)
     if len(first):

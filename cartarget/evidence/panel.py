@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from cartarget.errors import InputError
-from cartarget.evidence.intervals import observation_weights, posterior_quantile
+from cartarget.evidence.intervals import by_population, observation_weights, posterior_quantile
 from cartarget.evidence.packed import Packed, count_positive
 from cartarget.evidence.positivity import dense, pack_atlas
 
@@ -211,8 +211,6 @@ def build_panel(
     weight, effective = observation_weights(packed)
     packed.populations["n_effective"] = effective
     owner = packed.segments["population"].to_numpy()
-    sums = np.zeros((len(symbols), len(packed.populations)))
-    np.add.at(sums.T, owner, (count_positive(packed) * weight).T)
 
     parts = [_summary_units(atlas, symbols, bulk) for atlas in summaries]
     parts += [_protein_units(atlas, symbols, STAINS[protein]) for atlas in proteins]
@@ -224,7 +222,7 @@ def build_panel(
         kind=about["kind"],
         packed=packed,
         segment_weight=weight,
-        fraction=sums,
+        fraction=by_population(count_positive(packed) * weight, owner, len(effective)),
         units=pd.concat(units, ignore_index=True) if units else _no_units(),
         value=np.hstack([empty, *(part[1] for part in parts)]).astype(np.float32),
         is_above=np.hstack([empty, *(part[2] for part in parts)]).astype(bool),

@@ -12,7 +12,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from cartarget.errors import InputError
-from cartarget.evidence.intervals import effective_rows, fraction_interval, observation_weights
+from cartarget.evidence.intervals import by_population, effective_rows, fraction_interval, observation_weights
 from cartarget.evidence.packed import count_positive
 from cartarget.evidence.positivity import dense, pack_atlas
 
@@ -184,8 +184,7 @@ def _shares(adata: AnnData, names: pd.Index, count: int) -> _Shares:
     weight, effective = observation_weights(packed)
     seen = count_positive(packed)
     number = effective_rows(seen, segments=packed.segments, weight=weight, n_effective=effective)
-    fraction = np.zeros(number.shape)
-    np.add.at(fraction.T, packed.segments["population"].to_numpy(), (seen * weight).T)
+    fraction = by_population(seen * weight, packed.segments["population"].to_numpy(), len(effective))
     size = packed.populations["n_observations"].to_numpy(dtype=np.int64)
     known = packed.is_measured & (size >= MIN_CELLS)
     upper = fraction_interval(fraction, number)[1]
