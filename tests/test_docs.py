@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -66,3 +67,14 @@ def test_configurations_are_right(page: str, block: str) -> None:
     import yaml
 
     assert parse_config(yaml.safe_load(block), where=page)
+
+
+def test_named_functions_are_there() -> None:
+    """`module.function`, and `module`: `function`, … in the table of docs/import.md."""
+    for row in re.findall(r"(?m)^\| .* \| (`cartarget\..*) \|$", TEXT["docs/import.md"]):
+        for part in row.split("; "):
+            where, *names = re.findall(r"`([\w.]+)`", part)
+            module, names = (
+                (where, names) if names and ": " in part else (where.rpartition(".")[0], [where.rpartition(".")[2]])
+            )
+            assert [name for name in names if not hasattr(importlib.import_module(module), name)] == [], part

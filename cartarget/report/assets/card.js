@@ -124,6 +124,7 @@ function caveats(table, i) {
     value("ambient_note") && ["Leaks", value("ambient_note")],
     value("shed_antigen") === "unknown" && ["Unknown", "whether it is shed, how densely cells carry it, whether an animal carries it alike."],
     value("liability_residual") !== null && value("liability_residual") - (value("liability") ?? 0) >= 0.005 && ["If the blocker is missed", `liability ${fractionText(value("liability_residual"))}${value("liability_residual_population") ? ` in ${value("liability_residual_population")}` : ""}, at the rate at which the blocker is seen (${fractionText(value("detection")) || "unknown"}).`],
+    value("coverage_corrected") !== null && Math.abs(value("coverage_corrected") - (value("coverage") ?? 0)) >= 0.005 && ["If missed antigens are there", `coverage ${fractionText(value("coverage_corrected"))} at most, at the rates at which they are seen.`],
     value("hardware") && ["To build", value("hardware")],
     value("failure") && ["When it fails", value("failure")],
     blocked && value("liability_naive") !== null && ["Naive liability", `${fractionText(value("liability_naive"))} if the blocker were believed inside the sample; never ranked.`],
