@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from anndata import AnnData
 
 from cartarget.config import Config
 from cartarget.dictionary import columns
@@ -46,11 +47,17 @@ def with_t_cells(table: pd.DataFrame, run: Run, *, level: float, count: int) -> 
 
 
 def with_leaks(table: pd.DataFrame, run: Run, *, count: int) -> pd.DataFrame:
-    """Add a warning for antigens whose transcripts leak from one population into all others; cells only."""
-    if run.panel.kind != "cells":
+    """Add a warning for antigens whose transcripts leak from one population of the run's cells into all others."""
+    cells = _cells(run)
+    if cells is None:
         return table
-    notes = ambient_notes(ambient_scores(run.atlases[run.primary], count=count))
+    notes = ambient_notes(ambient_scores(cells, count=count))
     return table.assign(ambient_note=table["symbol"].map(notes))
+
+
+def _cells(run: Run) -> AnnData | None:
+    """The run's own cells, or those of the first joined atlas; None where there are none."""
+    return run.atlases[run.primary] if run.panel.kind == "cells" else next(iter(run.joined), None)
 
 
 def with_dropout(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
@@ -58,7 +65,7 @@ def with_dropout(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> 
 
     In bulk the rates come from the first joined single-cell atlas; without one nothing is added.
     """
-    source = run.atlases[run.primary] if run.panel.kind == "cells" else next(iter(run.joined), None)
+    source = _cells(run)
     if source is None:
         return table
     judged = judge(run.panel, a=gates.a, b=gates.b, op=gates.op)
