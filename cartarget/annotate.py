@@ -98,17 +98,20 @@ def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
 
 
 def run_conflicts(run: Run, *, gates: Sequence[str], bulk: float, count: int) -> pd.DataFrame:
-    """Contradictions between the run's sources about gates: bulk and cells, RNA and protein, atlas and atlas."""
-    if not gates:
-        return empty("conflicts")
-    listed = Gates.parse(gates, panel=run.panel)
+    """Contradictions between the run's sources: bulk and cells, RNA and protein, atlas and atlas.
+
+    About every antigen alone, under its symbol, and about those of the gates that have two.
+    """
+    named = Gates.parse(gates, panel=run.panel)
+    pairs = [gate for gate, a, b in zip(gates, named.a, named.b, strict=True) if a != b]
+    listed = Gates.join([Gates.singles(len(run.panel.symbols)), named.pairs])
     place = {"a": listed.a, "b": listed.b, "op": listed.op}
     judged = judge(run.panel, **place)
     sources = panel_sources(
         run.panel, atlas=run.primary, fraction=judged.fraction, is_counted=judged.state == COUNTED, bulk=bulk, **place
     )
     sources += [cells_source(cells, symbols=run.panel.symbols, count=count, **place) for cells in run.joined]
-    return find_conflicts(sources, gates=list(gates))
+    return find_conflicts(sources, gates=[*run.panel.symbols, *pairs])
 
 
 def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:

@@ -74,6 +74,7 @@ def read_step(config: Config) -> None:
         streamed = known if atlas.reader in STREAMED else None
         adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if keep is None else keep)
         if keep is None:
+            _check_kind(adata, config)
             surface, keep = _choose(adata, config)
             surface = _with_names(surface, adata, config=config, genes=genes)
             _count_library(adata)
@@ -120,6 +121,16 @@ def _with_names(surface: pd.DataFrame, adata: Any, *, config: Config, genes: Gen
     if not config.surface.topology:
         return surface
     return surface.merge(read_topology(config.data(config.surface.topology), genes=genes), on="symbol", how="left")
+
+
+def _check_kind(adata: Any, config: Config) -> None:
+    """Raise if the ranking is asked to rest on another kind of evidence than the primary atlas holds."""
+    held = {"samples": "bulk", "cells": "single_cell"}.get(adata.uns["cartarget"]["kind"])
+    if held and held != config.primary:
+        name = adata.uns["cartarget"]["atlas"]
+        raise InputError(
+            f"primary: found {config.primary!r}, but atlas {name!r} holds {held} data; set primary: {held}"
+        )
 
 
 def _count_library(adata: Any) -> None:
@@ -181,7 +192,7 @@ def trust_step(config: Config) -> None:
     run, asked, limits = load_run(config), config.trust, config.thresholds
     gates = read_table("gates", config.run_dir / "gates.parquet")
     first = gates.loc[gates["rank"].notna(), "gate"].head(asked.gates).tolist()
-    conflicts = run_conflicts(run, gates=[*run.panel.symbols, *first], bulk=limits.bulk, count=limits.count)
+    conflicts = run_conflicts(run, gates=first, bulk=limits.bulk, count=limits.count)
     table, found = assess_gates(
         run.panel, primary=run.atlases[run.primary], gates=first, candidates=run.candidates, swept=gates,
         conflicts=conflicts, folds=asked.folds, bootstrap=asked.bootstrap, n_null=asked.chance, seed=config.seed,
