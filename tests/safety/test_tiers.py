@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 import anndata as ad
@@ -59,6 +60,19 @@ def test_every_row_keeps_its_tiers_weight_and_cap_and_says_why() -> None:
         assert row.source.startswith(("doi:", "PMID:", "NCT")), row.tissue
         assert len(row.reason) > 10, row.tissue
         assert not row.is_required or row.tier == "vital", row.tissue
+
+
+def test_tissues_and_cell_types_have_an_ontology_id_of_their_kind() -> None:
+    without = set()
+    for row in shipped().rows:
+        kind = r"CL:\d{7}" if row.cell_type else r"UBERON:\d{7}"
+        if not re.fullmatch(kind, row.ontology_id):
+            assert row.ontology_id == "", (row.tissue, row.cell_type, row.ontology_id)
+            without.add(row.cell_type or row.tissue)
+    assert without <= {
+        "any tissue", "tumor microenvironment", "fetal tissue", "not stated", "undifferentiated cell of the gut",
+        "basal squamous epithelial cell", "ciliated cell of the endometrium", "glandular cell of the endometrium",
+    }  # fmt: skip
 
 
 def test_regions_stay_apart_and_synonyms_do_not() -> None:
