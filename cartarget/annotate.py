@@ -177,13 +177,14 @@ def regression(run: Run) -> list[dict[str, Any]]:
     `rank` (1 is the highest level; missing where it cannot be told, with the `reason`), `n_tissues`.
     """
     panel, events = run.panel, read_toxicity(tiers=run.tiers)
-    normal, alone = ~panel.is_tumor, Gates.singles(len(panel.symbols))
+    alone = Gates.singles(len(panel.symbols))
+    normal = ~panel.is_tumor & (panel.populations["tier"].astype(str) != "ignored").to_numpy(dtype=bool)
     levels = gate_levels(panel, a=alone.a, b=alone.b, op=alone.op).population
     tables: dict[str, tuple[Any, pd.Series]] = {
         panel.kind: (levels[:, normal], panel.populations.loc[normal, "tissue"])
     }
     for evidence in ("summary", "protein"):
-        chosen = (panel.units["evidence"] == evidence).to_numpy(dtype=bool)
+        chosen = ((panel.units["evidence"] == evidence) & (panel.units["tier"] != "ignored")).to_numpy(dtype=bool)
         if chosen.any():
             tables[evidence] = (panel.value[:, chosen], panel.units.loc[chosen, "tissue"])
     records: list[dict[str, Any]] = []

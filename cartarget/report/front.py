@@ -57,8 +57,8 @@ def _leaders(antigens: pd.DataFrame, *, n: int = 8) -> list[dict[str, Any]]:
     return rows.where(rows.notna(), None).to_dict("records")
 
 
-def harm_by_evidence(regression: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Known harm on target per kind of evidence: how many organs are among the first of their antigen's tissues.
+def known_harm(regression: list[dict[str, Any]]) -> dict[str, Any]:
+    """Known harm on target: would each kind of evidence have put the organ among the first of its antigen's tissues?
 
     Parameters
     ----------
@@ -67,17 +67,23 @@ def harm_by_evidence(regression: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Returns
     -------
-    Per kind of evidence `evidence`, `n_visible`, `found` (counts at 1, 3, 5 and 10) and `rows`, best rank first.
+    `kinds`: per kind of evidence `evidence`, `n`, `n_visible` and `found` (counts at 1, 3, 5 and 10). `events`: per
+    event `symbol`, `organ` and `cells`, one record a kind in the same order.
     """
-    table = pd.DataFrame(regression, columns=["symbol", "organ", "rank", "n_tissues", "reason", "evidence"])
-    found = []
+    names = ["symbol", "organ", "rank", "n_tissues", "reason", "evidence"]
+    table = pd.DataFrame(regression, columns=names).astype({"rank": float})
+    kinds: list[dict[str, Any]] = []
+    cells: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for evidence, rows in table.groupby("evidence", sort=True):
         counts = recall(rows)
-        ordered = rows.sort_values(["rank", "symbol", "organ"]).astype({"rank": object})
-        ordered["rank"] = ordered["rank"].where(ordered["rank"].notna(), None)
-        entry = {"evidence": evidence, "n_visible": int(counts["n_visible"].iloc[0]), "n": len(rows)}
-        found.append(entry | {"found": counts["n_found"].tolist(), "rows": ordered.to_dict("records")})
-    return found
+        entry = {"evidence": evidence, "n": len(rows), "n_visible": int(counts["n_visible"].iloc[0])}
+        kinds.append(entry | {"found": counts["n_found"].tolist()})
+        for row in rows.to_dict("records"):
+            place = None if math.isnan(row["rank"]) else f"{row['rank']:g} of {row['n_tissues']}"
+            event = cells.setdefault((row["symbol"], row["organ"]), [])
+            event.append({"place": place, "reason": row["reason"]})
+    events = [{"symbol": symbol, "organ": organ, "cells": found} for (symbol, organ), found in sorted(cells.items())]
+    return {"kinds": kinds, "events": events}
 
 
 def controls_by_kind(controls: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from cartarget.report.front import (
     facts,
     fraction_text,
     funnel_stages,
-    harm_by_evidence,
+    known_harm,
     tissues_in_order,
 )
 from cartarget.report.payload import Block, add_exposure, add_table, read_exposure
@@ -230,7 +230,7 @@ def _page(
             tissues=tissues_in_order(summary["tissues"]),
             funnel=funnel_stages(summary["funnel"], n_ideas=len(ideas)),
             controls=controls_by_kind(summary["controls"]),
-            harm=harm_by_evidence(summary["regression"]),
+            harm=known_harm(summary["regression"]),
             words=_EVIDENCE_WORDS,
             shapes=_shapes(),
             n_gates=len(gates),

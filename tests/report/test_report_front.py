@@ -8,7 +8,7 @@ import pandas as pd
 from report_run import make_run
 
 from cartarget.contracts import read_table
-from cartarget.report.front import controls_by_kind, facts, funnel_stages, tissues_in_order
+from cartarget.report.front import controls_by_kind, facts, funnel_stages, known_harm, tissues_in_order
 from cartarget.report.render import read_summary
 
 
@@ -42,6 +42,21 @@ def test_controls_by_kind_count_what_was_judged() -> None:
     assert [item["name"] for item in clinical["failed"]] == ["B"]
     assert [mark["x"] for mark in clinical["marks"]] == [10.8, 99], "behind the last rank stays in the picture"
     assert (random["judged"], random["marks"]) == (0, [])
+
+
+def test_known_harm_is_counted_per_kind_of_evidence_and_says_where_nothing_is_seen() -> None:
+    seen = {"symbol": "A", "organ": "lung", "rank": 2.5, "n_tissues": 9, "reason": ""}
+    unseen = {"symbol": "B", "organ": "skin", "rank": None, "n_tissues": 0, "reason": "skin is not measured"}
+    records = [row | {"evidence": kind} for kind in ("summary", "protein") for row in (unseen, seen)]
+    harm = known_harm(records)
+    assert [kind["evidence"] for kind in harm["kinds"]] == ["protein", "summary"]
+    assert harm["kinds"][0] | {"evidence": ""} == {"evidence": "", "n": 2, "n_visible": 1, "found": [0, 1, 1, 1]}
+    assert [(event["symbol"], [cell["place"] for cell in event["cells"]]) for event in harm["events"]] == [
+        ("A", ["2.5 of 9"] * 2),
+        ("B", [None] * 2),
+    ]
+    assert harm["events"][1]["cells"][0]["reason"] == "skin is not measured"
+    assert known_harm([]) == {"kinds": [], "events": []}
 
 
 def test_tissues_stand_vital_and_required_first() -> None:
