@@ -63,7 +63,8 @@ def shortlist(gates: pd.DataFrame, *, antigens: pd.DataFrame | None = None, n: i
             chosen.append(row)
             alike.append(0)
     table = ranked.iloc[chosen].reset_index(drop=True)
-    table = table.assign(n_alike=alike, why=[_why(row, antigens) for row in table.to_dict("records")])
+    why = [_why(row, antigens) + _elsewhere(row) for row in table.to_dict("records")]
+    table = table.assign(n_alike=alike, why=why)
     return table[list(COLUMNS)]
 
 
@@ -105,6 +106,13 @@ def _why(row: Mapping[str, Any], antigens: pd.DataFrame | None) -> str:
     before = ", ".join(_alone(alone, symbol) for symbol in sensed)
     spared = f"; {' and '.join(blockers)} spares normal cells" if blockers else ""
     return f"{before}{spared}; {row['safety_class']} together"
+
+
+def _elsewhere(row: Mapping[str, Any]) -> str:
+    """What the gate is at the threshold that suits it least, if that is worse."""
+    worst = row.get("class_worst")
+    worse = isinstance(worst, str) and CLASSES.index(worst) > CLASSES.index(row["safety_class"])
+    return f"; {worst} at another threshold" if worse else ""
 
 
 def _alone(antigens: pd.DataFrame, symbol: str) -> str:

@@ -80,3 +80,9 @@ def test_ideas_never_share_a_sensed_antigen_and_every_gate_is_counted_once(pairs
     assert len(sensed) == len(set(sensed))
     assert len(found) + found["n_alike"].sum() == len(names)
     assert not names or found["gate"].iloc[0] == names[0]
+
+
+def test_an_idea_that_another_threshold_worsens_says_so() -> None:
+    worst = pd.array(["unsafe", "safe", None], dtype="string")
+    why = shortlist(table(["A & B", "C & D", "E & F"], class_worst=worst))["why"].tolist()
+    assert why == ["safe as a gate; unsafe at another threshold", "safe as a gate", "safe as a gate"]
