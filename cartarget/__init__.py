@@ -22,10 +22,12 @@ _HOMES = {
     "Packed": "cartarget.evidence.packed",
     "Panel": "cartarget.evidence.panel",
     "SearchResult": "cartarget.gates.result",
+    "batch_report": "cartarget.atlas.batch",
     "build_panel": "cartarget.evidence.panel",
     "candidates": "cartarget.surface.votes",
     "columns": "cartarget.dictionary",
     "count_positive": "cartarget.evidence.packed",
+    "coverage_range": "cartarget.gates.purity",
     "harmonise": "cartarget.safety.tiers",
     "is_positive": "cartarget.evidence.positivity",
     "load_config": "cartarget.config",
@@ -34,6 +36,7 @@ _HOMES = {
     "pack_stream": "cartarget.evidence.stream",
     "pair_grid": "cartarget.gates.grid",
     "parse_config": "cartarget.config",
+    "pseudobulk": "cartarget.atlas.pseudobulk",
     "read_atlas": "cartarget.atlas",
     "read_gene_table": "cartarget.genes",
     "read_tiers": "cartarget.safety.tiers",
@@ -44,7 +47,9 @@ _HOMES = {
     "screen_gates": "cartarget.selection.screen",
     "search_gates": "cartarget.gates.search",
     "simulate_atlas": "cartarget.atlas.simulate",
+    "tmm_factors": "cartarget.atlas.batch",
     "to_scale": "cartarget.atlas.scale",
+    "tumor_level": "cartarget.atlas.purity",
 }
 
 __all__ = sorted(_HOMES)

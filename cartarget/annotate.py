@@ -6,17 +6,22 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from cartarget.config import Config
+from cartarget.atlas.purity import tumor_level
+from cartarget.config import Config, Thresholds
 from cartarget.dictionary import columns
 from cartarget.evidence.ambient import ambient_notes, ambient_scores, doublet_fractions
 from cartarget.evidence.conflicts import cells_source, find_conflicts, panel_sources
 from cartarget.evidence.detection import detection_rates
 from cartarget.evidence.dropout import corrected_coverage, residual_liability
 from cartarget.evidence.panel import build_panel, measured_in_tumor
+from cartarget.evidence.positivity import dense
+from cartarget.evidence.tumor_protein import tumor_protein
 from cartarget.gates.listed import Gates
+from cartarget.gates.purity import coverage_range
 from cartarget.inputs import Run
 from cartarget.safety.exposure import COUNTED, EXPOSED, judge
 from cartarget.safety.fratricide import fratricide
@@ -82,6 +87,36 @@ def with_dropout(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> 
     return table.assign(**{str(name): values.array for name, values in added.items()})
 
 
+def with_purity(table: pd.DataFrame, run: Run, *, gates: Gates, level: float) -> pd.DataFrame:
+    """Add the range in which bulk coverage lies given the tumours' purity; nothing where no purity is known.
+
+    The cells around the tumour are taken to hold at most what the highest normal sample of the origin does; without a
+    normal sample of the origin they may hold anything.
+    """
+    adata = run.atlases[run.primary]
+    if "purity" not in adata.obs:
+        return table
+    values = dense(adata[:, list(run.panel.symbols)].X)
+    is_tumor = (adata.obs["side"] == "tumor").to_numpy()
+    is_home = adata.obs["is_origin"].to_numpy(dtype=bool) & ~is_tumor
+    around = values[is_home].max(axis=0) if is_home.any() else np.inf
+    tumor = adata.obs[is_tumor]
+    low, high = tumor_level(values[is_tumor], purity=tumor["purity"], normal=around)
+    found = coverage_range(low, high, gates=gates, threshold=level, donors=tumor["donor"].astype(str).tolist())
+    is_known = table["coverage"].notna().to_numpy()
+    return table.assign(
+        **{str(name): values.where(is_known).to_numpy() for name, values in found.items()},
+        n_purity=tumor.loc[tumor["purity"].notna(), "donor"].nunique(),
+    )
+
+
+def with_tumor_protein(table: pd.DataFrame, run: Run, *, stain: str) -> pd.DataFrame:
+    """Add what antibodies and mass spectrometry say of each antigen's protein in tumours; shown, not scored."""
+    found = [tumor_protein(atlas, stain=stain) for atlas in run.tumor_proteins]
+    added = {name: each[name] for each in reversed(found) for name in each}
+    return table.assign(**{name: table["symbol"].map(values) for name, values in added.items()})
+
+
 def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     """Add what the clinic knows of each antigen: products that sense it, harm on target; and what has no source."""
     targets = read_clinical_targets()
@@ -114,9 +149,18 @@ def run_conflicts(run: Run, *, gates: Sequence[str], bulk: float, count: int) ->
     return find_conflicts(sources, gates=[*run.panel.symbols, *pairs])
 
 
-def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
+def with_antigen_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Thresholds) -> pd.DataFrame:
+    """Add all that stands beside the scores of antigens; rows and gates in the same order."""
+    table = with_history(with_t_cells(table, run, level=limits.bulk, count=limits.count), run)
+    table = with_purity(table, run, gates=gates, level=limits.bulk)
+    table = with_tumor_protein(with_cells(table, run, gates=gates, count=limits.count), run, stain=limits.protein)
+    return with_rare(with_leaks(table, run, count=limits.count), run, gates=gates)
+
+
+def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Thresholds) -> pd.DataFrame:
     """Add all that stands beside the scores of gates; rows and gates in the same order."""
-    table = with_dropout(with_cells(table, run, gates=gates, count=count), run, gates=gates, count=count)
+    table = with_purity(table, run, gates=gates, level=limits.bulk)
+    table = with_dropout(with_cells(table, run, gates=gates, count=limits.count), run, gates=gates, count=limits.count)
     return with_rare(table, run, gates=gates)
 
 

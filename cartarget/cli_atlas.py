@@ -33,7 +33,8 @@ def list_() -> None:
         seen.add(source.name)
         size = f", {source.size / 1e6:,.0f} MB" if source.size else ""
         unit = f", {source.unit}" if source.unit else ""
-        typer.echo(f"    {source.file}: {source.holds}{unit}{size}")
+        reader = f" [reader {source.reader}]" if source.reader else ""
+        typer.echo(f"    {source.file}: {source.holds}{unit}{size}{reader}")
 
 
 @app.command("fetch")
@@ -73,6 +74,7 @@ def check_(
 
     Cells or samples, patients, labels, unit, genes lost, tissues that the tier table does not know.
     """
+    from cartarget.atlas.batch import pipeline_warnings
     from cartarget.atlas.sheet import with_sheet
 
     config = with_sheet(load_config(file), sheet)
@@ -80,6 +82,7 @@ def check_(
     if only is not None and only not in names:
         raise InputError(f"{file}: no atlas {only!r}; its atlases: {', '.join(names)}")
     troubles = [_check(config, name) for name in names if only in (None, name)]
+    typer.echo("\n".join(pipeline_warnings(config.atlases)))
     if any(troubles):
         raise InputError("\n".join(trouble for trouble in troubles if trouble))
 
@@ -87,7 +90,6 @@ def check_(
 def _check(config: Config, name: str) -> str:
     """Print one atlas; return what is wrong with it."""
     from cartarget.atlas import read_atlas
-    from cartarget.atlas.batch import notes_on_batches
     from cartarget.atlas.check import describe
     from cartarget.genes import read_gene_table
     from cartarget.indications import read_indication
@@ -98,7 +100,7 @@ def _check(config: Config, name: str) -> str:
     try:
         genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
         adata = read_atlas(atlas, config=config, genes=genes, keep=wanted_symbols(config))
-        typer.echo("\n".join([*describe(adata), *(f"  batch: {note}" for note in notes_on_batches(adata))]))
+        typer.echo("\n".join(describe(adata)))
         origin = config.origin or read_indication(config.indication, path=INDICATIONS).origin
         harmonise(adata, tiers=read_tiers(config.tiers), origin=list(origin))
     except CartargetError as error:

@@ -40,19 +40,34 @@ class CellLabels(_Strict):
     tissue: str | None = Field(None, description="column of the tissue; none: the atlas's `tissue`")
 
 
+class Census(_Strict):
+    """Which cells of CELLxGENE Census an atlas is made of; duplicates (`is_primary_data` false) are always left out."""
+
+    release: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] = Field(
+        description="date of a release, such as 2025-11-08; never latest, so that the cells stay the same"
+    )
+    cells: str = Field(
+        description="condition on the columns of obs, such as: tissue_general == 'colon' and disease == 'normal'"
+    )
+    most: Annotated[int, Field(ge=1)] = Field(
+        200_000, description="cells that may match; more is an error, since all of them are held in memory once"
+    )
+
+
 class AtlasConfig(_Strict):
     """One atlas: where it is, how it is read, and what it is evidence of."""
 
     name: Name = Field(description="short name, shown beside every number that comes from it")
     reader: Literal[
-        "simulated", "rsem_counts", "xena", "gct", "summary_table", "hpa_long", "ihc", "cell_table", "mtx", "tenx_h5",
-        "h5ad", "zarr",
+        "simulated", "rsem_counts", "xena", "gct", "recount3", "summary_table", "hpa_long", "ihc", "ihc_cancer",
+        "cptac", "cell_table", "mtx", "tenx_h5", "h5ad", "zarr",
     ] = Field(description="how the file is read")  # fmt: skip
-    path: str = Field("", description="file or folder, relative to data_dir")
-    role: Literal["primary", "normal", "protein", "joined", "replication"] = Field(
+    path: str = Field("", description="file or folder, relative to data_dir; recount3 takes a pattern of files")
+    role: Literal["primary", "normal", "protein", "tumor_protein", "joined", "replication"] = Field(
         "primary",
-        description="primary: counted, holds the tumour; normal: summary of normal tissue; protein: antibody stains; "
-        "joined: cells shown beside the result; replication: a second cohort in which the first gates are scored again",
+        description="primary: counted, holds the tumour; normal: summary of normal tissue; protein: antibody stains of "
+        "normal tissue; tumor_protein: protein in tumours, shown beside the antigens; joined: cells shown beside the "
+        "result; replication: a second cohort in which the first gates are scored again",
     )
     tumor: str | None = Field(
         None,
@@ -65,6 +80,18 @@ class AtlasConfig(_Strict):
     tissue: str | None = Field(None, description="tissue of all observations, when the file does not say")
     samples: str | None = Field(
         None, description="table that says what each sample or cell of the file is, where the file does not"
+    )
+    pipeline: str | None = Field(
+        None, description="pipeline that made the values; atlases that name the same one are compared without a warning"
+    )
+    scaling: Literal["library", "tmm"] = Field(
+        "library", description="bulk counts: CPM by the whole library, or by the library times its TMM factor (edgeR)"
+    )
+    purity: str | None = Field(
+        None, description="bulk: table with the columns sample (or patient) and purity, for a range of the coverage"
+    )
+    census: Census | None = Field(
+        None, description="h5ad: what the workflow asks CELLxGENE Census for, to be kept at path"
     )
     call_doublets: bool = Field(False, description="single-cell counts: call doublets with Scrublet (minutes)")
     labels: CellLabels = Field(default_factory=lambda: CellLabels(), description="single cell: which columns mean what")

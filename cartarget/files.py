@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -75,3 +76,30 @@ def sha256(path: str | os.PathLike[str]) -> str:
     """
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def matching(path: str | os.PathLike[str]) -> list[Path]:
+    """The files that a path names: itself, or what its pattern (`*`, `?`, `[…]`) matches, sorted.
+
+    Examples
+    --------
+    >>> matching("pyproject.toml"), [path.name for path in matching("cartarget/atlas/reco*3.py")]
+    ([PosixPath('pyproject.toml')], ['recount3.py'])
+    """
+    path = Path(path)
+    wild = next((number for number, part in enumerate(path.parts) if re.search(r"[*?\[]", part)), None)
+    if wild is None:
+        return [path]
+    return sorted(Path(*path.parts[:wild]).glob("/".join(path.parts[wild:])))
+
+
+def resource(path: str | os.PathLike[str]) -> Path:
+    """A table of the project: that of the working directory, else that of the checkout that the package is in.
+
+    Examples
+    --------
+    >>> resource("resources/public_tissues.tsv").name
+    'public_tissues.tsv'
+    """
+    beside = Path(__file__).resolve().parents[1] / path
+    return beside if not Path(path).is_file() and beside.is_file() else Path(path)

@@ -29,8 +29,8 @@ class Run:
     """What every step after reading starts from.
 
     `atlases` holds each atlas harmonised; `joined` those shown beside the result, `summaries` (in the run's unit) and
-    `proteins` those of normal tissue, `replications` second cohorts; `surface` the surface
-    evidence of every gene of the primary atlas; `rare_unmeasured` names vital tissues and cell types that
+    `proteins` those of normal tissue, `tumor_proteins` protein in tumours, `replications` second cohorts; `surface`
+    the surface evidence of every gene of the primary atlas; `rare_unmeasured` names vital tissues and cell types that
     no atlas of the run measures.
     """
 
@@ -42,6 +42,7 @@ class Run:
     joined: list[AnnData]
     summaries: list[AnnData]
     proteins: list[AnnData]
+    tumor_proteins: list[AnnData]
     replications: list[AnnData]
     tiers: Tiers
     indication: Indication
@@ -104,7 +105,7 @@ def load_run(config: Config) -> Run:
     atlases = _harmonised(config, tiers, origin)
     by_role = {
         role: [atlases[a.name] for a in config.atlases if a.role == role]
-        for role in ("primary", "normal", "protein", "joined", "replication")
+        for role in ("primary", "normal", "protein", "tumor_protein", "joined", "replication")
     }
     primary = _one_primary(by_role["primary"])
     summaries = _one_scale(by_role["normal"], primary)
@@ -133,6 +134,7 @@ def load_run(config: Config) -> Run:
         joined=by_role["joined"],
         summaries=summaries,
         proteins=by_role["protein"],
+        tumor_proteins=by_role["tumor_protein"],
         replications=by_role["replication"],
         tiers=tiers,
         indication=indication,

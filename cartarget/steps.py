@@ -15,7 +15,7 @@ from tqdm import tqdm
 from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
-from cartarget.files import sweep, whole
+from cartarget.files import matching, sweep, whole
 from cartarget.genes import GeneTable, read_gene_table
 from cartarget.inputs import Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
 from cartarget.provenance import journal
@@ -68,6 +68,7 @@ def read_step(config: Config) -> None:
 
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
     lost, keep, surface = [], None, pd.DataFrame()
+    batches: list[dict[str, Any]] = []
     known = wanted_symbols(config)
     ordered = sorted(config.atlases, key=lambda atlas: atlas.role != "primary")
     for atlas in tqdm(ordered, desc="atlases", unit="atlas", disable=None, leave=False):
@@ -83,8 +84,11 @@ def read_step(config: Config) -> None:
             adata = adata[:, keep].copy()
         write_atlas(adata, work_path(config, atlas))
         lost.append(adata.uns["cartarget"]["lost"].assign(atlas=atlas.name))
+        batches += [{"atlas": atlas.name, **row} for row in adata.uns["cartarget"].get("batches", [])]
     with whole(config.run_dir / "work" / "genes.parquet") as temporary:
         surface.to_parquet(temporary, index=False)
+    with whole(config.run_dir / "batches.tsv") as temporary:
+        pd.DataFrame(batches).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
     with whole(config.run_dir / "genes_lost.tsv") as temporary:
         table = pd.concat(lost)[["atlas", "name", "reason"]] if lost else pd.DataFrame()
         table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
@@ -143,17 +147,15 @@ def _count_library(adata: Any) -> None:
 
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
-    from cartarget.annotate import with_cells, with_history, with_leaks, with_rare, with_t_cells
+    from cartarget.annotate import with_antigen_columns
     from cartarget.gates.listed import Gates
     from cartarget.selection.screen import screen_antigens
 
     run = load_run(config)
     table = screen_antigens(run.panel, floor=config.coverage_floor, surface=run.surface, controls=run.controls)
-    table = with_history(with_t_cells(table, run, level=config.thresholds.bulk, count=config.thresholds.count), run)
     symbols = pd.Index(run.panel.symbols).get_indexer(pd.Index(table["symbol"]))
     gates = Gates.singles(len(run.panel.symbols)).take(symbols)
-    table = with_cells(table, run, gates=gates, count=config.thresholds.count)
-    table = with_rare(with_leaks(table, run, count=config.thresholds.count), run, gates=gates)
+    table = with_antigen_columns(table, run, gates=gates, limits=config.thresholds)
     write_table("antigens", table, config.run_dir / "antigens")
 
 
@@ -169,7 +171,7 @@ def gates_step(config: Config) -> None:
     found = screen_gates(
         run.panel, candidates=run.candidates, floor=config.coverage_floor, top=config.top, controls=run.controls
     )
-    table = with_gate_columns(found.table, run, gates=found.gates, count=config.thresholds.count)
+    table = with_gate_columns(found.table, run, gates=found.gates, limits=config.thresholds)
     table = with_sweep(table, run, config=config)
     write_table("gates", table, config.run_dir / "gates")
     both = Gates.join([Gates.singles(len(run.panel.symbols)), found.gates.pairs])
@@ -301,16 +303,13 @@ def _inside(config: Config, *names: str) -> list[str]:
 
 
 def _atlas_files(config: Config) -> list[str]:
-    """Files of the atlases, as far as their paths name them; a folder stands for its files."""
+    """Files of the atlases; a folder stands for its files, a pattern for those it matches."""
     found: list[str] = []
     for atlas in config.atlases:
-        for path in (atlas.path, atlas.samples, atlas.locations):
-            if path:
-                whole_path = config.data(path)
-                inside = (
-                    sorted(p.as_posix() for p in whole_path.iterdir() if p.is_file()) if whole_path.is_dir() else []
-                )
-                found += inside or [whole_path.as_posix()]
+        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity):
+            for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
+                inside = sorted(p.as_posix() for p in named.iterdir() if p.is_file()) if named.is_dir() else []
+                found += inside or [named.as_posix()]
     return found
 
 
@@ -327,7 +326,10 @@ STEPS: tuple[Step, ...] = (
         read_step,
         keys=("atlases", "data_dir", "indication", "genes", "surface", "seed"),
         inputs=lambda config: [*_atlas_files(config), *resource_paths(config)],
-        outputs=lambda config: [*_stored(config), *_inside(config, "work/genes.parquet", "genes_lost.tsv")],
+        outputs=lambda config: [
+            *_stored(config),
+            *_inside(config, "work/genes.parquet", "genes_lost.tsv", "batches.tsv"),
+        ],
     ),
     Step(
         "screen",

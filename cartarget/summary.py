@@ -12,6 +12,7 @@ import pandas as pd
 from anndata import AnnData
 
 from cartarget.annotate import regression
+from cartarget.atlas.batch import pipeline_warnings
 from cartarget.config import Config
 from cartarget.gates.terms import required_evidence
 from cartarget.inputs import Run
@@ -243,6 +244,7 @@ def _atlas(config: Config, name: str, adata: AnnData) -> dict[str, Any]:
         "n_observations": adata.n_obs,
         "n_donors": len(set(adata.obs["donor"].astype(str)) - {""}),
         "notes": list(about["notes"]),
+        "batches": about.get("batches", []),
     }
 
 
@@ -310,6 +312,7 @@ def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
     unmeasured = [name for name, known in zip(run.panel.required, is_known, strict=True) if not known]
     limits = [
         "Research use only: this report nominates candidates; it is not clinical advice.",
+        *pipeline_warnings(config.atlases),
         "Expression cannot see cross-reactivity (a titin-like accident), shed antigen, antigen density or epitope.",
     ]
     if simulated:

@@ -31,12 +31,13 @@ def read_atlas(
     Returns
     -------
     AnnData
-        Observations × genes, float32, as the contract says; checked.
+        Observations × genes, float32, as the contract says; checked. `uns["cartarget"]["batches"]` tells of each data
+        set how deep it is and how much it detects (`cartarget.atlas.batch.batch_report`).
 
     Raises
     ------
     InputError
-        A file is absent or breaks its format, or the atlas breaks the contract.
+        A file is absent or breaks its format, the atlas breaks the contract, or `scaling` or `purity` do not fit it.
 
     Examples
     --------
@@ -45,9 +46,16 @@ def read_atlas(
     Traceback (most recent call last):
     cartarget.errors.InputError: absent.tsv: no such file...
     """
+    from cartarget.atlas.batch import record_batches, scale_by_tmm
     from cartarget.atlas.contract import validate_atlas
+    from cartarget.atlas.purity import add_purity
     from cartarget.atlas.registry import READERS
 
     adata = READERS[atlas.reader].read(atlas, config=config, genes=genes, keep=keep)
     validate_atlas(adata, role=atlas.role)
+    if atlas.scaling == "tmm":
+        scale_by_tmm(adata)
+    if atlas.purity:
+        add_purity(adata, path=config.data(atlas.purity))
+    record_batches(adata)
     return adata

@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from cartarget.errors import InputError
+from cartarget.files import resource
 
 TISSUES = Path("resources") / "public_tissues.tsv"
 
@@ -99,9 +100,8 @@ def tissue_names() -> dict[str, str]:
     >>> tissue_names()[name_key("Heart - Left Ventricle")]
     'left ventricle'
     """
-    here = [TISSUES, Path(__file__).resolve().parents[2] / TISSUES]
-    path = next((path for path in here if path.is_file()), None)
-    if path is None:
+    path = resource(TISSUES)
+    if not path.is_file():
         raise InputError(f"{TISSUES}: no such file; run in the folder of cartarget's checkout")
     with open(path, encoding="utf-8", newline="") as handle:
         rows = csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)

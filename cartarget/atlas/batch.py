@@ -1,23 +1,26 @@
 """Batches, told honestly: how deep each data set is, how much it detects, how steady its housekeeping genes are.
 
-Nothing is corrected here. Bulk values are CPM by the whole library; `tmm_factors` gives the factors by which edgeR
-would scale libraries further (Robinson & Oshlack 2010, doi:10.1186/gb-2010-11-3-r25), and for cells
-`scanpy.pp.normalize_total` is the usual choice; both are for looking, since a threshold belongs to the unit in which it
-was stated. No values are ever adjusted across data sets (quantiles, ComBat): with tumours in one and normals in another
-that removes the biology.
+Bulk values are CPM by the whole library. `scaling: tmm` of an atlas scales its libraries by edgeR's factors as well
+(`scale_by_tmm`; Robinson & Oshlack 2010, doi:10.1186/gb-2010-11-3-r25), and says so. No values are ever adjusted across
+data sets (quantiles, ComBat): with tumours in one and normals in another that removes the biology.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy import sparse, stats
+
+from cartarget.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from cartarget.config import AtlasConfig
 
 HOUSEKEEPING = ("ACTB", "GAPDH", "B2M", "PPIA", "RPLP0", "TBP", "HPRT1", "UBC", "YWHAZ", "SDHA", "PGK1", "TUBA1B")
 """Genes whose level should be alike everywhere (Eisenberg & Levanon 2013, doi:10.1016/j.tig.2013.05.010, and habit)."""
@@ -45,7 +48,8 @@ def batch_report(adata: AnnData, *, housekeeping: Sequence[str] = HOUSEKEEPING) 
         (`obs["library"]` if there, else the sum over the atlas's genes; missing where values are CPM or TPM without
         it); `detection_rate`, the median fraction of genes at 1 or more (CPM, TPM or counts), in [0, 1];
         `housekeeping`, the median over observations of the mean log2(1 + x) of housekeeping genes (counts of cells: per
-        ten thousand); `housekeeping_spread`, the median absolute deviation of it. Missing without a housekeeping gene.
+        ten thousand); `housekeeping_spread`, the median absolute deviation of it, missing without a housekeeping gene;
+        `tmm`, the median TMM factor (bulk counts only; 1: as deep as it looks).
 
     Examples
     --------
@@ -69,14 +73,26 @@ def batch_report(adata: AnnData, *, housekeeping: Sequence[str] = HOUSEKEEPING) 
             "depth": library,
             "detection_rate": detected,
             "housekeeping": level,
+            "tmm": _factors(adata),
         }
     )
     groups = frame.groupby(["dataset", "side"], sort=True)
-    report = groups[["depth", "detection_rate", "housekeeping"]].median()
+    report = groups[["depth", "detection_rate", "housekeeping", "tmm"]].median()
     report.insert(0, "n_observations", groups.size())
     report.insert(1, "n_donors", groups["donor"].nunique())
-    report["housekeeping_spread"] = groups["housekeeping"].agg(lambda each: (each - each.median()).abs().median())
+    middle = groups["housekeeping"].transform("median")
+    spread = (frame["housekeeping"] - middle).abs().groupby([frame["dataset"], frame["side"]], sort=True).median()
+    report.insert(5, "housekeeping_spread", spread)
     return report.reset_index()
+
+
+def record_batches(adata: AnnData) -> None:
+    """Put the batch report and its warnings into `uns["cartarget"]` (`batches`, `notes`), in place; cells, samples."""
+    about = adata.uns["cartarget"]
+    if about["kind"] in ("samples", "cells"):
+        report = batch_report(adata)
+        about["batches"] = json.loads(report.to_json(orient="records", double_precision=6))
+        about["notes"] = [*about["notes"], *_notes(report)]
 
 
 def _library(adata: AnnData) -> np.ndarray:
@@ -99,34 +115,9 @@ def _level(adata: AnnData, genes: list[str]) -> np.ndarray:
     return np.log2(values + 1).mean(axis=1)
 
 
-def notes_on_batches(adata: AnnData, *, pipelines: Mapping[str, str] | None = None) -> list[str]:
-    """Warnings for the report, in words; none if there is nothing to warn of.
-
-    Parameters
-    ----------
-    adata
-        An atlas of any kind; only samples and cells are looked at.
-    pipelines
-        Data set → the pipeline that made it, where known. None: judged by the housekeeping genes alone.
-
-    Returns
-    -------
-    list of str
-        That tumour and normal come from different pipelines (known), or look like it (housekeeping genes differ by more
-        than `MAX_SHIFT` log2 between the sides), or that a data set detects less than half of what the others do.
-    """
-    if adata.uns["cartarget"]["kind"] not in ("samples", "cells"):
-        return []
-    report = batch_report(adata)
+def _notes(report: pd.DataFrame) -> list[str]:
+    """Warnings: housekeeping genes apart by more than `MAX_SHIFT` between the sides; data sets that detect little."""
     notes = []
-    if pipelines:
-        made = report["dataset"].map(pipelines)
-        sides = {side: set(made[report["side"] == side].dropna()) for side in ("tumor", "normal")}
-        if sides["tumor"] and sides["normal"] and sides["tumor"] != sides["normal"]:
-            notes.append(
-                f"tumour and normal come from different pipelines ({', '.join(sorted(sides['tumor']))} against "
-                f"{', '.join(sorted(sides['normal']))}): differences between them may be technical"
-            )
     weight = report["n_observations"]
     means = {
         side: np.average(report.loc[rows, "housekeeping"], weights=weight[rows])
@@ -135,15 +126,75 @@ def notes_on_batches(adata: AnnData, *, pipelines: Mapping[str, str] | None = No
     }
     if len(means) == 2 and abs(shift := means["tumor"] - means["normal"]) > MAX_SHIFT:
         notes.append(
-            f"housekeeping genes are {abs(shift):.1f} log2 {'higher' if shift > 0 else 'lower'} in the tumour than in "
-            "normal tissue, as if from different pipelines: compare levels between the sides with care"
+            f"batch: housekeeping genes are {abs(shift):.1f} log2 {'higher' if shift > 0 else 'lower'} in the tumour "
+            "than in normal tissue, as if from different pipelines: compare levels between the sides with care"
         )
     middle = report["detection_rate"].median()
     poor = report[report["detection_rate"] < middle / 2]
     return notes + [
-        f"{dataset} ({side}) detects {rate:.0%} of the genes, others {middle:.0%}"
+        f"batch: {dataset} ({side}) detects {rate:.0%} of the genes, others {middle:.0%}"
         for dataset, side, rate in zip(poor["dataset"], poor["side"], poor["detection_rate"], strict=True)
     ]
+
+
+def pipeline_warnings(atlases: Sequence[AtlasConfig]) -> list[str]:
+    """Warn where the tumour and its normal tissue come from different pipelines, as far as the configuration tells.
+
+    The tumour is counted in the primary atlas, and RNA of normal tissue there and in atlases of role `normal`. Two
+    atlases are of one pipeline only if both name the same `pipeline`.
+
+    Examples
+    --------
+    >>> from cartarget.config import AtlasConfig
+    >>> atlases = [AtlasConfig(name="toil", reader="xena", path="a"),
+    ...            AtlasConfig(name="hpa", reader="hpa_long", path="b", role="normal")]
+    >>> pipeline_warnings(atlases)
+    ['Tumour and normal tissue come from different pipelines (toil against hpa): differences may be technical.']
+    """
+    tumor = next(atlas for atlas in atlases if atlas.role == "primary")
+    others = [
+        atlas.name
+        for atlas in atlases
+        if atlas.role == "normal" and (atlas.pipeline is None or atlas.pipeline != tumor.pipeline)
+    ]
+    if not others:
+        return []
+    apart = f"{tumor.name} against {', '.join(others)}"
+    return [f"Tumour and normal tissue come from different pipelines ({apart}): differences may be technical."]
+
+
+def scale_by_tmm(adata: AnnData) -> None:
+    """Divide each sample's CPM by its TMM factor, in place, and note it: CPM of the library times the factor.
+
+    The factors are of the genes that the atlas holds; `obs["tmm"]` keeps them.
+
+    Raises
+    ------
+    InputError
+        The atlas holds no bulk counts (CPM of a known library).
+    """
+    about = adata.uns["cartarget"]
+    factors = _factors(adata)
+    if np.isnan(factors).all():
+        raise InputError(
+            f"atlas {about['atlas']!r}: scaling tmm needs bulk counts, found {about['kind']} in {about['unit']}; "
+            "remove `scaling`"
+        )
+    adata.X = (adata.X / factors[:, None]).astype(np.float32)
+    adata.obs["tmm"] = factors
+    about["notes"] = [
+        *about["notes"],
+        f"libraries are scaled by TMM over {adata.n_vars:,} genes: factors {factors.min():.2f} to {factors.max():.2f}",
+    ]
+
+
+def _factors(adata: AnnData) -> np.ndarray:
+    """TMM factor of each sample of bulk counts not yet scaled; else missing."""
+    about = adata.uns["cartarget"]
+    if about["kind"] != "samples" or about["unit"] != "CPM" or "library" not in adata.obs or "tmm" in adata.obs:
+        return adata.obs["tmm"].to_numpy() if "tmm" in adata.obs else np.full(adata.n_obs, np.nan)
+    library = adata.obs["library"].to_numpy(dtype=float)
+    return tmm_factors(np.asarray(adata.X, dtype=float) * library[:, None] / 1e6, library=library)
 
 
 def tmm_factors(values: np.ndarray, *, library: np.ndarray, trim: float = 0.3, sum_trim: float = 0.05) -> np.ndarray:
@@ -208,5 +259,5 @@ def _tmm(row: np.ndarray, other: np.ndarray, n: float, n_other: float, trim: flo
 
 
 def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    rank = pd.Series(values).rank().to_numpy()
+    rank = stats.rankdata(values)
     return (rank >= low) & (rank <= high)

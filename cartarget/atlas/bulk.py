@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+COUNTED = ("counts", "coverage")
+"""Quantities of which a sample's share is taken."""
+
+
 def build_bulk(
     rows: Iterator[tuple[int, bytes]],
     *,
@@ -38,7 +42,8 @@ def build_bulk(
 ) -> AnnData:
     """Read a matrix as it streams by, and make an atlas of it.
 
-    Counts become CPM by the whole library: all rows are counted, also those that are not kept. TPM stay TPM.
+    Counts (and base coverage, in which a read counts by its length) become CPM by the whole library: all rows are
+    counted, also those that are not kept. TPM stay TPM.
 
     Parameters
     ----------
@@ -122,7 +127,7 @@ def _shown(rows: Iterator[tuple[int, bytes]], name: str) -> Iterator[tuple[int, 
 def _scaled(
     values: np.ndarray, totals: np.ndarray, unit: Unit, *, obs: pd.DataFrame, path: Path
 ) -> tuple[np.ndarray, str]:
-    if unit.quantity != "counts":
+    if unit.quantity not in COUNTED:
         return values, unit.quantity
     for empty in np.flatnonzero(totals == 0)[:1]:
         raise InputError(f"{path}: sample {obs.index[empty]!r} has no count at all; remove it")
@@ -134,8 +139,10 @@ def _said(unit: Unit, made: str, stated: str | None) -> list[str]:
     notes = [] if stated else [f"no unit is stated: the values look like {unit.quantity}"]
     if unit.shift:
         notes.append(f"values were log2(x + {unit.shift:g}), and x is used")
-    if unit.quantity == "counts":
+    if unit.quantity in COUNTED:
         notes.append("CPM by the whole library: all rows of the file are counted before any gene is lost")
     elif made == "TPM":
         notes.append("values are TPM, which thresholds in CPM do not fit: give counts to screen them")
+    if unit.quantity == "coverage":
+        notes.append("values are base coverage: libraries are sized in bases")
     return notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -27,7 +27,7 @@ def describe(adata: AnnData) -> list[str]:
     -------
     list of str
         Lines: kind and unit; observations and patients of each side; tissues; cell types; genes kept, lost and merged,
-        with the reasons counted; the reader's notes.
+        with the reasons counted; depth, detection and housekeeping of each data set; the reader's notes.
 
     Examples
     --------
@@ -40,17 +40,35 @@ def describe(adata: AnnData) -> list[str]:
     about = adata.uns["cartarget"]
     obs = adata.obs
     lines = [f"{about['atlas']}: {KINDS[about['kind']]}; unit {about['unit']}"]
-    what = {"samples": "samples", "cells": "cells"}.get(about["kind"], "entries")
+    what = {"samples": "sample", "ratios": "sample", "cells": "cell"}.get(about["kind"], "entry")
     for side, rows in obs.groupby("side", observed=True):
-        donors = rows["donor"][rows["donor"].astype(str) != ""].nunique()
-        per = rows.groupby("donor", observed=True).size()
-        spread = f", {per.min():,}–{per.max():,} {what} each" if donors else ""
-        lines.append(f"  {side}: {len(rows):,} {what} of {donors:,} donors{spread}")
+        donors = rows["donor"][rows["donor"].astype(str) != ""]
+        whose = f" of {_counted(donors.nunique(), 'donor')}, {_each(donors.value_counts())} each" if len(donors) else ""
+        lines.append(f"  {side}: {_counted(len(rows), what)}{whose}")
     normal = obs[obs["side"] == "normal"]
-    for column, word in (("tissue", "tissues"), ("cell_type", "cell types")):
+    for column, word in (("tissue", "tissue"), ("cell_type", "cell type")):
         names = normal[column].astype(str)
         lines += _listed(names[names != ""], word)
-    return [*lines, *_genes(adata), *(f"  note: {note}" for note in about["notes"])]
+    return [
+        *lines,
+        *_genes(adata),
+        *_batches(about.get("batches", [])),
+        *(f"  note: {note}" for note in about["notes"]),
+    ]
+
+
+def _batches(rows: list[dict[str, Any]]) -> list[str]:
+    """Depth, detection and housekeeping level of each data set."""
+    shown = []
+    for row in rows[:SHOWN]:
+        depth = "" if row["depth"] is None else f"depth {row['depth']:,.0f}, "
+        steady = row["housekeeping"] is not None
+        level = f", housekeeping {row['housekeeping']:.1f} ± {row['housekeeping_spread']:.1f} log2" if steady else ""
+        tmm = "" if row["tmm"] is None else f", TMM {row['tmm']:.2f}"
+        detected = f"{row['detection_rate']:.0%} of the genes detected"
+        shown.append(f"  batch {row['dataset']} ({row['side']}): {depth}{detected}{level}{tmm}")
+    more = [f"  and {len(rows) - SHOWN:,} more batches, listed in batches.tsv of the run"] if len(rows) > SHOWN else []
+    return shown + more
 
 
 def _listed(names: pd.Series, word: str) -> list[str]:
@@ -59,7 +77,17 @@ def _listed(names: pd.Series, word: str) -> list[str]:
         return []
     shown = ", ".join(f"{name} ({count:,})" for name, count in counts.head(SHOWN).items())
     more = f" and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else ""
-    return [f"  {len(counts):,} {word}: {shown}{more}"]
+    return [f"  {_counted(len(counts), word)}: {shown}{more}"]
+
+
+def _counted(n: int, word: str) -> str:
+    several = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    return f"{n:,} {word if n == 1 else several}"
+
+
+def _each(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
 def _genes(adata: AnnData) -> list[str]:

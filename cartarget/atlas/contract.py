@@ -18,8 +18,10 @@ KINDS = {
     "cells": "single cells, counts (or log1p where counts cannot be recovered)",
     "summary": "one number per tissue or cell type",
     "protein": "one stain per tissue and cell type: 0 not detected, 1 low, 2 medium, 3 high",
+    "stained": "patients whose tumour is stained, by level",
+    "ratios": "protein of tumours and normals by mass spectrometry, log2 ratios to one reference",
 }
-UNITS = ("CPM", "counts", "log1p", "nTPM", "TPM", "NX", "stain")
+UNITS = ("CPM", "counts", "log1p", "nTPM", "TPM", "NX", "stain", "patients", "log2 ratio")
 SIDES = ("tumor", "normal")
 _OBS = ("side", "donor", "tissue", "cell_type", "dataset")
 _ABOUT = ("kind", "unit", "atlas", "files", "lost", "notes", "is_simulated")
@@ -91,8 +93,8 @@ def assemble(
 def validate_atlas(adata: AnnData, *, role: str | None = None) -> None:
     """Check that an atlas keeps the contract.
 
-    - `X` observations × genes, float32, dense or CSR; finite; not negative; NaN (*not measured*) only in kinds
-      `summary` and `protein`; stains are 0, 1, 2 or 3.
+    - `X` observations × genes, float32, dense or CSR; finite; not negative (but for log ratios); NaN (*not measured*)
+      not in kinds `samples` and `cells`; stains are 0, 1, 2 or 3.
     - `obs`: unique ids; `side` (`tumor`, `normal`), `donor`, `tissue`, `cell_type` (empty for bulk), `dataset`,
       all text without gaps; each normal observation says a tissue or a cell type.
     - `var`: unique symbols and `given`.
@@ -187,11 +189,11 @@ def _check_values(adata: AnnData, *, where: str, kind: str) -> None:
         return
     least, most = np.min(stored), np.max(stored)
     if kind in ("samples", "cells") and np.isnan(least):
-        raise InputError(f"{where}: X holds NaN, which only summaries and stains may (there it means not measured)")
+        raise InputError(f"{where}: X holds NaN, which samples and cells may not (elsewhere it means not measured)")
     if np.isnan(least):
         present = stored[~np.isnan(stored)]
         least, most = (present.min(), present.max()) if present.size else (0.0, 0.0)
-    if least < 0 or not np.isfinite(most):
+    if (least < 0 and kind != "ratios") or not np.isfinite(most):
         raise InputError(f"{where}: X holds {least if least < 0 else most:g}; expected finite values of zero or more")
     if kind == "protein" and not np.isin(stored[~np.isnan(stored)], (0, 1, 2, 3)).all():
         raise InputError(f"{where}: stains must be 0, 1, 2 or 3")

@@ -77,7 +77,7 @@ def read_ihc(
         A column is missing, a level or reliability is unknown, a row is ragged, or the file cannot be read.
     """
     path = config.data(atlas.path)
-    table = _read(path, _IHC)
+    table = read_columns(path, _IHC)
     level = _codes(table["level"], path=path, what="level", grades=LEVELS, others=_UNGRADED)
     reliability = _codes(table["reliability"], path=path, what="reliability", grades=RELIABILITIES)
     rows, plan = _rows(table, genes)
@@ -106,7 +106,7 @@ def _files(atlas: AtlasConfig, config: Config) -> list[Path]:
     return [config.data(path) for path in (atlas.path, atlas.locations) if path]
 
 
-def _read(path: Path, wanted: Mapping[str, tuple[str, ...]]) -> pyarrow.Table:
+def read_columns(path: Path, wanted: Mapping[str, tuple[str, ...]]) -> pyarrow.Table:
     """The wanted columns of a tab-separated table, dictionary-encoded text."""
     with opened(path) as handle:
         first = handle.readline()
@@ -196,7 +196,7 @@ def _membrane(atlas: AtlasConfig, *, config: Config, genes: GeneTable | None) ->
     """Symbol → whether a main or additional location is at the membrane."""
     if not atlas.locations:
         return pd.Series(dtype="boolean")
-    frame = _read(config.data(atlas.locations), _PLACES).to_pandas().astype(str)
+    frame = read_columns(config.data(atlas.locations), _PLACES).to_pandas().astype(str)
     places = (frame["main"] + ";" + frame["additional"]).str.split(";")
     resolved = resolve(frame["gene"], table=genes, ids=frame["id"])
     is_membrane = pd.Series([not set(MEMBRANE).isdisjoint(map(str.strip, row)) for row in places])

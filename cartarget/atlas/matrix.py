@@ -23,7 +23,7 @@ LOG_MAX = 50.0
 
 @dataclass(frozen=True)
 class Unit:
-    """What a file's values are: their quantity (`counts`, `TPM`, `CPM`) and, for log2(x + shift), the shift.
+    """What a file's values are: their quantity (`counts`, `TPM`, `CPM` …) and, for log2(x + shift), the shift.
 
     Examples
     --------
@@ -40,6 +40,7 @@ UNITS = {
     "TPM": Unit("TPM"),
     "nTPM": Unit("nTPM"),
     "CPM": Unit("CPM"),
+    "coverage": Unit("coverage"),
     "log2(count + 1)": Unit("counts", 1.0),
     "log2(TPM + 0.001)": Unit("TPM", 0.001),
     "log2(TPM + 1)": Unit("TPM", 1.0),

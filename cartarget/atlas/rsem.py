@@ -28,7 +28,7 @@ import pandas as pd
 from cartarget.atlas.contract import assemble
 from cartarget.atlas.tables import NumberTable, label_columns, read_header, read_numbers, resolve_labels
 from cartarget.errors import InputError
-from cartarget.files import sha256
+from cartarget.files import resource, sha256
 from cartarget.genes import GeneTable, Merged, MergePlan, apply_plan, plan_merge, with_ids
 
 if TYPE_CHECKING:
@@ -180,9 +180,8 @@ def _check_samples(files: dict[Path, str]) -> None:
 
 def _tissues() -> tuple[Path, dict[str, str]]:
     """Where the table of prefixes is, and the tissue of each prefix."""
-    here = [_RESOURCE, Path(__file__).resolve().parents[2] / _RESOURCE]
-    table = next((path for path in here if path.is_file()), None)
-    if table is None:
+    table = resource(_RESOURCE)
+    if not table.is_file():
         raise InputError(f"{_RESOURCE}: no such file; run in the folder of cartarget's checkout")
     frame = pd.read_csv(table, sep="\t", dtype=str)
     return table, dict(zip(frame["prefix"], frame["tissue"], strict=True))
@@ -212,12 +211,13 @@ def _gather(
     obs = pd.concat([obs for _, obs in parts])
     whole = np.zeros((len(obs), 0), dtype=np.float32)
     var = pd.DataFrame({"given": []}, index=pd.Index([], dtype=object))
-    names, lost, held, start = None, [], {}, 0
+    names, lost, libraries, held, start = None, [], [], {}, 0
     ahead = _ahead([file for file, _ in parts])
     tables = tqdm(ahead, f"reading {atlas.name}", len(parts), leave=False, unit="file", delay=2)
     for table, (file, samples) in zip(tables, parts, strict=True):
         names, order = _name(table.labels, genes=genes, before=names)
-        part = _cpm(table, file, plan=names.plan, order=order, keep=keep)
+        part, library = _cpm(table, file, plan=names.plan, order=order, keep=keep)
+        libraries.append(library)
         fresh = part.genes[~part.genes.index.isin(var.index)]
         if len(fresh):
             var = pd.concat([var, fresh])
@@ -229,7 +229,7 @@ def _gather(
         lost.append(part.lost)
     return assemble(
         whole,
-        obs=obs,
+        obs=obs.assign(library=np.concatenate(libraries)),
         genes=with_ids(var, genes),
         kind="samples",
         unit="CPM",
@@ -275,15 +275,15 @@ def _name(labels: pd.DataFrame, *, genes: GeneTable | None, before: _Names | Non
 
 def _cpm(
     table: NumberTable, file: Path, *, plan: MergePlan, order: np.ndarray | None, keep: Collection[str] | None
-) -> Merged:
-    """One file as CPM."""
+) -> tuple[Merged, np.ndarray]:
+    """One file as CPM, and its libraries."""
     _check_scale(table, file)
     library = table.values.sum(axis=1, dtype=np.float64)
     for empty in np.flatnonzero(library == 0)[:1]:
         raise InputError(f"{file}: sample {table.columns[empty]!r} has no count at all; remove it")
     merged = apply_plan(table.values, plan, by="sum", keep=keep, order=order)
     np.multiply(merged.values, (1e6 / library)[:, None].astype(np.float32), out=merged.values)
-    return merged
+    return merged, library
 
 
 def _check_scale(table: NumberTable, file: Path) -> None:

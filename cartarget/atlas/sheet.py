@@ -13,7 +13,7 @@ from cartarget.errors import ConfigError, InputError
 
 _OWN = (
     "name", "reader", "path", "role", "unit", "tissue", "samples", "tumor", "normal", "call_doublets", "locations",
-    "release", "licence", "citation",
+    "pipeline", "scaling", "purity", "release", "licence", "citation",
 )  # fmt: skip
 _LABELS = {
     "malignant": "malignant", "malignant_values": "malignant_values", "donor": "donor",
@@ -25,10 +25,10 @@ COLUMNS = (*_OWN, "assay", *_LABELS)
 """Columns that a sheet may have; `name` and `path` it must have."""
 
 ASSAYS = {
-    "bulk": ("rsem_counts", "xena", "gct"),
+    "bulk": ("rsem_counts", "xena", "gct", "recount3"),
     "single_cell": ("cell_table", "mtx", "tenx_h5", "h5ad", "zarr"),
     "summary": ("summary_table", "hpa_long", "gct"),
-    "protein": ("ihc",),
+    "protein": ("ihc", "ihc_cancer", "cptac"),
 }
 """Assay → readers that may read it."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from cartarget.errors import InputError
+from cartarget.files import resource
 
 SOURCES = Path("resources") / "atlases.tsv"
 EVIDENCE = ("samples", "cells", "summary", "protein", "annotation")
@@ -95,7 +96,7 @@ def read_sources(path: str | os.PathLike[str] | None = None) -> tuple[Source, ..
     >>> {"gtex_v8", "toil", "hgnc"} <= {source.name for source in read_sources()}
     True
     """
-    path = _registry() if path is None else Path(path)
+    path = resource(SOURCES) if path is None else Path(path)
     try:
         with open(path, encoding="utf-8", newline="") as handle:
             rows = list(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -112,11 +113,6 @@ def read_sources(path: str | os.PathLike[str] | None = None) -> tuple[Source, ..
         seen.add((source.name, source.file))
         sources.append(source)
     return tuple(sources)
-
-
-def _registry() -> Path:
-    here = [SOURCES, Path(__file__).resolve().parents[2] / SOURCES]
-    return next((path for path in here if path.is_file()), SOURCES)
 
 
 def _source(row: list[str], *, names: list[str], where: str) -> Source:

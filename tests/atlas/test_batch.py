@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from cartarget.atlas.batch import batch_report, notes_on_batches, tmm_factors
+from cartarget.atlas.batch import batch_report, pipeline_warnings, record_batches, scale_by_tmm, tmm_factors
 from cartarget.atlas.contract import assemble
+from cartarget.config import AtlasConfig
+from cartarget.errors import InputError
 
 GENES = ["ACTB", "GAPDH", "EPCAM", "ALB"]
 
@@ -24,6 +26,11 @@ def atlas(values, *, side, dataset=None, kind="samples", unit="CPM"):
     genes = pd.DataFrame({"given": GENES}, index=GENES)
     lost = pd.DataFrame({"name": [], "reason": []})
     return assemble(values, obs=obs, genes=genes, kind=kind, unit=unit, atlas="a", files=[], lost=lost)
+
+
+def notes(adata) -> list[str]:
+    record_batches(adata)
+    return adata.uns["cartarget"]["notes"]
 
 
 def test_a_report_by_hand() -> None:
@@ -46,25 +53,38 @@ def test_counts_of_cells_have_a_depth() -> None:
 def test_sides_that_look_like_different_pipelines_are_told() -> None:
     same = np.array([[100.0, 200, 5, 5]] * 4)
     sides = ["tumor", "tumor", "normal", "normal"]
-    assert notes_on_batches(atlas(same, side=sides)) == []
+    assert notes(atlas(same, side=sides)) == []
     shifted = same.copy()
     shifted[:2, :2] *= 4
-    (note,) = notes_on_batches(atlas(shifted, side=sides))
-    assert note.startswith("housekeeping genes are 2.0 log2 higher in the tumour than in normal tissue")
-    (note,) = notes_on_batches(atlas(same, side=sides), pipelines={"tumor": "STAR", "normal": "RSEM"})
-    assert "different pipelines (STAR against RSEM)" in note
-    assert notes_on_batches(atlas(same, side=sides), pipelines={"tumor": "Toil", "normal": "Toil"}) == []
+    (note,) = notes(atlas(shifted, side=sides))
+    assert note.startswith("batch: housekeeping genes are 2.0 log2 higher in the tumour than in normal tissue")
+
+
+def test_atlases_of_one_pipeline_are_compared_without_a_warning() -> None:
+    def atlases(tumor: str | None, normal: str | None) -> list[AtlasConfig]:
+        return [
+            AtlasConfig(name="toil", reader="xena", pipeline=tumor),
+            AtlasConfig(name="hpa", reader="hpa_long", role="normal", pipeline=normal),
+            AtlasConfig(name="stains", reader="ihc", role="protein"),
+        ]
+
+    assert pipeline_warnings(atlases("Toil", "Toil")) == []
+    for tumor, normal in ((None, None), ("Toil", None), (None, "Toil"), ("Toil", "STAR")):
+        (said,) = pipeline_warnings(atlases(tumor, normal))
+        assert "different pipelines (toil against hpa)" in said
+    assert pipeline_warnings(atlases(None, None)[::2]) == [], "stains are no pipeline of RNA"
 
 
 def test_a_data_set_that_detects_little_is_told() -> None:
     values = np.array([[9.0, 9, 9, 9]] * 3 + [[9, 0, 0, 0]])
     sides = ["tumor", "normal", "normal", "normal"]
-    notes = notes_on_batches(atlas(values, side=sides, dataset=["t", "a", "b", "poor"]))
-    assert "poor (normal) detects 25% of the genes, others 100%" in notes
+    said = notes(atlas(values, side=sides, dataset=["t", "a", "b", "poor"]))
+    assert "batch: poor (normal) detects 25% of the genes, others 100%" in said
 
 
 def test_a_summary_has_no_batches() -> None:
-    assert notes_on_batches(atlas(np.ones((1, 4)), side=["normal"], kind="summary", unit="TPM")) == []
+    summary = atlas(np.ones((1, 4)), side=["normal"], kind="summary", unit="TPM")
+    assert notes(summary) == [] and "batches" not in summary.uns["cartarget"]
 
 
 def written_out(row: np.ndarray, reference: np.ndarray) -> float:
@@ -81,6 +101,32 @@ def written_out(row: np.ndarray, reference: np.ndarray) -> float:
     kept = sorted(set(by_m) & set(by_a))
     weights = [1 / genes[i][2] for i in kept]
     return float(2 ** (sum(genes[i][0] * w for i, w in zip(kept, weights, strict=True)) / sum(weights)))
+
+
+def test_an_atlas_scaled_by_tmm_is_what_edger_would_count() -> None:
+    draws = np.random.default_rng(0)
+    counts = np.round(draws.gamma(2, 50, size=(4, 300))) + 1
+    counts[3, :30] *= 30
+    library = counts.sum(axis=1)
+    obs = pd.DataFrame(
+        {"side": ["tumor", "tumor", "normal", "normal"], "donor": list("abcd"), "tissue": "x", "cell_type": "",
+         "dataset": "d", "library": library}, index=list("pqrs"),
+    )  # fmt: skip
+    names = [f"G{i}" for i in range(300)]
+    genes = pd.DataFrame({"given": names}, index=names)
+    lost = pd.DataFrame({"name": [], "reason": []})
+    cpm = counts / library[:, None] * 1e6
+    adata = assemble(cpm, obs=obs, genes=genes, kind="samples", unit="CPM", atlas="a", files=[], lost=lost)
+    factors = tmm_factors(counts, library=library)
+    before = batch_report(adata)
+    scale_by_tmm(adata)
+    np.testing.assert_allclose(adata.X, counts / (library * factors)[:, None] * 1e6, rtol=1e-3)
+    assert cpm[3, 100:].mean() < 0.4 * cpm[:3, 100:].mean(), "30 genes took the library"
+    assert adata.X[3, 100:].mean() > 0.8 * adata.X[:3, 100:].mean(), "and the others are given back their level"
+    assert adata.uns["cartarget"]["notes"][-1].startswith("libraries are scaled by TMM over 300 genes: factors 0.")
+    np.testing.assert_allclose(before["tmm"], [np.median(factors[2:]), np.median(factors[:2])], rtol=1e-3)
+    with pytest.raises(InputError, match="scaling tmm needs bulk counts, found cells in counts"):
+        scale_by_tmm(atlas(counts[:, :4], side=list(obs["side"]), kind="cells", unit="counts"))
 
 
 def test_tmm_is_the_written_out_rule() -> None:

@@ -30,10 +30,12 @@ def test_an_atlas_is_told_in_a_few_lines(tmp_path: Path) -> None:
     lines = describe(read_atlas(atlas, config=Config(data_dir=str(tmp_path))))
     assert lines == [
         "mine: single cells, counts (or log1p where counts cannot be recovered); unit counts",
-        "  normal: 2 cells of 2 donors, 1–1 cells each",
-        "  tumor: 3 cells of 2 donors, 1–2 cells each",
-        "  1 tissues: colon (2)",
+        "  normal: 2 cells of 2 donors, 1 each",
+        "  tumor: 3 cells of 2 donors, 1–2 each",
+        "  1 tissue: colon (2)",
         "  3 genes; 0 names lost or merged",
+        "  batch mine (normal): depth 6, 67% of the genes detected",
+        "  batch mine (tumor): depth 3, 67% of the genes detected",
         "  note: values are read from X",
         "  note: counts as given",
     ]

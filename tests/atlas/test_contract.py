@@ -74,7 +74,10 @@ def test_a_whole_atlas_passes_with_a_hostile_gene_name() -> None:
         (lambda: broken(lambda a: a.varm.__setitem__("is_measured", a.varm["is_measured"] * 1.0)), "must be boolean"),
         (lambda: atlas(np.array([[1, -1], [1, 1]], dtype=np.float32)), "X holds -1; expected finite"),
         (lambda: atlas(np.array([[1, np.inf], [1, 1]], dtype=np.float32)), "X holds inf"),
-        (lambda: atlas(np.array([[1, np.nan], [1, 1]], dtype=np.float32)), "X holds NaN, which only summaries"),
+        (
+            lambda: atlas(np.array([[1, np.nan], [1, 1]], dtype=np.float32)),
+            "X holds NaN, which samples and cells may not",
+        ),
         (lambda: atlas(np.full((2, 2), 4, np.float32), kind="protein", unit="stain"), "stains must be 0, 1, 2 or 3"),
         (lambda: broken(lambda a: setattr(a, "X", a.X.astype(np.float64))), "X is float64; expected float32"),
         (lambda: atlas(sparse.csc_matrix(np.eye(2, dtype=np.float32))), "expected a CSR matrix"),

@@ -23,12 +23,13 @@ import numpy as np
 import pytest
 
 from cartarget.atlas import hdf5, read_atlas
+from cartarget.atlas.purity import read_purity
 from cartarget.atlas.sheet import read_sheet
 from cartarget.atlas.sources import read_sources
 from cartarget.config import AtlasConfig, CellLabels, Config
 from cartarget.errors import CartargetError
 from cartarget.surface.workbook import read_sheet as read_workbook
-from tests.atlas import standins, test_check, test_tenx
+from tests.atlas import standins, test_check, test_recount3, test_tenx, test_tumor_protein
 from tests.surface.test_build import write_xlsx
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +130,22 @@ CASES: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "ihc": (
         lambda folder: (standins.hpa_ihc(folder / "x.tsv.zip"), standins.hpa_locations(folder / "l.tsv")),
         _atlas(reader="ihc", path="x.tsv.zip", locations="l.tsv", role="protein"),
+    ),
+    "ihc_cancer": (
+        lambda folder: test_tumor_protein.stains(folder),
+        _atlas(reader="ihc_cancer", path="pathology.tsv.zip", role="tumor_protein", tumor="melanoma"),
+    ),
+    "cptac": (
+        lambda folder: test_tumor_protein.ratios(folder),
+        _atlas(reader="cptac", path="", role="tumor_protein", tissue="colon"),
+    ),
+    "recount3": (
+        lambda folder: test_recount3.write(folder),
+        _atlas(reader="recount3", path="*.gene_sums.*.gz", tissue="rectum"),
+    ),
+    "purity": (
+        lambda folder: (folder / "p.tsv").write_text("sample\tpurity\nTCGA-AF-0001-01\t0.5\nx\tNA\n"),
+        lambda folder: read_purity(folder / "p.tsv"),
     ),
     "summary": (_summary, _atlas(reader="summary_table", path="x_tpm.tsv.gz", role="normal")),
     "rsem": (_rsem, _atlas(reader="rsem_counts", path="")),

@@ -1,16 +1,13 @@
-"""Pseudobulk is the sum of a group's cells; purity turns a bulk level into a range."""
+"""Pseudobulk is the sum of a group's cells."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cartarget.atlas import read_atlas
 from cartarget.atlas.contract import validate_atlas
 from cartarget.atlas.pseudobulk import pseudobulk
-from cartarget.atlas.purity import coverage_range, tumor_level
 from cartarget.config import Config
 from cartarget.errors import InputError
 
@@ -49,29 +46,3 @@ def test_what_cannot_be_added_is_told(cells) -> None:
         pseudobulk(cells, by=["doner"])
     with pytest.raises(InputError, match="pseudobulk needs counts of cells"):
         pseudobulk(pseudobulk(cells))
-
-
-@given(
-    tumor=st.floats(0, 1e3), other=st.floats(0, 1e3), more=st.floats(0, 1e3), purity=st.floats(0.05, 1)
-)  # fmt: skip
-def test_the_true_level_lies_in_the_range(tumor: float, other: float, more: float, purity: float) -> None:
-    mixed = purity * tumor + (1 - purity) * other
-    low, high = tumor_level([[mixed]], purity=[purity], normal=other + more)
-    assert low.item() <= tumor + 1e-6 and high.item() >= tumor - 1e-6
-    assert 0 <= low.item() <= high.item()
-
-
-def test_purity_one_is_the_measurement_and_unknown_purity_is_no_knowledge() -> None:
-    table = coverage_range([[12.0, 1.0]], purity=[1.0], threshold=10, normal=5.0, symbols=["A", "B"])
-    assert table.loc["A"].tolist() == [1.0, 1.0, 1.0]
-    assert table.loc["B"].tolist() == [0.0, 0.0, 0.0]
-    unknown = coverage_range([[12.0]], purity=[np.nan], threshold=10)
-    assert unknown.to_numpy().tolist() == [[1.0, 0.0, 1.0]]
-
-
-@pytest.mark.parametrize("purity", [[0.0], [1.2], [-0.1]])
-def test_a_purity_that_is_none_is_told(purity: list[float]) -> None:
-    with pytest.raises(InputError, match=r"sample 1 has .* expected a fraction above 0"):
-        tumor_level([[1.0]], purity=purity)
-    with pytest.raises(InputError, match="found 2 for 1 samples"):
-        tumor_level([[1.0]], purity=[0.5, 0.5])

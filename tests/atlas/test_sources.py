@@ -13,7 +13,9 @@ from cartarget.errors import InputError
 ROOT = Path(__file__).resolve().parents[2]
 WANTED = {
     "gtex_v8", "gtex_v8_samples", "gtex_v10", "gtex_v10_samples", "toil", "toil_tpm", "tcga", "recount3_tcga", "hpa",
-    "tabula_sapiens", "cellxgene", "census", "tisch", "cptac_luad", "hgnc", "uberon", "cell_ontology", "surface",
+    "recount3_gtex",
+    "tabula_sapiens", "cellxgene", "cellxgene_collection", "census", "tisch", "cptac_luad", "cptac_colon", "hgnc",
+    "uberon", "cell_ontology", "surface",
 }  # fmt: skip
 
 
@@ -24,10 +26,12 @@ def test_the_registry_holds_what_a_run_needs() -> None:
     for source in sources:
         assert source.citation and source.release and source.seen, source.file
         assert not source.reader or source.reader in READERS, source.reader
+        assert source.reader or source.evidence == "annotation", f"nothing reads {source.file}"
 
 
 def test_a_value_fills_the_address() -> None:
-    (found,) = find_sources("recount3_tcga:SKCM", sources=read_sources())
+    found, about = find_sources("recount3_tcga:SKCM", sources=read_sources())
+    assert about.address.endswith("/tcga/metadata/CM/SKCM/tcga.tcga.SKCM.MD.gz")
     assert found.address.endswith("/tcga/gene_sums/CM/SKCM/tcga.gene_sums.SKCM.G026.gz")
     assert found.file == "tcga.gene_sums.SKCM.G026.gz"
     assert not found.is_template
