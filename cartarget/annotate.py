@@ -101,8 +101,8 @@ def with_purity(table: pd.DataFrame, run: Run, *, gates: Gates, level: float) ->
     is_home = adata.obs["is_origin"].to_numpy(dtype=bool) & ~is_tumor
     around = values[is_home].max(axis=0) if is_home.any() else np.inf
     tumor = adata.obs[is_tumor]
-    low, high = tumor_level(values[is_tumor], purity=tumor["purity"], normal=around)
-    found = coverage_range(low, high, gates=gates, threshold=level, donors=tumor["donor"].astype(str).tolist())
+    levels = tumor_level(values[is_tumor], purity=tumor["purity"], normal=around)
+    found = coverage_range(levels, gates=gates, threshold=level, donors=tumor["donor"].astype(str).tolist())
     is_known = table["coverage"].notna().to_numpy()
     return table.assign(
         **{str(name): values.where(is_known).to_numpy() for name, values in found.items()},

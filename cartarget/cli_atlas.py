@@ -93,13 +93,14 @@ def _check(config: Config, name: str) -> str:
     from cartarget.atlas.check import describe
     from cartarget.genes import read_gene_table
     from cartarget.indications import read_indication
-    from cartarget.inputs import INDICATIONS, wanted_symbols
+    from cartarget.inputs import INDICATIONS, STREAMED, wanted_symbols
     from cartarget.safety.tiers import harmonise, read_tiers
 
     atlas = next(atlas for atlas in config.atlases if atlas.name == name)
     try:
         genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
-        adata = read_atlas(atlas, config=config, genes=genes, keep=wanted_symbols(config))
+        keep = wanted_symbols(config) if atlas.role != "primary" or atlas.reader in STREAMED else None
+        adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
         typer.echo("\n".join(describe(adata)))
         origin = config.origin or read_indication(config.indication, path=INDICATIONS).origin
         harmonise(adata, tiers=read_tiers(config.tiers), origin=list(origin))

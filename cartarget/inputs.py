@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CONTROLS = "resources/controls.tsv"
 INDICATIONS = "resources/indications.tsv"
+STREAMED = ("xena", "gct", "recount3")
+"""Readers of files so large that only the genes wanted are kept; they tell the names of all."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,15 +17,12 @@ from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
 from cartarget.files import matching, sweep, whole
 from cartarget.genes import GeneTable, read_gene_table
-from cartarget.inputs import Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
+from cartarget.inputs import STREAMED, Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
 from cartarget.provenance import journal
 from cartarget.resume import question
 from cartarget.selection.ranking import NEGATIVE
 
 TSV_GATES = 200
-STREAMED = ("xena", "gct")
-"""Readers of files so large that only the genes wanted are kept; they tell the names of all."""
-
 PART = 1000
 """Gates whose exposure is in memory at a time."""
 

@@ -35,7 +35,7 @@ def describe(adata: AnnData) -> list[str]:
     >>> from cartarget.config import Config
     >>> lines = describe(read_atlas(Config().atlases[0], config=Config()))
     >>> lines[0]
-    'simulated: single cells, counts (or log1p where counts cannot be recovered); unit counts'
+    'simulated: single cells; unit counts'
     """
     about = adata.uns["cartarget"]
     obs = adata.obs

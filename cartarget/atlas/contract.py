@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 KINDS = {
-    "samples": "bulk samples, CPM",
-    "cells": "single cells, counts (or log1p where counts cannot be recovered)",
+    "samples": "bulk samples",
+    "cells": "single cells",
     "summary": "one number per tissue or cell type",
     "protein": "one stain per tissue and cell type: 0 not detected, 1 low, 2 medium, 3 high",
     "stained": "patients whose tumour is stained, by level",

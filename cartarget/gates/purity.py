@@ -13,8 +13,7 @@ from cartarget.gates.listed import Gates
 
 
 def coverage_range(
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
+    levels: tuple[NDArray[np.float64], NDArray[np.float64]],
     *,
     gates: Gates,
     threshold: float,
@@ -22,7 +21,7 @@ def coverage_range(
 ) -> pd.DataFrame:
     """Fraction of patients whose tumour cells a gate hits: at least, and at most.
 
-    With *sure* where `low` reaches the threshold and *possible* where `high` does,
+    With *sure* where the lowest level reaches the threshold and *possible* where the highest does,
 
         A: sure A … possible A        A & ~B: sure A and not possible B … possible A and not sure B
 
@@ -30,12 +29,12 @@ def coverage_range(
 
     Parameters
     ----------
-    low, high
-        Lowest and highest level of the tumour cells, samples × antigens (`cartarget.atlas.purity.tumor_level`).
+    levels
+        Lowest and highest level of the tumour cells, samples × antigens (`cartarget.tumor_level`).
     gates
         Gates of these antigens.
     threshold
-        The level that counts as positive, in the unit of `low` and `high`.
+        The level that counts as positive, in the unit of `levels`.
     donors
         Whose each sample is; a patient's samples are averaged. None: one sample per patient.
 
@@ -47,13 +46,13 @@ def coverage_range(
     Examples
     --------
     >>> from cartarget.atlas.purity import tumor_level
-    >>> low, high = tumor_level([[6.0], [30.0]], purity=[0.5, 0.5], normal=40.0)
-    >>> coverage_range(low, high, gates=Gates.singles(1), threshold=10).to_numpy().tolist()
+    >>> levels = tumor_level([[6.0], [30.0]], purity=[0.5, 0.5], normal=40.0)
+    >>> coverage_range(levels, gates=Gates.singles(1), threshold=10).to_numpy().tolist()
     [[0.5, 1.0]]
     """
-    owner, people = pd.factorize(np.arange(len(low)) if donors is None else np.asarray(donors, dtype=object))
+    owner, people = pd.factorize(np.arange(len(levels[0])) if donors is None else np.asarray(donors, dtype=object))
     weight = 1 / np.bincount(owner)[owner] / len(people)
-    sure, possible = (np.asarray(level) >= np.float32(threshold) for level in (low, high))
+    sure, possible = (np.asarray(level) >= np.float32(threshold) for level in levels)
     ends = {"coverage_purity_lower": (sure, possible), "coverage_purity_upper": (possible, sure)}
     return pd.DataFrame({name: weight @ _hit(gates, own, other) for name, (own, other) in ends.items()})
 

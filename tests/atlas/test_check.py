@@ -29,7 +29,7 @@ def test_an_atlas_is_told_in_a_few_lines(tmp_path: Path) -> None:
     atlas = AtlasConfig(name="mine", reader="h5ad", path="x.h5ad", tissue="colon", labels=labels)
     lines = describe(read_atlas(atlas, config=Config(data_dir=str(tmp_path))))
     assert lines == [
-        "mine: single cells, counts (or log1p where counts cannot be recovered); unit counts",
+        "mine: single cells; unit counts",
         "  normal: 2 cells of 2 donors, 1 each",
         "  tumor: 3 cells of 2 donors, 1–2 each",
         "  1 tissue: colon (2)",

@@ -47,10 +47,10 @@ def test_coverage_by_hand() -> None:
     low = np.array([[12.0, 0.0], [3.0, 3.0], [0.0, 20.0]])
     high = np.array([[20.0, 5.0], [15.0, 15.0], [9.0, 30.0]])
     gates = Gates(np.array([0, 0, 0, 0]), np.array([0, 1, 1, 1]), np.array([ANY, ANY, BOTH, NOT]))
-    found = coverage_range(low, high, gates=gates, threshold=10)
+    found = coverage_range((low, high), gates=gates, threshold=10)
     assert found["coverage_purity_lower"].tolist() == pytest.approx([1 / 3, 2 / 3, 0, 1 / 3])
     assert found["coverage_purity_upper"].tolist() == pytest.approx([2 / 3, 1, 1 / 3, 2 / 3])
-    twice = coverage_range(low, high, gates=gates, threshold=10, donors=["p", "p", "q"])
+    twice = coverage_range((low, high), gates=gates, threshold=10, donors=["p", "p", "q"])
     assert twice["coverage_purity_lower"].tolist() == pytest.approx([1 / 4, 3 / 4, 0, 1 / 4])
 
 
@@ -63,8 +63,8 @@ def test_the_true_coverage_of_mixtures_lies_in_the_range(seed: int) -> None:
     mixed = purity[:, None] * tumor + (1 - purity[:, None]) * normal
     low, high = tumor_level(mixed, purity=purity, normal=normal.max(axis=0))
     gates = Gates(np.repeat([0, 1, 2], 3), np.tile([1, 2, 0], 3), np.tile([ANY, BOTH, NOT], 3))
-    true = coverage_range(tumor, tumor, gates=gates, threshold=10)["coverage_purity_lower"]
-    found = coverage_range(low - 1e-3, high + 1e-3, gates=gates, threshold=10)
+    true = coverage_range((tumor, tumor), gates=gates, threshold=10)["coverage_purity_lower"]
+    found = coverage_range((low - 1e-3, high + 1e-3), gates=gates, threshold=10)
     assert (found["coverage_purity_lower"] <= true + 1e-9).all()
     assert (found["coverage_purity_upper"] >= true - 1e-9).all()
 
