@@ -47,7 +47,8 @@ def with_t_cells(table: pd.DataFrame, run: Run, *, level: float, count: int) -> 
     """Add whether T cells carry each antigen, from every atlas of the run; unknown where none has T cells."""
     found = fratricide(run.atlases.values(), symbols=table["symbol"].tolist(), level=level, count=count)
     source = found["tcell_population"].fillna(found["tcell_level_source"])
-    added = found[["tcell_fraction", "tcell_level", "is_fratricide_risk"]].assign(tcell_source=source)
+    shown = ["tcell_fraction", "tcell_fraction_upper", "n_tcells", "tcell_level", "is_fratricide_risk"]
+    added = found[shown].assign(tcell_source=source)
     return table.assign(**{str(name): values.array for name, values in added.items()})
 
 

@@ -92,7 +92,8 @@ def residual_liability(
 
     Returns
     -------
-    One row a gate: `detection`, `detection_lower` (of the blocker); `liability_residual`,
+    One row a gate: `detection`, `detection_lower` (of the blocker), `detection_populations` (where it was read off);
+    `liability_residual`,
     `liability_residual_upper` (worst of weight × residual exposure outside the origin, over normal populations that
     are not thin, and over exposed units, which count as 1; posterior median, and one-sided 95 % bound at the lower
     rate), `liability_residual_population`. Missing for gates without a blocker.
@@ -107,6 +108,9 @@ def residual_liability(
     origin = table["is_origin"].fillna(False).to_numpy(dtype=bool)
     decides = np.flatnonzero(~panel.is_tumor & ~origin & ~table["is_thin"].to_numpy(dtype=bool))
     frame.loc[blocked, list(known)] = known.to_numpy()[b[blocked]]
+    read_off = rates.set_index("symbol")["populations"].reindex(list(panel.symbols)).replace("", pd.NA)
+    frame["detection_populations"] = pd.Series(pd.NA, index=frame.index, dtype="string")
+    frame.loc[blocked, "detection_populations"] = read_off.to_numpy()[b[blocked]]
     if not len(blocked):
         return frame
     n = table["n_effective"].to_numpy(dtype=np.float64)[decides]
