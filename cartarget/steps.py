@@ -183,7 +183,7 @@ def gates_step(config: Config) -> None:
 
 
 def trust_step(config: Config) -> None:
-    """Hold the first gates to account: held-out and resampled people, other thresholds, chance, contradictions."""
+    """Hold the first gates to account: held-out and resampled people, chance, contradictions, a second cohort."""
     from cartarget.annotate import replications, run_conflicts, run_doublets
     from cartarget.selection.null import random_pairs
     from cartarget.selection.trust import assess_gates

@@ -1,4 +1,4 @@
-"""How firm are the first gates? Held-out people, resampled people, other thresholds, chance, contradictions."""
+"""How firm are the first gates? Held-out people, resampled people, chance, contradictions."""
 
 from __future__ import annotations
 
