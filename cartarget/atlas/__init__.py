@@ -37,7 +37,8 @@ def read_atlas(
     Raises
     ------
     InputError
-        A file is absent or breaks its format, the atlas breaks the contract, or `scaling` or `purity` do not fit it.
+        A file is absent or breaks its format, the atlas breaks the contract or holds none of `keep`, or `scaling` or
+        `purity` do not fit it.
 
     Examples
     --------
@@ -50,9 +51,16 @@ def read_atlas(
     from cartarget.atlas.contract import validate_atlas
     from cartarget.atlas.purity import add_purity
     from cartarget.atlas.registry import READERS
+    from cartarget.errors import InputError
 
     adata = READERS[atlas.reader].read(atlas, config=config, genes=genes, keep=keep)
     validate_atlas(adata, role=atlas.role)
+    if keep is not None and not adata.n_vars:
+        some = ", ".join(sorted(keep)[:3])
+        raise InputError(
+            f"atlas {atlas.name}: it shares none of the {len(keep)} genes that the run asks for ({some} …); name its "
+            "genes by current symbols, or give a gene table that knows its ids (genes.table)"
+        )
     if atlas.scaling == "tmm":
         scale_by_tmm(adata)
     if atlas.purity:

@@ -139,3 +139,10 @@ def test_truncated_summaries_and_stains_are_named(tmp_path: Path, reader: str) -
     (tmp_path / "x_tpm.tsv.gz").write_bytes(packed[: len(packed) // 2])
     with pytest.raises(InputError, match=r"x_tpm\.tsv\.gz: truncated or damaged gzip"):
         read(tmp_path, "x_tpm.tsv.gz", reader=reader, role="normal")
+
+
+def test_a_cohort_that_shares_no_gene_is_refused_by_name(folder: Path) -> None:
+    atlas = AtlasConfig(name="second", reader="rsem_counts", path=".", role="replication")
+    config = Config(data_dir=str(folder), indication="read")
+    with pytest.raises(InputError, match=r"atlas second: it shares none of the 2 genes .*\(CDH17, MSLN …\)"):
+        read_atlas(atlas, config=config, keep=["MSLN", "CDH17"])
