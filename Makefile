@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generated lock bench
+.PHONY: help demo test lint format generated lock bench census
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ lock:  ## compile requirements.lock again (needs uv)
 
 bench: $(READY)  ## the claims on speed, each beside the obvious alternative
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+census:  ## cellxgene-census in .census, for those without conda; put .census/bin first in PATH
+	@$(PYTHON) -m venv .census
+	@.census/bin/python -m pip install --quiet --disable-pip-version-check \
+	  $$(grep -o 'cellxgene-census==[0-9.]*' workflow/envs/census.yaml)
 
 # The lock goes in with hashes, then the package itself without dependencies. A second call does nothing.
 $(READY): requirements.lock pyproject.toml

@@ -186,6 +186,9 @@ class Config(_Strict):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"atlases: the name {twice[0]!r} is used twice; give each atlas its own name")
+        for atlas in self.atlases:
+            if atlas.census and (atlas.reader != "h5ad" or not atlas.path):
+                raise ValueError(f"atlases.{atlas.name}.census: needs reader h5ad, and a path to keep the cells at")
         if not any(atlas.role == "primary" for atlas in self.atlases):
             raise ValueError("atlases: none has role 'primary'; one atlas must hold the tumour")
         return self

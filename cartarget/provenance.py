@@ -20,7 +20,7 @@ from cartarget.config import Config
 from cartarget.files import sha256, whole
 
 PACKAGES = (
-    "anndata", "biopython", "h5py", "itables", "jinja2", "matplotlib", "numba", "numpy", "pandas", "pandera", "pooch",
+    "anndata", "biopython", "h5py", "itables", "jinja2", "matplotlib", "numba", "numpy", "pandas", "pandera",
     "pyarrow", "pydantic", "pyyaml", "scanpy", "scipy", "snakemake", "tqdm", "typer", "zarr",
 )  # fmt: skip
 """Packages whose versions are recorded: the dependencies of `pyproject.toml`."""

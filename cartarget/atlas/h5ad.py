@@ -65,7 +65,12 @@ def read_h5ad(
 
     path = config.data(atlas.path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; check data_dir and atlases.{atlas.name}.path")
+        hint = (
+            "`snakemake --sdm conda` fetches it from CELLxGENE Census"
+            if atlas.census
+            else "check data_dir and its path"
+        )
+        raise InputError(f"{path}: no such file, asked for by atlas {atlas.name!r}; {hint}")
     if trouble := probe(path):
         raise InputError(f"{path}: truncated, damaged or not an .h5ad file ({trouble})")
     with guarded(path, what="an .h5ad file"), h5py.File(path, "r") as handle:

@@ -155,3 +155,16 @@ def hpa_locations(path: Path) -> None:
         where = "Cytosol" if symbol in ("ACTB", "GAPDH", "TTN", "MYH7", "ALB") else "Plasma membrane"
         lines.append(f"{GENES[symbol][0].split('.')[0]}\t{symbol}\tEnhanced\t{where}\t\t")
     write(path, "\n".join(lines) + "\n")
+
+
+def hpa_cancer(path: Path) -> None:
+    """HPA's stains of cancers: patients by level, and p values that nobody asked for."""
+    lines = [
+        "Gene\tGene name\tCancer\tHigh\tMedium\tLow\tNot detected\tprognostic - favorable\tunprognostic - favorable\t"
+        "prognostic - unfavorable\tunprognostic - unfavorable"
+    ]
+    for symbol in ("EPCAM", "CEACAM5", "ERBB2"):
+        ensembl = GENES[symbol][0].split(".")[0]
+        lines.append(f"{ensembl}\t{symbol}\tcolorectal cancer\t6\t3\t2\t1\t\t0.07712\t\t")
+        lines.append(f"{ensembl}\t{symbol}\tmelanoma\t0\t0\t1\t11\t\t\t\t0.3")
+    write(path, "\n".join(lines) + "\n")

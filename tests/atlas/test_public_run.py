@@ -39,6 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     standins.phenotype(folder / "toil" / "TcgaTargetGTEX_phenotype.txt.gz", rows)
     standins.hpa_consensus(folder / "hpa" / "rna_tissue_consensus.tsv.zip")
     standins.hpa_ihc(folder / "hpa" / "normal_tissue.tsv.zip")
+    standins.hpa_cancer(folder / "hpa" / "pathology.tsv.zip")
     standins.hpa_locations(folder / "hpa" / "subcellular_location.tsv.zip")
     write_hgnc(folder / "hgnc" / "hgnc_complete_set.txt")
     write_sources(folder / "surface")
@@ -108,7 +109,7 @@ def call(folder: Path, *arguments: str, mirror: str = "") -> subprocess.Complete
 
 def test_every_file_of_the_public_run_is_in_the_registry() -> None:
     config = load_config(ROOT / CONFIG)
-    assert len(data_paths(config)) == 8
+    assert len(data_paths(config)) == 9
     found = needed(config, folder=ROOT / "resources" / "downloads")
     assert set(found) == set(data_paths(config))
     assert all(isinstance(source, Source) and replace(source) == source for parts in found.values() for source in parts)
@@ -121,7 +122,7 @@ def test_fetch_check_and_run_from_nothing(checkout: Path, mirror: Served) -> Non
     matrix = next(path for path in mirror.asked if "expected_count" in path)
     assert mirror.asked[matrix] == ["", "bytes=5000-"]
     pinned = (checkout / "resources" / "atlases.lock.tsv").read_text().splitlines()
-    assert len(pinned) == 12 and pinned[0].startswith("name\tfile\tsize\tsha256")
+    assert len(pinned) == 13 and pinned[0].startswith("name\tfile\tsize\tsha256")
 
     checked = call(checkout, "atlas", "check", CONFIG)
     assert checked.returncode == 0, checked.stderr
@@ -140,7 +141,9 @@ def test_fetch_check_and_run_from_nothing(checkout: Path, mirror: Served) -> Non
     summary = json.loads((results / "summary.json").read_text())
     assert {atlas["name"] for atlas in summary["atlases"]} >= {"toil", "hpa_consensus", "hpa_ihc"}
     antigens = pd.read_parquet(results / "antigens.parquet")
-    assert antigens.loc[antigens["symbol"] == "EPCAM", "coverage"].item() == 1.0
+    epcam = antigens[antigens["symbol"] == "EPCAM"]
+    assert epcam["coverage"].item() == 1.0
+    assert (epcam["protein_stained"].item(), epcam["n_protein_stained"].item()) == (0.75, 12)
 
     again = call(checkout, "atlas", "fetch", CONFIG, "--offline")
     assert again.returncode == 0, again.stderr
