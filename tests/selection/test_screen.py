@@ -95,6 +95,17 @@ def test_gains_are_differences_from_the_best_member():
         assert row["gain_liability"] == pytest.approx(member["liability"] - row["liability"], nan_ok=True), gate
 
 
+def test_each_gate_says_what_it_takes_and_what_its_failure_looks_like():
+    panel = random_panel(11, kind="cells", n_genes=14, holes=False)
+    table = screen_gates(panel, candidates=panel.symbols, floor=0.0, progress=False).table
+    shape = table["gate"].str.extract(r"(& ~|&|\|)", expand=False).fillna("")
+    takes = {"": "single CAR", "&": "synNotch or split", "|": "tandem", "& ~": "inhibitory CAR"}
+    fails = {"": "loses the antigen", "&": "loses either antigen", "|": "add up", "& ~": "lack the blocker"}
+    assert set(shape) == set(takes)
+    for kind, build, failure in zip(shape, table["hardware"], table["failure"], strict=True):
+        assert takes[kind] in build and fails[kind] in failure
+
+
 def test_top_limits_ranked_and_redundant_gates_but_not_controls():
     panel = random_panel(11, kind="cells", n_genes=14, holes=False)
     controls = pd.DataFrame({"symbol": ["G0"], "kind": ["clinical"]})
