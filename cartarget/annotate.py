@@ -168,13 +168,13 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Th
 def with_sweep(table: pd.DataFrame, run: Run, *, config: Config) -> pd.DataFrame:
     """Add the rank among the ranked gates, and the class, of each ranked gate at other thresholds."""
     limits, panel = config.thresholds, run.panel
-    names = table.loc[table["rank"].notna(), "gate"].tolist()
+    ranked = table[table["rank"].notna()]
     sweep = sweep_panels(
-        run.atlases[run.primary], symbols=Gates.parse(names, panel=panel).members(panel.symbols),
+        run.atlases[run.primary], symbols=Gates.parse(ranked["gate"].tolist(), panel=panel).members(panel.symbols),
         required=panel.required, origin=panel.origin, summaries=run.summaries, proteins=run.proteins,
         bulk=limits.bulk, count=limits.count, protein=limits.protein,
     )  # fmt: skip
-    return table.merge(sweep_ranks(panel, gates=names, sweep=sweep, floor=config.coverage_floor), on="gate", how="left")
+    return table.merge(sweep_ranks(ranked, sweep=sweep, floor=config.coverage_floor), on="gate", how="left")
 
 
 def with_rare(table: pd.DataFrame, run: Run, *, gates: Gates) -> pd.DataFrame:

@@ -109,15 +109,13 @@ def rank_intervals(
     return frame.assign(is_interval_narrow=_n_patients(panel) < FEW)
 
 
-def sweep_ranks(panel: Panel, *, gates: Sequence[str], sweep: Mapping[str, Panel], floor: float = 0.5) -> pd.DataFrame:
+def sweep_ranks(ranked: pd.DataFrame, *, sweep: Mapping[str, Panel], floor: float = 0.5) -> pd.DataFrame:
     """Rank the same gates at each threshold of a sweep: thresholds are assumptions, and a rank that needs one says so.
 
     Parameters
     ----------
-    panel
-        Evidence at the thresholds of the run.
-    gates
-        Gates of one or two antigens, as text.
+    ranked
+        Ranked gates of the run, best first: `gate` (of one or two antigens) and `safety_class`.
     sweep
         Panels at other thresholds, by name (:func:`sweep_panels`).
     floor
@@ -139,17 +137,18 @@ def sweep_ranks(panel: Panel, *, gates: Sequence[str], sweep: Mapping[str, Panel
     >>> atlas = cartarget.simulate_atlas(n_patients=3, n_donors=5, cells_per_population=8, n_background=0)
     >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
     >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
-    >>> evidence = {"symbols": ["CEACAM5", "MSLN"], "required": ["colon", "lung"], "origin": ["colon"]}
-    >>> panel, sweep = cartarget.build_panel(atlas, **evidence), sweep_panels(atlas, **evidence)
-    >>> sweep_ranks(panel, gates=["CEACAM5 & MSLN", "MSLN"], sweep=sweep)[["gate", "class_worst"]].values.tolist()
+    >>> sweep = sweep_panels(atlas, symbols=["CEACAM5", "MSLN"], required=["colon", "lung"], origin=["colon"])
+    >>> ranked = pd.DataFrame({"gate": ["CEACAM5 & MSLN", "MSLN"], "safety_class": ["safe", "unsafe"]})
+    >>> sweep_ranks(ranked, sweep=sweep)[["gate", "class_worst"]].values.tolist()
     [['CEACAM5 & MSLN', 'safe'], ['MSLN', 'unsafe']]
     """
-    frame = pd.DataFrame({"gate": list(gates)})
+    frame = pd.DataFrame({"gate": ranked["gate"].tolist()})
     if not sweep or frame.empty:
         frame["rank_sweep_lower"] = frame["rank_sweep_upper"] = pd.array([pd.NA] * len(frame), dtype="Int64")
         frame["class_best"] = frame["class_worst"] = pd.array([pd.NA] * len(frame), dtype="string")
         return frame
-    stood = [_standing(each, gates, floor) for each in (panel, *sweep.values())]
+    own = (np.arange(1, len(frame) + 1), _place(ranked["safety_class"]))
+    stood = [own, *(_standing(panel, frame["gate"].tolist(), floor) for panel in sweep.values())]
     ranks, places = (np.array([one[part] for one in stood]) for part in (0, 1))
     classes = np.array(CLASSES, dtype=object)
     frame["rank_sweep_lower"], frame["rank_sweep_upper"] = ranks.min(axis=0), ranks.max(axis=0)
@@ -270,5 +269,9 @@ def _standing(panel: Panel, gates: Sequence[str], floor: float) -> tuple[NDArray
     frame = score_gates(panel, gates=Gates.parse(gates, panel=panel), floor=floor)
     rank = np.empty(len(frame), dtype=np.int64)
     rank[frame.index.get_indexer(ranking_order(frame))] = np.arange(1, len(frame) + 1)
-    place = frame["safety_class"].map({label: number for number, label in enumerate(CLASSES)})
-    return rank, place.to_numpy(dtype=np.int64)
+    return rank, _place(frame["safety_class"])
+
+
+def _place(classes: pd.Series) -> NDArray[np.int64]:
+    """Place of each safety class, from 0 (safe)."""
+    return classes.map({label: number for number, label in enumerate(CLASSES)}).to_numpy(dtype=np.int64)

@@ -8,7 +8,10 @@ import pytest
 
 from cartarget.errors import GateError, InputError
 from cartarget.evidence.panel import build_panel
+from cartarget.gates.listed import Gates
 from cartarget.selection.crossfit import restrict
+from cartarget.selection.ranking import rank
+from cartarget.selection.screen import score_gates
 from cartarget.selection.sweep import _part, _people, rank_intervals, resample, sweep_panels, sweep_ranks
 from tests.panels import REQUIRED, observations, protein
 from tests.selection.test_crossfit import panel_of, world
@@ -47,12 +50,13 @@ def test_a_threshold_that_breaks_a_cap_shows_in_class_and_rank() -> None:
     panel = build_panel(adata, symbols=["A", "B"], required=REQUIRED)
     sweep = sweep_panels(adata, symbols=["A", "B"], required=REQUIRED)
     assert list(sweep) == ["5 CPM", "20 CPM"]
-    table = sweep_ranks(panel, gates=["A", "B"], sweep=sweep).set_index("gate")
+    ranked = rank(score_gates(panel, gates=Gates.parse(["A", "B"], panel=panel)))
+    table = sweep_ranks(ranked, sweep=sweep).set_index("gate")
     assert table.loc["A", ["class_best", "class_worst"]].tolist() == ["safe", "unsafe"], "7 CPM counts at 5"
     assert table.loc["A", ["rank_sweep_lower", "rank_sweep_upper"]].tolist() == [1, 2]
     assert table.loc["B", ["rank_sweep_lower", "rank_sweep_upper"]].tolist() == [1, 2], "12 CPM does not at 20"
     assert table.loc["B", "class_worst"] == "safe"
-    nothing = sweep_ranks(panel, gates=["A", "B"], sweep={})
+    nothing = sweep_ranks(ranked, sweep={})
     assert nothing.drop(columns="gate").isna().all(axis=None), "no sweep is not a sweep that changes nothing"
 
 
