@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cartarget.atlas.ontology import FILES, Ontology, read_obo
 from cartarget.errors import InputError
 from cartarget.safety.tier_table import ANYWHERE, COLUMNS, TIERS, Place, Row, name_key, name_pattern, read_rows
 
@@ -57,7 +59,8 @@ class Tiers:
             parts = {given: dataclasses.replace(row.place, part=part) for given, part in row.parts}
             for name in row.claims:
                 places[name_pattern(name)] = parts.get(name, row.place)
-        return {key: next(iter(found)) for key, found in alone.items() if len(found) == 1} | places
+        ids = {name_key(row.ontology_id): row.place for row in self.rows if row.ontology_id and not row.cell_type}
+        return ids | {key: next(iter(found)) for key, found in alone.items() if len(found) == 1} | places
 
     @cached_property
     def _cells(self) -> dict[tuple[str, str], Place]:
@@ -66,9 +69,9 @@ class Tiers:
     def find(self, tissue: str, cell_type: str = "") -> Place | None:
         """The place that a tissue and cell type, named in any known way, stand for; None if unknown.
 
-        Names are compared without case, spaces and punctuation. A cell type within a known tissue is
-        always known: it has the tissue's tier unless a row of its own says otherwise. A cell type
-        given where a tissue belongs is known if exactly one row describes it.
+        Names are compared without case, spaces and punctuation; a tissue's UBERON id is one of its names. A cell type
+        within a known tissue is always known: it has the tissue's tier unless a row of its own says otherwise. A cell
+        type given where a tissue belongs is known if exactly one row describes it.
 
         Examples
         --------
@@ -184,7 +187,7 @@ def harmonise(
     ------
     InputError
         A normal tissue, or a tissue of origin, is unknown: all are listed, each with the nearest known
-        names, and the row to add is shown.
+        names and, where UBERON and the Cell Ontology were fetched, with what it is part of; the row to add is shown.
 
     Examples
     --------
@@ -246,10 +249,27 @@ def _origin(origin: Collection[str], tiers: Tiers) -> set[str]:
 
 
 def _unknown(unknown: list[str], tiers: Tiers, where: str) -> str:
+    ontologies = [read_obo(path) for path in FILES if Path(path).is_file()]
     lines = [f"{where}: {len(unknown)} tissue name(s) that {tiers.path} does not know:"]
     for name in unknown:
-        near = tiers.nearest(name)
-        lines.append(f"  {name or '(empty)'!r}" + (f"; nearest: {', '.join(map(repr, near))}" if near else ""))
+        near, above = tiers.nearest(name), _above(name, tiers, ontologies)
+        hint = f"; nearest: {', '.join(map(repr, near))}" if near else ""
+        lines.append(f"  {name or '(empty)'!r}{above}{hint}")
     row = "\\t".join([unknown[0] or "my tissue", "", "", "vital", "1", "0.05", "no", "", "", "", "reason", "source"])
+    if not ontologies:
+        lines.append("`cartarget atlas fetch uberon cell_ontology` adds what these are part of, where they are known.")
     lines.append(f"Add the name to the `names` of its tissue there; or add a row ({', '.join(COLUMNS)}): {row}")
     return "\n".join(lines)
+
+
+def _above(name: str, tiers: Tiers, ontologies: Sequence[Ontology]) -> str:
+    """What an ontology says of a name: its id, and the nearest tissue or cell type above it that has a tier."""
+    for ontology in ontologies:
+        terms = list(ontology.above(name))
+        for key, called in terms:
+            place = tiers.find(key) or tiers.find(called)
+            if place is not None:
+                return f"; {terms[0][0]}, in or of {(place.cell_type or place.tissue)!r} (tier {place.tier})"
+        if terms:
+            return f"; {terms[0][0]}, of which nothing above has a tier"
+    return ""

@@ -23,13 +23,14 @@ import numpy as np
 import pytest
 
 from cartarget.atlas import hdf5, read_atlas
+from cartarget.atlas.ontology import read_obo
 from cartarget.atlas.purity import read_purity
 from cartarget.atlas.sheet import read_sheet
 from cartarget.atlas.sources import read_sources
 from cartarget.config import AtlasConfig, CellLabels, Config
 from cartarget.errors import CartargetError
 from cartarget.surface.workbook import read_sheet as read_workbook
-from tests.atlas import standins, test_check, test_recount3, test_tenx, test_tumor_protein
+from tests.atlas import standins, test_check, test_ontology, test_recount3, test_tenx, test_tumor_protein
 from tests.surface.test_build import write_xlsx
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,6 +147,10 @@ CASES: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "purity": (
         lambda folder: (folder / "p.tsv").write_text("sample\tpurity\nTCGA-AF-0001-01\t0.5\nx\tNA\n"),
         lambda folder: read_purity(folder / "p.tsv"),
+    ),
+    "ontology": (
+        lambda folder: standins.write(folder / "x.obo", test_ontology.OBO),
+        lambda folder: list(read_obo(folder / "x.obo").above("colon")),
     ),
     "summary": (_summary, _atlas(reader="summary_table", path="x_tpm.tsv.gz", role="normal")),
     "rsem": (_rsem, _atlas(reader="rsem_counts", path="")),
