@@ -14,6 +14,7 @@ from cartarget.evidence.intervals import fraction_interval, posterior_quantile
 from cartarget.evidence.panel import Panel
 from cartarget.gates.judge import NOT
 from cartarget.gates.pairs import ROUNDING
+from cartarget.gates.terms import required_evidence
 from cartarget.safety.exposure import AT_LEAST, BOUNDED, EXPOSED, NO_VALUE, UNMEASURED, UNRESOLVED, Judged
 from cartarget.safety.window import Windows
 
@@ -179,6 +180,29 @@ def names(flags: NDArray[np.bool_], labels: Sequence[str]) -> list[str]:
     rows, first = np.unique(merged, axis=0, return_inverse=True)
     text = [", ".join(np.array(order, dtype=object)[row]) for row in rows]
     return [text[i] for i in np.ravel(first)]
+
+
+def thin_required(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64]) -> list[str]:
+    """Required tissues that few donors alone measured: known, and not well.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    a, b, op
+        Gates, as for `judge`. A blocker is not asked.
+
+    Returns
+    -------
+    Names separated by commas, one text a gate: tissues in which what the gate senses was measured by thin populations
+    and by no summary.
+    """
+    _, counted, summed = required_evidence(panel)
+    thick = ~panel.populations["is_thin"].to_numpy(dtype=bool) & ~panel.is_tumor
+    of_tissue = panel.populations["tissue"].astype(str).to_numpy()[:, None] == np.array(panel.required, dtype=str)
+    well = (panel.packed.is_measured[:, thick].astype(np.int64) @ of_tissue[thick]) > 0
+    thin = counted & ~summed & ~well
+    return names(thin[a] | (thin[b] & (op != NOT)[:, None]), panel.required)
 
 
 def rare_unmeasured(

@@ -16,7 +16,7 @@ from cartarget.gates.listed import Gates
 from cartarget.gates.pairs import GAIN, scan_pairs
 from cartarget.safety.exposure import judge
 from cartarget.safety.rows import exposure_rows
-from cartarget.safety.scores import protein_columns, score
+from cartarget.safety.scores import protein_columns, score, thin_required
 from cartarget.safety.window import gate_levels, windows
 from cartarget.selection.ranking import rank
 
@@ -68,6 +68,7 @@ def score_gates(panel: Panel, *, gates: Gates, floor: float = 0.5) -> pd.DataFra
     levels = gate_levels(panel, a=gates.a, b=gates.b, op=gates.op)
     frame = score(panel, judged, windows(panel, levels), floor=floor)
     frame = frame.join(protein_columns(panel, a=gates.a, b=gates.b, op=gates.op))
+    frame["tissues_thin"] = thin_required(panel, a=gates.a, b=gates.b, op=gates.op)
     frame.insert(0, "gate", gates.names(panel.symbols))
     frame["n_antigens"] = np.where(gates.a == gates.b, 1, 2)
     return frame

@@ -301,3 +301,18 @@ def test_what_is_safe_with_holes_is_safe_whatever_fills_them(kind):
         for broken, unresolved in real.loc[safe, ["tissues_broken", "tissues_unresolved"]].itertuples(index=False):
             assert not {*broken.split(", "), *unresolved.split(", ")} & set(REQUIRED), seed
     assert called_safe > 10
+
+
+def test_a_required_tissue_that_few_donors_measured_is_named():
+    few = CLEAN | {"heart": one_each(samples(*[[0, 0]] * 8)), "skin": one_each(samples(*[[0, 0]] * 8))}
+    made = panel(few)
+    assert verdict(made, "A")["safety_class"] == "safe"
+    assert [verdict(made, gate)["tissues_thin"] for gate in ("A", "A & B", "A & ~B")] == ["heart"] * 3
+    known = panel(few, summaries=[summary({"heart": [0.0, np.nan]}, symbols=SYMBOLS)])
+    assert [verdict(known, gate)["tissues_thin"] for gate in ("A", "B", "A & B", "A & ~B")] == [
+        "",
+        "heart",
+        "heart",
+        "",
+    ]
+    assert verdict(panel(), "A")["tissues_thin"] == ""

@@ -31,6 +31,7 @@ export function verdict(table, i, rows) {
     unsafe: [`Unsafe: ${listed("tissues_broken") || listed("liability_population") || "a cap is broken"}.`],
   }[value("safety_class")] ?? [];
   if (value("tissues_unmeasured")) parts.push(`Not measured in ${names(value("tissues_unmeasured")).join(", ")}.`);
+  if (value("tissues_thin")) parts.push(`Few donors in ${names(value("tissues_thin")).join(", ")}.`);
   if (value("tissues_unresolved")) parts.push(`Unresolved in ${names(value("tissues_unresolved")).join(", ")}.`);
   return parts.join(" ");
 }
