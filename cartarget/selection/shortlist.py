@@ -105,7 +105,7 @@ def _why(row: Mapping[str, Any], antigens: pd.DataFrame | None) -> str:
         return _gain(row)
     before = ", ".join(_alone(alone, symbol) for symbol in sensed)
     spared = f"; {' and '.join(blockers)} spares normal cells" if blockers else ""
-    return f"{before}{spared}; {row['safety_class']} together"
+    return before + spared
 
 
 def _elsewhere(row: Mapping[str, Any]) -> str:

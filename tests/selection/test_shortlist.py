@@ -44,10 +44,10 @@ def test_the_line_says_what_the_members_hit_alone() -> None:
     kinds = ["unsafe", "unsafe", "unknown", "origin-only", "unsafe"]
     antigens = pd.DataFrame({"symbol": list("ABCNX"), "safety_class": kinds, "liability_population": places})
     lines = shortlist(table(["A & B", "C & ~A", "D", "N & X"]), antigens=antigens)["why"].tolist()
-    assert lines[0] == "A alone hits small intestine, B alone hits lung; safe together"
-    assert lines[1] == "C alone is unknown; A spares normal cells; safe together"
+    assert lines[0] == "A alone hits small intestine, B alone hits lung"
+    assert lines[1] == "C alone is unknown; A spares normal cells"
     assert lines[2] == "safe alone: no partner is needed"
-    assert lines[3] == "N alone hits the origin only, X alone is unsafe; safe together"
+    assert lines[3] == "N alone hits the origin only, X alone is unsafe"
 
 
 def test_a_gate_of_the_class_of_its_members_says_what_it_adds() -> None:

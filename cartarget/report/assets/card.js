@@ -161,7 +161,7 @@ function countedTogether(model, table, i) {
 }
 
 const titled = (title, content) => content && section(title, content);
-const section = (title, ...content) => el("section", {}, el("h3", {}, title), content);
+const section = (title, ...content) => el("section", { class: `about-${title.toLowerCase().replace(/\W+/g, "-").replace(/-$/, "")}` }, el("h3", {}, title), content);
 
 function everything(table, i) {
   const rows = table.columns.filter((column) => column.get(i) !== null).map((column) =>

@@ -1,7 +1,7 @@
 // The dossier for paper: a memo of one page, then one page for each idea of the shortlist.
 
 import { el, byId, fractionText, levelText } from "./dom.js";
-import { intervalBar, levelBar, hatched, STAINS } from "./charts.js";
+import { intervalBar, levelBar, stainSquares, STAINS } from "./charts.js";
 import { groupTissues, isBlank, isKnown, harm, TIERS } from "./tissues.js";
 import { drawCard } from "./card.js";
 import { bodyView } from "./body.js";
@@ -16,8 +16,8 @@ function tissuesInBrief(model, rows) {
     const known = tissue.rows.filter(isKnown), counted = known.filter((row) => row.fraction !== null), summed = known.filter((row) => row.evidence === "summary");
     const from = counted.length ? counted : summed.length ? summed : known;
     const row = from.reduce((a, b) => (harm(b) > harm(a) || (harm(b) === harm(a) && (b.level ?? 0) > (a.level ?? 0)) ? b : a));
-    const bar = row.fraction !== null ? intervalBar(row) : row.evidence === "summary" ? levelBar(row.level ?? 0, { threshold: model.run.thresholds.bulk ?? null, is_hit: row.upper > 0 }) : hatched("stain only");
-    const value = row.fraction !== null ? fractionText(row.fraction) : row.evidence === "summary" ? `${levelText(row.level)} ${row.unit}` : `stain ${STAINS[row.level]}`;
+    const bar = row.fraction !== null ? intervalBar(row) : row.evidence === "summary" ? levelBar(row.level ?? 0, { threshold: model.run.thresholds.bulk ?? null, is_hit: row.upper > 0 }) : stainSquares([row]);
+    const value = row.fraction !== null ? fractionText(row.fraction) : row.evidence === "summary" ? `${levelText(row.level)} ${row.unit}` : row.level ? `${STAINS[row.level]} stain` : "no stain";
     return el("li", {}, el("span", {}, tissue.tissue, tissue.is_origin && el("i", {}, " origin")), bar, el("b", {}, value));
   };
   return el("div", { class: "brief" }, Object.keys(TIERS).map((tier) => {
@@ -30,10 +30,22 @@ function page(model, name) {
   const sheet = el("article", { class: "sheet" }, drawCard(model, model.gates, name));
   sheet.querySelector("#card-title").removeAttribute("id");
   for (const late of sheet.querySelectorAll("table.tissues, .all-numbers, .body-view")) late.remove();
-  const normal = [...sheet.querySelectorAll("h3")].find((title) => title.textContent === "In normal tissue");
   const rows = model.exposure(name);
-  normal?.parentNode.append(el("div", { class: "brief-pair" }, bodyView(model.run, rows), tissuesInBrief(model, rows)));
+  sheet.querySelector(".about-in-normal-tissue")?.append(el("div", { class: "brief-pair" }, bodyView(model.run, rows), tissuesInBrief(model, rows)));
   return sheet;
+}
+
+const PAPER = 703; // CSS pixels between the margins of A4
+const [NARROW, WIDE, STEP] = [58, 120, 3]; // widths in rem at which a sheet is tried
+
+/** Lay a sheet out as wide as it needs to be one page high, and note by how much paper shrinks it. */
+function fit(sheet, isSimulated) {
+  const tall = isSimulated ? 1.34 : 1.4;
+  for (let wide = NARROW; wide <= WIDE; wide += STEP) {
+    sheet.style.width = `${wide}rem`;
+    sheet.style.setProperty("--shrink", (PAPER / (wide * 15)).toFixed(4));
+    if (sheet.scrollHeight <= tall * sheet.clientWidth) return;
+  }
 }
 
 /** Build the dossier from the page as it stands, argued or not. */
@@ -46,6 +58,7 @@ export function buildDossier(model) {
   memo.querySelector("#ideas")?.removeAttribute("id");
   byId("dossier").replaceChildren(memo, ...names.map((name) => page(model, name)));
   document.body.classList.add("show-dossier");
+  for (const sheet of byId("dossier").children) fit(sheet, Boolean(model.run.is_simulated));
 }
 
 /** Wire the button that prints it, and the address that shows it. */

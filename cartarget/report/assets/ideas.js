@@ -22,7 +22,7 @@ export function whyOf(result, ev, list, g) {
     return `${after} like its members, with ${signed(result.gates.selectivity[g] - best)} in selectivity`;
   }
   const spared = list.op[g] === NOT ? `; ${result.symbols[b]} spares normal cells` : "";
-  return `${sensed.map((one) => aloneOf(result, ev, one)).join(", ")}${spared}; ${after} together`;
+  return sensed.map((one) => aloneOf(result, ev, one)).join(", ") + spared;
 }
 
 const bar = (value, kind) => svg("rect", { class: `leader-${kind}`, y: kind === "coverage" ? 1 : 7, width: (64 * value).toFixed(1), height: 4 });
