@@ -84,7 +84,8 @@ export function bodyView(run, rows) {
   const told = drawn.map((tissue) => ({ ...tissue, ...tintOf(tissue) }));
   const worst = told.filter((tissue) => (tissue.value ?? 0) >= 0.05).sort((a, b) => b.value - a.value);
   const blank = told.filter((tissue) => tissue.value === null);
-  const caption = worst.length ? `Most exposed: ${worst.slice(0, 4).map((tissue) => `${tissue.tissue} ${tissue.words}`).join(", ")}.` : "No organ drawn here is hit at 0.05 or more.";
+  const caption = worst.length ? `Most exposed: ${worst.slice(0, 4).map((tissue) => `${tissue.tissue} ${tissue.words}`).join(", ")}.` : blank.length === told.length ? "No organ drawn here is measured."
+    : `None of the ${told.length - blank.length} measured organs drawn here is hit at 0.05 or more${blank.length ? `; ${blank.length} are not measured` : ""}.`;
   const picture = svg("svg", { class: "body", viewBox: "14 0 300 470", role: "img", "aria-label": `Exposure by organ. ${caption}${blank.length ? ` Not measured: ${blank.map((tissue) => tissue.tissue).join(", ")}.` : ""} The table holds every number.` },
     svg("path", { class: "body-outline", d: OUTLINE }),
     told.map((tissue) => svg("path", { class: tissue.value === null ? "organ organ-missing" : `organ organ-${stepOf(tissue.value)}`, d: ORGANS[tissue.tissue], fill: tissue.value === null ? "url(#hatch)" : null },

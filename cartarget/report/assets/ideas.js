@@ -32,7 +32,7 @@ function ideaRow({ name, kind, rank, coverage, liability, where, alike, why, isN
   return el("li", {},
     el("span", { class: "idea-rank" }, countText(rank)),
     el("span", { class: "idea-name" }, el("a", { href: linkTo(name, "gate") }, name), isNew && el("b", { class: "new" }, "new"), el("small", {}, why)), pill(kind),
-    el("span", { class: "idea-bars" }, svg("svg", { class: "leader-bars", width: 64, height: 12, role: "img", "aria-label": `coverage ${fractionText(coverage)}, liability ${fractionText(liability)}` },
+    el("span", { class: "idea-bars" }, svg("svg", { class: "leader-bars", viewBox: "0 0 64 12", preserveAspectRatio: "none", role: "img", "aria-label": `coverage ${fractionText(coverage)}, liability ${fractionText(liability)}` },
       svg("rect", { class: "track", y: 2, width: 64, height: 2 }), svg("rect", { class: "track", y: 8, width: 64, height: 2 }), bar(coverage, "coverage"), liability !== null && bar(liability, "liability"))),
     el("span", { class: "leader-numbers" }, el("b", {}, fractionText(coverage)), " ", el("i", {}, liability === null ? "–" : fractionText(liability))),
     el("span", { class: "idea-where" }, where ?? ""), el("span", { class: "idea-alike" }, alike ? `+${countText(alike)} like it` : ""));

@@ -1,6 +1,6 @@
 // Any gate of two antigens that the file holds evidence on: its row is made when it is asked for.
 
-import { el, byId, linkTo, fractionText } from "./dom.js";
+import { el, byId, linkTo, fractionText, countText } from "./dom.js";
 import { gateText } from "./gate.js";
 
 /** A table of one row for a gate that the tables do not hold; null if there is no evidence on it. */
@@ -33,7 +33,7 @@ export function wireOwn(model) {
   const draw = () => {
     const [a, b] = [clean(first), clean(second)];
     if (!a || !b || a === b) {
-      note.replaceChildren(first.value && second.value ? (a && a === b ? "Two different antigens, please." : `No evidence in this file on ${!a ? first.value.trim() : second.value.trim()}.`) : `Any two of ${symbols.length} antigens; the page of the gate opens at once.`);
+      note.replaceChildren(first.value && second.value ? (a && a === b ? "Two different antigens, please." : `No evidence in this file on ${!a ? first.value.trim() : second.value.trim()}.`) : `Any two of ${countText(symbols.length)} antigens; the page of the gate opens at once.`);
       return null;
     }
     const text = gateText(a, operator.value, b);

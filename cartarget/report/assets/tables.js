@@ -7,7 +7,7 @@ import { makeGrid } from "./grid.js";
 const ANTIGENS = ["rank", "symbol", "safety_class", "coverage", "liability", "liability_population", "window", "selectivity",
   "liability_origin", "is_protein_known", "n_votes"];
 const GATES = ["rank", "gate", "safety_class", "coverage", "liability", "liability_population", "window", "selectivity",
-  "gain_selectivity", "gain_liability", "cells_malignant", "cells_normal"];
+  "gain_selectivity", "gain_liability", "cells_malignant"];
 
 function dresser(table, kind) {
   return (node, column, value, row) => {
