@@ -38,13 +38,16 @@ def test_the_front_page_and_argue_mode_are_accessible(
     assert complaints(page) == []
 
 
-@pytest.mark.parametrize("address", ["gate", "compare", "dossier"])
+@pytest.mark.parametrize(
+    ("address", "scheme"),
+    [("gate", "light"), ("gate", "dark"), ("compare", "light"), ("compare", "dark"), ("dossier", "light")],
+)
 def test_cards_comparisons_and_the_dossier_are_accessible(
-    counted_report: Path, run: Path, visit: Callable[..., Any], address: str
+    counted_report: Path, run: Path, visit: Callable[..., Any], address: str, scheme: str
 ) -> None:
     gates = [gate.replace(" & ", "%20%26%20") for gate in read_table("gates", run / "gates.parquet")["gate"].head(2)]
     places = {"gate": f"#gate={gates[0]}", "compare": f"#compare={','.join(gates)}", "dossier": "#dossier"}
-    page = visit(counted_report, places[address])
+    page = visit(counted_report, places[address], color_scheme=scheme)
     page.wait_for_selector("html[data-evidence=yes]")
     assert complaints(page) == []
 

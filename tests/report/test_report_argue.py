@@ -133,14 +133,6 @@ def test_settings_are_saved_as_files_that_run(argue: Any, tmp_path: Path) -> Non
     assert place is not None and (place.weight, place.cap) == (0.1, 1.0)
 
 
-def test_moving_a_slider_is_quick(argue: Any) -> None:
-    times = []
-    for value in ("0.3", "0.4", "0.2"):
-        settled(argue, lambda value=value: argue.get_by_label("Coverage floor").fill(value))
-        times.append(float(argue.evaluate("document.documentElement.dataset.argueMs")))
-    assert min(times) < 200
-
-
 def test_any_two_antigens_make_a_gate(counted_report: Path, visit: Visit, panels: list[Panel], run: Path) -> None:
     page = visit(counted_report)
     page.wait_for_selector("html[data-evidence=yes]")

@@ -29,7 +29,7 @@ export function verdict(table, i, rows) {
     "origin-only": [`Only the organ of origin is hit: ${listed("tissues_broken") || listed("liability_origin_population")}.`],
     unknown: ["Safety unknown."],
     unsafe: [`Unsafe: ${listed("tissues_broken") || listed("liability_population") || "a cap is broken"}.`],
-  }[value("safety_class")] ?? [];
+  }[value("safety_class")] ?? ["Not judged under these settings: argue mode judges gates of one or two antigens whose evidence is in this file."];
   if (value("tissues_unmeasured")) parts.push(`Not measured in ${names(value("tissues_unmeasured")).join(", ")}.`);
   if (value("tissues_thin")) parts.push(`Few donors in ${names(value("tissues_thin")).join(", ")}.`);
   if (value("tissues_unresolved")) parts.push(`Unresolved in ${names(value("tissues_unresolved")).join(", ")}.`);

@@ -78,7 +78,7 @@ const SHAPES = {
 export function pill(kind) {
   const shape = svg("svg", { viewBox: "0 0 12 12", width: 11, height: 11, "aria-hidden": "true" },
     svg("path", { d: SHAPES[kind] ?? SHAPES.unknown, "fill-rule": "evenodd", fill: "currentColor" }));
-  return el("span", { class: `pill pill-${kind}` }, shape, kind);
+  return el("span", { class: `pill pill-${kind ?? "unknown"}` }, shape, kind ?? "not judged");
 }
 
 /** The address of a card. */

@@ -137,5 +137,6 @@ export function wireArgue(model, { redraw, tables, refresh }) {
     download(`${name}-argued.yaml`, changedConfig(argument.ev, argument.start, settings, { config: model.run.config, tiersFile }), "text/yaml");
     if (tiersFile) download(tiersFile, changedTiers(argument.ev, settings), "text/tab-separated-values");
   });
-  byId("argue-scope").textContent = `Ranks the ${countText(argument.pairs.rows.length)} gates of this file again, at thresholds counted beforehand; point estimates only. Gates outside this file may enter: save the settings and run the full search.`;
+  const others = model.gates.n - argument.pairs.rows.length;
+  byId("argue-scope").textContent = `Ranks ${countText(argument.pairs.rows.length)} gates of this file again, at thresholds counted beforehand; point estimates only. ${others ? `The other ${countText(others)} of this file are not judged again. ` : ""}Gates outside this file may enter: save the settings and run the full search.`;
 }
