@@ -13,7 +13,7 @@ from report_run import make_run
 
 from cartarget.contracts import read_table
 from cartarget.errors import InputError
-from cartarget.plots import plot_coverage, plot_exposure, plot_gate, plot_window
+from cartarget.plots import pareto, plot_coverage, plot_exposure, plot_gate, plot_window
 
 mpl.use("Agg")
 
@@ -40,6 +40,21 @@ def test_every_known_antigen_is_a_point(run: Path, ax: Any, across: str) -> None
     plot_window(antigens, ax=ax, across=across, label=["MSLN"])
     assert sum(len(points.get_offsets()) for points in ax.collections) == len(antigens) - 1
     assert [text.get_text() for text in ax.texts] == ["MSLN"]
+
+
+@pytest.mark.parametrize(("across", "sign"), [("liability", 1), ("window", -1)])
+def test_the_front_is_what_nothing_beats(run: Path, ax: Any, across: str, sign: int) -> None:
+    antigens = read_table("antigens", run / "antigens.parquet")
+    mine = antigens[antigens["control"].fillna("").eq("")]
+    side, coverage = sign * mine[across].to_numpy(), mine["coverage"].to_numpy()
+    beaten = [
+        any((side <= x) & (coverage >= y) & ((side < x) | (coverage > y))) for x, y in zip(side, coverage, strict=True)
+    ]
+    assert set(pareto(antigens, across=across)["symbol"]) == set(mine["symbol"][~np.array(beaten)])
+    plot_window(antigens, ax=ax, across=across)
+    step, rings = ax.lines
+    assert step.get_ydata().tolist() == pareto(antigens, across=across)["coverage"].tolist()
+    assert len(rings.get_xdata()) == antigens["control"].eq("clinical").sum()
 
 
 def test_window_refuses_what_it_does_not_know(run: Path, ax: Any) -> None:
