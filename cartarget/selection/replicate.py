@@ -50,8 +50,9 @@ def replicate(gates: Sequence[str], *, second_cohort: Panel, first: pd.DataFrame
     with `coverage_drop_lower`, `coverage_drop_upper`, `is_coverage_dropped`, `is_below_floor` (eligible first, not
     second), `is_class_changed` and `is_class_worse` (missing where the second cohort has no normal tissue, or too few
     to know the class: unknown is no contradiction), `evidence_second` (`samples` or `cells`: a fraction of patients and
-    one of cells are not alike), and `verdict`: *drops* (coverage dropped, or the class is worse), *uncertain* (below
-    the floor, but the interval of the difference holds zero), *holds*, or *not measured*.
+    one of cells are not alike), and `verdict`: *drops* (coverage dropped, or the class is worse), *uncertain* (no
+    drop is shown, but the interval of the second cohort reaches below the floor: few patients, or near it), *holds*, or
+    *not measured*.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def replicate(gates: Sequence[str], *, second_cohort: Panel, first: pd.DataFrame
     >>> first = score_gates(panel, gates=Gates.parse(names, panel=panel))
     >>> replicate(names, second_cohort=cohort(1, ["CEACAM5", "MSLN"]), first=first)[
     ...     ["gate", "genes_missing", "verdict"]].values.tolist()
-    [['CEACAM5 & MSLN', '', 'holds'], ['MET', 'MET', 'not measured']]
+    [['CEACAM5 & MSLN', '', 'uncertain'], ['MET', 'MET', 'not measured']]
     """
     names = [str(Gate.parse(gate)) for gate in gates]
     before = _first(first, names)
@@ -181,7 +182,8 @@ def _flags(frame: pd.DataFrame, floor: float) -> pd.DataFrame:
     both = ~np.isnan(one) & ~np.isnan(two) & (two != place["unknown"])
     frame["is_class_changed"], frame["is_class_worse"] = _known(one != two, both), _known(two > one, both)
     dropped = (lower > 0) | (both & (two > one))
-    frame["verdict"] = np.select([~measured, dropped, below], ["not measured", "drops", "uncertain"], default="holds")
+    unsure = (p >= floor) & (l2 < floor)
+    frame["verdict"] = np.select([~measured, dropped, unsure], ["not measured", "drops", "uncertain"], default="holds")
     return frame
 
 

@@ -120,6 +120,13 @@ def test_one_patient_drops_nothing_by_itself() -> None:
     assert row["n_patients_second"] == 1 and row["coverage_second"] == 0
 
 
+def test_one_patient_upholds_nothing_either() -> None:
+    first, second = cohort({"A": 0.9}, normal={}), cohort({"A": 1.0}, n=1)
+    row = replicate(["A"], second_cohort=second, first=first_table(["A"], first)).iloc[0]
+    assert row["coverage_second"] == 1 and row["coverage_lower_second"] < 0.5
+    assert row["verdict"] == "uncertain"
+
+
 def test_shared_patients_are_left_out_on_both_sides() -> None:
     adata = observations(
         "samples", {"a": np.ones((1, 1)), "b": np.ones((1, 1))}, {"lung": {"a": np.ones((1, 1))}}, symbols=["A"]
