@@ -75,7 +75,7 @@ class AtlasConfig(_Strict):
     )
     normal: str | None = Field(None, description="pattern of the normal file names within path")
     unit: str | None = Field(
-        None, description="unit of the values, when the file does not say: counts, CPM, TPM, nTPM, log1p …"
+        None, description="unit of the values, when the file does not say: counts, CPM, TPM, nTPM, log1p, log2 …"
     )
     tissue: str | None = Field(None, description="tissue of all observations, when the file does not say")
     samples: str | None = Field(

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 CHUNK = 4096
 """Cells that are looked at together."""
 
+LOGS = {"log1p": 1.0, "log2": float(np.log(2))}
+"""Units of cells that are logs of 1 + x, and what makes a natural log of them."""
+
+LINEAR = ("counts", "TPM", "CPM")
+
 
 @dataclass(frozen=True, eq=False)
 class _Columns:
@@ -85,7 +90,8 @@ def build_cells(
     Raises
     ------
     InputError
-        A value is NaN, infinite or negative, or `unit: counts` is claimed for logs.
+        A value is NaN, infinite or negative, the atlas's unit is none of `LINEAR` and `LOGS` (`log1p`: ln(1 + x),
+        `log2`: log2(1 + x)), or values contradict it.
     """
     columns = _columns(labels, genes=genes, keep=keep)
     names = labels.iloc[:, 0].astype(str).to_numpy()
@@ -148,7 +154,7 @@ def _gather(
             if found.counts is not None:
                 counts.append(_merged(found.counts, columns))
         if scale != "counts":
-            linear.append(_merged(chunk.astype(np.float64).expm1() if is_log else chunk, columns))
+            linear.append(_merged(_unlogged(chunk, atlas.unit) if is_log else chunk, columns))
     if reason:
         note = f"counts cannot be recovered ({reason}): positive = value > 0; no sweep"
         if not is_log:
@@ -156,6 +162,10 @@ def _gather(
         return _stack(linear, columns).log1p(), "log1p", note
     note = "counts as given" if scale in ("counts", None) else f"counts recovered from {scale}"
     return _stack(counts, columns), "counts", note
+
+
+def _unlogged(values: sparse.csr_matrix, unit: str | None) -> sparse.csr_matrix:
+    return sparse.csr_matrix((values.astype(np.float64) * LOGS.get(unit or "", 1.0)).expm1())
 
 
 def _merged(values: sparse.csr_matrix, columns: _Columns) -> sparse.csr_matrix:
@@ -182,16 +192,19 @@ def _is_log(values: sparse.csr_matrix, *, before: bool | None, atlas: AtlasConfi
         )
     if before is not None:
         return before
+    if atlas.unit is not None and atlas.unit not in (*LINEAR, *LOGS):
+        expected = ", ".join((*LINEAR, *LOGS))
+        raise InputError(f"{where}: atlases.{atlas.name}.unit is {atlas.unit!r}; expected one of {expected}, or none")
     if atlas.unit == "counts" and most < LOG_MAX and (values.data != np.rint(values.data)).any():
         raise InputError(
             f"{where}: atlases.{atlas.name}.unit says counts, but the values look like logs (largest {most:g}, not "
             "whole); give the counts, or set unit: log1p, and counts are recovered where they can be"
         )
-    if atlas.unit == "log1p" and most >= LOG_MAX:
+    if atlas.unit in LOGS and most >= LOG_MAX:
         raise InputError(
-            f"{where}: atlases.{atlas.name}.unit says log1p, but a value is {most:g}; give the values' unit"
+            f"{where}: atlases.{atlas.name}.unit says {atlas.unit}, but a value is {most:g}; give the values' unit"
         )
-    return most < LOG_MAX if atlas.unit is None else atlas.unit == "log1p"
+    return most < LOG_MAX if atlas.unit is None else atlas.unit in LOGS
 
 
 def _check(values: sparse.csr_matrix, *, cells: pd.Index, names: np.ndarray, where: str) -> None:

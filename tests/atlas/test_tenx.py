@@ -99,6 +99,22 @@ def test_counts_come_back_from_tisch_values(tmp_path: Path) -> None:
     assert (read(tmp_path).X.toarray() == COUNTS).all()
 
 
+def test_logs_to_base_two_become_natural_ones_where_counts_cannot_be_recovered(tmp_path: Path) -> None:
+    linear = COUNTS * np.random.default_rng(0).uniform(0.1, 9, size=COUNTS.shape)
+    write_tenx(tmp_path / "x.h5", values=np.log2(linear + 1).astype(np.float32))
+    write_cells(tmp_path / "cells.tsv")
+    adata = read(tmp_path, unit="log2")
+    assert adata.uns["cartarget"]["unit"] == "log1p"
+    np.testing.assert_allclose(adata.X.toarray(), np.log1p(linear), rtol=1e-4)
+
+
+def test_a_unit_that_no_cells_have_is_told(tmp_path: Path) -> None:
+    write_tenx(tmp_path / "x.h5")
+    write_cells(tmp_path / "cells.tsv")
+    with pytest.raises(InputError, match=r"\.unit is 'log10'; expected one of counts, TPM, CPM, log1p, log2, or none"):
+        read(tmp_path, unit="log10")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
