@@ -45,6 +45,7 @@ def describe(adata: AnnData) -> list[str]:
         donors = rows["donor"][rows["donor"].astype(str) != ""]
         whose = f" of {_counted(donors.nunique(), 'donor')}, {_each(donors.value_counts())} each" if len(donors) else ""
         lines.append(f"  {side}: {_counted(len(rows), what)}{whose}")
+    lines += _paired(obs)
     normal = obs[obs["side"] == "normal"]
     for column, word in (("tissue", "tissue"), ("cell_type", "cell type")):
         names = normal[column].astype(str)
@@ -69,6 +70,14 @@ def _batches(rows: list[dict[str, Any]]) -> list[str]:
         shown.append(f"  batch {row['dataset']} ({row['side']}): {depth}{detected}{level}{tmm}")
     more = [f"  and {len(rows) - SHOWN:,} more batches, listed in batches.tsv of the run"] if len(rows) > SHOWN else []
     return shown + more
+
+
+def _paired(obs: pd.DataFrame) -> list[str]:
+    """How many people gave both sides."""
+    donors = obs["donor"].astype(str)
+    sides = [set(donors[obs["side"] == side]) - {""} for side in ("tumor", "normal")]
+    n = len(sides[0] & sides[1])
+    return [f"  {_counted(n, 'donor')} gave both"] if n else []
 
 
 def _listed(names: pd.Series, word: str) -> list[str]:

@@ -32,6 +32,7 @@ def test_an_atlas_is_told_in_a_few_lines(tmp_path: Path) -> None:
         "mine: single cells; unit counts",
         "  normal: 2 cells of 2 donors, 1 each",
         "  tumor: 3 cells of 2 donors, 1–2 each",
+        "  2 donors gave both",
         "  1 tissue: colon (2)",
         "  3 genes; 0 names lost or merged",
         "  batch mine (normal): depth 6, 67% of the genes detected",

@@ -134,7 +134,13 @@ def test_fetch_check_and_run_from_nothing(checkout: Path, mirror: Served) -> Non
     ):
         assert said in checked.stdout, checked.stdout
 
-    run = call(checkout, "cartarget.cli", "run", CONFIG)
+    tumors = [f"TCGA-AF-{number:04d}-01\t{0.5 + number / 100:g}" for number in range(20)]
+    (checkout / "purity.tsv").write_text("\n".join(["sample\tpurity", *tumors]) + "\n")
+    text = (checkout / CONFIG).read_text()
+    asked = "    unit: log2(count + 1)\n"
+    assert asked in text
+    (checkout / "mine.yaml").write_text(text.replace(asked, f"{asked}    purity: purity.tsv\n    scaling: tmm\n"))
+    run = call(checkout, "cartarget.cli", "run", "mine.yaml")
     assert run.returncode == 0, run.stderr
     results = checkout / "results" / "tcga_gtex_toil"
     assert (results / "report.html").stat().st_size > 100_000
@@ -143,6 +149,18 @@ def test_fetch_check_and_run_from_nothing(checkout: Path, mirror: Served) -> Non
     antigens = pd.read_parquet(results / "antigens.parquet")
     epcam = antigens[antigens["symbol"] == "EPCAM"]
     assert epcam["coverage"].item() == 1.0
+    assert epcam["coverage_purity_upper"].item() == 1.0
+    assert 0 < epcam["coverage_purity_lower"].item() < 1, "the rectum around the tumour has it too"
+    assert epcam["n_purity"].item() == 20
+    batches = pd.read_csv(results / "batches.tsv", sep="\t")
+    assert set(zip(batches["atlas"], batches["dataset"], batches["side"], strict=True)) == {
+        ("toil", "tcga", "tumor"), ("toil", "tcga", "normal"), ("toil", "gtex", "normal"),
+        ("colon_epithelium", "colon_epithelium", "normal"),
+    }  # fmt: skip
+    toil = next(atlas for atlas in summary["atlases"] if atlas["name"] == "toil")
+    assert len(toil["batches"]) == 3
+    assert any(note.startswith("libraries are scaled by TMM over 15 genes") for note in toil["notes"])
+    assert any("different pipelines (toil against hpa_consensus)" in limit for limit in summary["limits"])
     assert (epcam["protein_stained"].item(), epcam["n_protein_stained"].item()) == (0.75, 12)
 
     again = call(checkout, "atlas", "fetch", CONFIG, "--offline")
