@@ -51,10 +51,10 @@ def coverage_range(
     [[0.5, 1.0]]
     """
     owner, people = pd.factorize(np.arange(len(levels[0])) if donors is None else np.asarray(donors, dtype=object))
-    weight = 1 / np.bincount(owner)[owner] / len(people)
+    weight = 1 / np.bincount(owner)[owner]
     sure, possible = (np.asarray(level) >= np.float32(threshold) for level in levels)
     ends = {"coverage_purity_lower": (sure, possible), "coverage_purity_upper": (possible, sure)}
-    return pd.DataFrame({name: weight @ _hit(gates, own, other) for name, (own, other) in ends.items()})
+    return pd.DataFrame({name: weight @ _hit(gates, own, other) / len(people) for name, (own, other) in ends.items()})
 
 
 def _hit(gates: Gates, own: NDArray[np.bool_], blocker: NDArray[np.bool_]) -> NDArray[np.bool_]:
