@@ -281,8 +281,8 @@ def _look(paths: Iterable[str]) -> None:
     for path in paths:
         if not Path(path).exists():
             raise InputError(
-                f"{path}: no such file; check `data_dir` and the path in the configuration, "
-                "and run in the folder that holds config/ and resources/"
+                f"{path}: no such file; check `data_dir` and the path in the configuration, fetch a public file with "
+                "`cartarget atlas fetch CONFIG`, and run in the folder that holds config/ and resources/"
             )
 
 
