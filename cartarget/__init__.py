@@ -45,6 +45,7 @@ _HOMES = {
     "score_gates": "cartarget.selection.screen",
     "screen_antigens": "cartarget.selection.screen",
     "screen_gates": "cartarget.selection.screen",
+    "screen_larger": "cartarget.selection.larger",
     "search_gates": "cartarget.gates.search",
     "simulate_atlas": "cartarget.atlas.simulate",
     "tmm_factors": "cartarget.atlas.batch",

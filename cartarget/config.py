@@ -133,6 +133,18 @@ class Thresholds(_Strict):
     protein: Literal["Low", "Medium", "High"] = Field("Medium", description="stain that counts as positive")
 
 
+class Larger(_Strict):
+    """Gates of three to five antigens, searched exactly and held to the rules for gates of two."""
+
+    templates: list[str] = Field(
+        [], description="shapes such as A & (B | C), each letter an antigen or a blocker; none: gates of two alone"
+    )
+    top: Annotated[int, Field(ge=1)] = Field(100, description="gates kept in larger.parquet")
+    minutes: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="time for the search; when it is over, the gap that remains is stated"
+    )
+
+
 class Trust(_Strict):
     """How the first gates are held to account."""
 
@@ -176,6 +188,7 @@ class Config(_Strict):
     )
     thresholds: Thresholds = Field(default_factory=lambda: Thresholds(), description="what counts as positive")
     coverage_floor: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="coverage that makes a gate eligible")
+    larger: Larger = Field(default_factory=lambda: Larger(), description="gates of more than two antigens")
     trust: Trust = Field(default_factory=lambda: Trust(), description="how the first gates are held to account")
     top: Annotated[int, Field(ge=1)] = Field(10_000, description="gates kept in gates.parquet, beside the controls")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of everything random")

@@ -182,6 +182,28 @@ def gates_step(config: Config) -> None:
     _write_json(config.run_dir / "work" / "search.json", {"n_gates": found.n_gates, "n_eligible": found.n_eligible})
 
 
+def larger_step(config: Config) -> None:
+    """Search gates of three to five antigens of the shapes asked for, and score the best like any gate."""
+    from cartarget.annotate import empty
+    from cartarget.gates.algebra import Gate
+    from cartarget.selection.larger import expose_larger, screen_larger
+
+    asked, table, exposure, proof = config.larger, empty("gates"), empty("exposure"), "[]"
+    if asked.templates:
+        run = load_run(config)
+        found = screen_larger(
+            run.panel, candidates=run.candidates, templates=asked.templates, floor=config.coverage_floor,
+            top=asked.top, minutes=asked.minutes,
+        )  # fmt: skip
+        proof = found.certificate.to_json(orient="records", double_precision=6)
+        if len(found.table):
+            table = found.table
+            exposure = expose_larger(run.panel, gates=list(map(Gate.parse, table["gate"])), atlas=run.primary)
+    write_table("gates", table, config.run_dir / "larger")
+    write_table("exposure", exposure, config.run_dir / "larger_exposure")
+    _write_json(config.run_dir / "work" / "larger.json", {"certificate": json.loads(proof)})
+
+
 def trust_step(config: Config) -> None:
     """Hold the first gates to account: held-out and resampled people, chance, contradictions, a second cohort."""
     from cartarget.annotate import replications, run_conflicts, run_doublets
@@ -343,6 +365,13 @@ STEPS: tuple[Step, ...] = (
         outputs=lambda config: [*_tables(config, "gates", "exposure"), *_inside(config, "work/search.json")],
     ),
     Step(
+        "larger",
+        larger_step,
+        keys=(*JUDGED, "larger"),
+        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        outputs=lambda config: [*_tables(config, "larger", "larger_exposure"), *_inside(config, "work/larger.json")],
+    ),
+    Step(
         "trust",
         trust_step,
         keys=(*JUDGED, "trust", "seed"),
@@ -356,7 +385,7 @@ STEPS: tuple[Step, ...] = (
         "report",
         report_step,
         keys=tuple(Config.model_fields),
-        inputs=lambda config: [path for step in STEPS[:4] for path in step.outputs(config)],
+        inputs=lambda config: [path for step in STEPS[:-1] for path in step.outputs(config)],
         outputs=lambda config: _inside(
             config, "summary.json", "provenance.json", "config.yaml", "work/argue.npz", "report.html"
         ),

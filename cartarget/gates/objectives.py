@@ -42,6 +42,8 @@ class Objective:
         Score = 16 × eligible + 4 × class + selectivity; class 3 keeps every cap, 2 all but the origin's, 0 not.
     cap
         Cap of a population without one of its own.
+    floor
+        Mean coverage that makes a gate eligible.
     function, bound
         A user's score and its bound; see `custom`.
     """
@@ -57,6 +59,7 @@ class Objective:
     has_liability: bool = False
     has_classes: bool = False
     cap: float = CAP
+    floor: float = 0.5
     function: Callable[..., float] | None = None
     bound: Callable[..., float] | None = None
 
@@ -132,7 +135,7 @@ def selectivity(*, statistic: Literal["mean", "p10"] = "p10") -> Objective:
     )
 
 
-def rank(*, statistic: Literal["mean", "p10"] = "p10") -> Objective:
+def rank(*, statistic: Literal["mean", "p10"] = "p10", floor: float = 0.5) -> Objective:
     """Eligible first, then safety class, then selectivity: 16 × eligible + 4 × class + selectivity.
 
     Class 3 keeps every cap, 2 breaks caps of the origin alone, 0 breaks others. An antigen that was not measured counts
@@ -145,11 +148,12 @@ def rank(*, statistic: Literal["mean", "p10"] = "p10") -> Objective:
     """
     return Objective(
         "rank",
-        f"16 × (mean coverage ≥ 0.5) + 4 × class + selectivity ({statistic})",
+        f"16 × (mean coverage ≥ {floor:g}) + 4 × class + selectivity ({statistic})",
         "docs/method.md: rank",
         statistic=_statistic(statistic),
         has_liability=True,
         has_classes=True,
+        floor=floor,
     )
 
 
@@ -283,7 +287,7 @@ def terms(objective: Objective, populations: pd.DataFrame) -> Terms:
         origin=origin,
         quantile=0.1 if objective.statistic == "p10" else -1.0,
         liability=float(objective.has_liability),
-        floor=0.5,
+        floor=objective.floor,
         address=address,
         bound_address=bound_address,
     )

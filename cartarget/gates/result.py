@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from cartarget.gates.branch import Found
 from cartarget.gates.literals import Literals
 from cartarget.gates.objectives import Objective, Terms
 from cartarget.gates.scoring import score
-from cartarget.gates.templates import Template, without
+from cartarget.gates.templates import Template, sub_gates, without
 
 LEAST_GAIN = 0.01
 """What a literal must add to belong to the idea of a gate."""
@@ -84,19 +83,10 @@ class Judge:
             self.known[gate] = score(self.counts(gate), self.t, self.t.address)
         return self.known[gate]
 
-    def sub_gates(self, gate: Gate) -> Iterable[Gate]:
-        """Every gate that is left when some literals are deleted."""
-        n = gate.n_literals
-        for size in range(1, n):
-            for gone in combinations(range(n), size):
-                smaller = without(gate, gone)
-                if smaller is not None and (self.not_only or not smaller.is_not_only):
-                    yield smaller
-
     def best_sub_gate(self, gate: Gate) -> tuple[str, float]:
         """The best feasible sub-gate and its score, fewer literals first among equals; else nothing's score."""
         best, most = "", -1.0 if self.has_caps else -np.inf
-        for smaller in sorted(set(self.sub_gates(gate)), key=lambda g: (g.n_literals, str(g))):
+        for smaller in sub_gates(gate, not_only=self.not_only):
             value = self.score(smaller)[0]
             if value > most:
                 best, most = str(smaller), value

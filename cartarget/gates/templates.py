@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import combinations_with_replacement, permutations, product
+from itertools import combinations, combinations_with_replacement, permutations, product
 from math import perm
 
 from cartarget.errors import GateError
@@ -344,6 +344,20 @@ def without(gate: Gate, leaves: Collection[int]) -> Gate | None:
 
     left = build(gate)
     return None if left is None else canonical(left)
+
+
+def sub_gates(gate: Gate, *, not_only: bool = False) -> list[Gate]:
+    """Every gate that is left when some literals are deleted, each once; fewer literals first, then by name.
+
+    Examples
+    --------
+    >>> [str(part) for part in sub_gates(Gate.parse("A & (B | ~C)"))]
+    ['A', 'B', 'A & B', 'A & ~C']
+    """
+    n = gate.n_literals
+    left = (without(gate, gone) for size in range(1, n) for gone in combinations(range(n), size))
+    kept = {part for part in left if part is not None and (not_only or not part.is_not_only)}
+    return sorted(kept, key=lambda part: (part.n_literals, str(part)))
 
 
 def _plain(gate: Gate) -> Gate:

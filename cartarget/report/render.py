@@ -30,6 +30,7 @@ from cartarget.report.front import (
     known_harm,
     tissues_in_order,
 )
+from cartarget.report.larger import read_larger
 from cartarget.report.payload import Block, add_exposure, add_table, read_exposure
 from cartarget.selection.shortlist import shortlist, why_empty
 
@@ -112,10 +113,10 @@ def render_report(run_dir: str | os.PathLike[str], *, max_gates: int = GATES) ->
     exposure = _present(run_dir / "exposure.parquet")
     stored = run_dir / "work" / "argue.npz"
     evidence = read_evidence(stored) if stored.is_file() else None
-    more = read_more(run_dir, antigens=antigens)
+    more, larger = read_more(run_dir, antigens=antigens), read_larger(run_dir)
     kept = choose_gates(gates, limit=max_gates if evidence else min(max_gates, STORED))
     while True:
-        page = _page(summary, antigens, gates, gates.loc[kept], more, exposure, evidence, engine)
+        page = _page(summary, antigens, gates, gates.loc[kept], more, exposure, evidence, engine, larger)
         if len(page) <= BUDGET or len(kept) <= 100:
             break
         kept = choose_gates(gates, limit=int(len(kept) * 0.7))
@@ -200,6 +201,7 @@ def _page(
     exposure: Path,
     evidence: Evidence | None,
     engine: Engine,
+    larger: dict[str, Any],
 ) -> bytes:
     block = Block({"run": {key: summary[key] for key in _FOR_PAGE} | _compact(summary)})
     add_table(block, "antigens", antigens)
@@ -233,6 +235,7 @@ def _page(
             harm=known_harm(summary["regression"]),
             words=_EVIDENCE_WORDS,
             shapes=_shapes(),
+            larger=larger,
             n_gates=len(gates),
             n_gates_kept=len(kept),
             payload=block.encode(),

@@ -79,11 +79,34 @@ def judge(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArr
     -------
     `Judged`.
     """
-    count, naive_count = _counts(panel, a, b, op)
-    fraction, n_positive = _by_population(panel, count)
-    naive, _ = _by_population(panel, naive_count)
+    count, naive = _counts(panel, a, b, op)
+    fraction, _ = in_populations(panel, count)
     state, fraction = _population_state(panel, a, b, op, fraction)
-    unit_state = _unit_state(panel, a, b, op)
+    unit_state, decided = _unit_state(panel, a, b, op), _decided(panel, a, b, op)
+    return held(panel, count, naive, state=state, fraction=fraction, unit_state=unit_state, decided=decided)
+
+
+def held(
+    panel: Panel, count: NDArray[np.int64], naive_count: NDArray[np.int64], *, state: NDArray[np.int8],
+    fraction: NDArray[np.float64], unit_state: NDArray[np.int8], decided: NDArray[np.bool_],
+) -> Judged:  # fmt: skip
+    """Draw the safety class from what is known of gates in each place.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    count, naive_count
+        Positive observations, gates × segments: as judged, and with every blocker believed.
+    state, fraction, unit_state, decided
+        As in `Judged`.
+
+    Returns
+    -------
+    `Judged`.
+    """
+    _, n_positive = in_populations(panel, count)
+    naive, _ = in_populations(panel, naive_count)
     usual = panel.populations["n_effective"].to_numpy(dtype=np.float64)
     own = effective_rows(count, segments=panel.packed.segments, weight=panel.segment_weight, n_effective=usual)
     over = fraction > panel.highest_fraction
@@ -91,7 +114,6 @@ def judge(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArr
     capped = (panel.units["cap"] < 1).to_numpy(dtype=bool)
     breaks, unresolved = over & ((state == COUNTED) | (state == AT_LEAST)), over & (state == BOUNDED)
     unit_breaks, unit_unresolved = (unit_state == EXPOSED) & capped, (unit_state == UNRESOLVED) & capped
-    decided = _decided(panel, a, b, op)
 
     origin = panel.populations["is_origin"].fillna(False).to_numpy(dtype=bool)
     unit_origin = panel.units["is_origin"].to_numpy(dtype=bool)
@@ -141,7 +163,8 @@ def _counts(
     return np.where(tumor, naive, whole), naive
 
 
-def _by_population(panel: Panel, count: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def in_populations(panel: Panel, count: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Mean fraction hit and observations hit per population, from observations hit per segment."""
     owner = panel.packed.segments["population"].to_numpy()
     first = np.searchsorted(owner, np.arange(len(panel.populations)))
     return (

@@ -28,6 +28,7 @@ SMALL = """
 name: demo
 top: 300
 trust: {gates: 20, folds: 2, bootstrap: 3, chance: 20}
+larger: {templates: [A & B & C], top: 20}
 """
 RUN = {"cartarget": ["run", "small.yaml"], "snakemake": ["--configfile", "small.yaml"]}
 
@@ -78,7 +79,7 @@ def test_a_run_ends_with_the_report_and_the_top_rows(
     assert done.stdout.rstrip().splitlines()[-1] == "Report: results/demo/report.html"
     first = read_table("antigens", folder / "results/demo/antigens.parquet").sort_values("rank")["symbol"].iloc[0]
     assert first in done.stdout
-    assert "[5/5] report" in done.stderr, "progress is visible"
+    assert "[6/6] report" in done.stderr, "progress is visible"
 
 
 def test_a_run_leaves_what_it_promises(by_command: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
@@ -156,8 +157,9 @@ def test_a_second_run_does_nothing(by_snakemake: Path) -> None:
     [
         ("title=Other", {"report"}),
         ("top=7", {"gates", "trust", "report"}),
-        ("coverage_floor=0.25", {"screen", "gates", "trust", "report"}),
-        ("seed=1", {"read", "screen", "gates", "trust", "report"}),
+        ("coverage_floor=0.25", {"screen", "gates", "larger", "trust", "report"}),
+        ("seed=1", {"read", "screen", "gates", "larger", "trust", "report"}),
+        ("larger={templates: [A | (B & C)]}", {"larger", "report"}),
     ],
 )
 def test_a_changed_key_runs_what_depends_on_it(by_snakemake: Path, changed: str, steps: set[str]) -> None:

@@ -1,0 +1,87 @@
+"""Gates of three and more: found by exact search, held to the rules for gates of two."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cartarget.contracts import CLASSES, conform
+from cartarget.errors import GateError, InputError
+from cartarget.evidence.panel import Panel, build_panel
+from cartarget.gates.algebra import Gate
+from cartarget.gates.listed import Gates
+from cartarget.gates.templates import sub_gates
+from cartarget.selection.larger import expose_larger, score_larger, screen_larger
+from cartarget.selection.screen import expose, score_gates
+from tests.panels import observations, random_panel
+
+
+def planted() -> Panel:
+    """A and B mark half of the tumour each, C marks all normal tissue: only (A | B) & ~C is safe and reaches all."""
+    half = np.arange(40) % 2 == 0
+    tumor = {f"p{i}": np.stack([half, ~half, np.zeros(40), np.zeros(40)], axis=1) for i in range(6)}
+    normal = {t: {f"d{i}": np.tile([1.0, 1.0, 1.0, 0.0], (40, 1)) for i in range(6)} for t in ("heart", "lung")}
+    atlas = observations("cells", tumor, normal, symbols=["A", "B", "C", "D"])
+    return build_panel(atlas, symbols=["A", "B", "C", "D"], required=("heart", "lung"), origin=())
+
+
+def test_a_planted_gate_of_three_is_found_and_gains_on_every_part() -> None:
+    panel = planted()
+    found = screen_larger(panel, candidates=panel.symbols, templates=["A & (B | C)", "A & B & C"], progress=False)
+    assert found.certificate["is_exact"].all()
+    first = found.table.iloc[0]
+    assert first["gate"] == "(A | B) & ~C"
+    assert (first["rank"], first["safety_class"], first["n_antigens"]) == (1, "safe", 3)
+    assert first["coverage"] == 1.0 and not first["is_redundant"]
+    assert first["best_member"] in ("A & ~C", "B & ~C")
+    assert first["gain_coverage"] == pytest.approx(0.5)
+    assert "inhibitory CAR" in first["hardware"] and "tandem" in first["hardware"]
+    conform("gates", found.table)
+    conform("exposure", expose_larger(panel, gates=[Gate.parse(first["gate"])], atlas="primary"))
+
+
+@pytest.mark.parametrize("kind", ["samples", "cells"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_gate_is_redundant_unless_it_gains_on_each_part(seed: int, kind: str) -> None:
+    panel = random_panel(seed, kind=kind)
+    found = screen_larger(
+        panel, candidates=panel.symbols, templates=["A & (B | C)", "A | B | C"], floor=0.3, progress=False
+    )
+    place = {label: i for i, label in enumerate(CLASSES)}
+    for row in found.table.itertuples():
+        parts = sub_gates(Gate.parse(row.gate))
+        scored = score_larger(panel, gates=parts, floor=0.3)
+        gains = [
+            place[row.safety_class] < place[kind] or row.selectivity >= selectivity + 0.05 - 1e-9
+            for kind, selectivity in zip(scored["safety_class"], scored["selectivity"], strict=True)
+        ]
+        assert row.is_redundant == (not all(gains)), row.gate
+        assert row.best_member in scored["gate"].tolist()
+    ranked = found.table[found.table["rank"].notna()]
+    assert ranked["rank"].tolist() == list(range(1, len(ranked) + 1))
+    assert not ranked["is_redundant"].any()
+
+
+@pytest.mark.parametrize("kind", ["samples", "cells"])
+def test_two_antigens_score_as_ever(kind: str) -> None:
+    panel = random_panel(3, kind=kind)
+    texts = ["G0", "G1 & G2", "G3 | G4", "G5 & ~G6"]
+    listed, gates = Gates.parse(texts, panel=panel), list(map(Gate.parse, texts))
+    theirs = score_gates(panel, gates=listed)
+    ours = score_larger(panel, gates=gates)
+    assert conform("gates", ours.assign(**LACKING)).equals(conform("gates", theirs.assign(**LACKING)))
+    rows = expose_larger(panel, gates=gates, atlas="primary")
+    assert conform("exposure", rows).equals(conform("exposure", expose(panel, gates=listed, atlas="primary")))
+
+
+LACKING = {"rank": None, "is_redundant": False, "control": ""}
+
+
+def test_bad_templates_are_named() -> None:
+    panel = random_panel(1, kind="cells")
+    with pytest.raises(InputError, match="'A & B' has fewer than 3 letters"):
+        screen_larger(panel, candidates=panel.symbols, templates=["A & B"], progress=False)
+    with pytest.raises(GateError, match="character 5"):
+        screen_larger(panel, candidates=panel.symbols, templates=["A & & B"], progress=False)
+    with pytest.raises(InputError, match="needs 3 antigens, but the data holds 2"):
+        screen_larger(panel, candidates=panel.symbols[:2], templates=["A & B & C"], progress=False)

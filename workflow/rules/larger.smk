@@ -1,0 +1,34 @@
+rule larger:
+    input:
+        steps["larger"].inputs(asked),
+    output:
+        work["larger"],
+        "<results>/larger.parquet",
+        report(
+            "<results>/larger.tsv",
+            caption="../report/larger.rst",
+            category="Gates",
+            labels={"table": "gates of three and more", "run": asked.name},
+        ),
+        "<results>/larger_exposure.parquet",
+        "<results>/larger_exposure.tsv",
+    log:
+        "<logs>/larger.log",
+    benchmark:
+        "<benchmarks>/larger.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        primary=lookup(dpath="primary", within=config),
+        indication=lookup(dpath="indication", within=config),
+        origin=lookup(dpath="origin", within=config),
+        sex=lookup(dpath="sex", within=config),
+        thresholds=lookup(dpath="thresholds", within=config),
+        coverage_floor=lookup(dpath="coverage_floor", within=config),
+        larger=lookup(dpath="larger", within=config),
+    script:
+        "../scripts/step.py"
