@@ -193,7 +193,7 @@ def larger_step(config: Config) -> None:
         run = load_run(config)
         found = screen_larger(
             run.panel, candidates=run.candidates, templates=asked.templates, floor=config.coverage_floor,
-            top=asked.top, minutes=asked.minutes,
+            rare=run.tiers.rare, top=asked.top, minutes=asked.minutes,
         )  # fmt: skip
         proof = found.certificate.to_json(orient="records", double_precision=6)
         if len(found.table):

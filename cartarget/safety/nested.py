@@ -155,6 +155,11 @@ def _all(flags: Flags) -> Flags:
     return np.asarray(flags.all(axis=0), dtype=bool)
 
 
+def _some(flags: Flags) -> Flags:
+    """Any of the rows."""
+    return np.asarray(flags.any(axis=0), dtype=bool)
+
+
 def _decided(panel: Panel, gates: Sequence[Gate]) -> Flags:
     absent, counted, summed = required_evidence(panel)
     believed = panel.kind == "cells"
@@ -191,6 +196,12 @@ def _level(gate: Gate, value: Callable[[str], Any]) -> Any:
         return np.full_like(own, np.inf) if gate.is_negated else own
     parts = [_level(part, value) for part in gate.parts]
     return reduce(np.minimum if gate.operator == "&" else np.maximum, parts)
+
+
+def where_sensed(panel: Panel, gates: Sequence[Gate], flags: Flags, labels: Sequence[str]) -> list[str]:
+    """Labels that any antigen that a gate senses has in `flags` (antigens × labels); a blocker is not asked."""
+    rows = [[panel.index[symbol] for symbol in sensed(gate)] for gate in gates]
+    return names(np.stack([_some(flags[own]) for own in rows]), labels)
 
 
 def protein_of(panel: Panel, gates: Sequence[Gate]) -> dict[str, list[Any]]:

@@ -197,12 +197,17 @@ def thin_required(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], o
     Names separated by commas, one text a gate: tissues in which what the gate senses was measured by thin populations
     and by no summary.
     """
+    thin = thin_antigens(panel)
+    return names(thin[a] | (thin[b] & (op != NOT)[:, None]), panel.required)
+
+
+def thin_antigens(panel: Panel) -> NDArray[np.bool_]:
+    """Antigens × required tissues: measured there by thin populations and by no summary."""
     _, counted, summed = required_evidence(panel)
     thick = ~panel.populations["is_thin"].to_numpy(dtype=bool) & ~panel.is_tumor
     of_tissue = panel.populations["tissue"].astype(str).to_numpy()[:, None] == np.array(panel.required, dtype=str)
     well = (panel.packed.is_measured[:, thick].astype(np.int64) @ of_tissue[thick]) > 0
-    thin = counted & ~summed & ~well
-    return names(thin[a] | (thin[b] & (op != NOT)[:, None]), panel.required)
+    return np.asarray(counted & ~summed & ~well, dtype=bool)
 
 
 def rare_unmeasured(
@@ -223,13 +228,19 @@ def rare_unmeasured(
     -------
     Names separated by commas, one text a gate.
     """
+    unknown = unmeasured_antigens(panel, rare=rare)
+    return names(unknown[a] | (unknown[b] & (op != NOT)[:, None]), rare)
+
+
+def unmeasured_antigens(panel: Panel, *, rare: Sequence[str]) -> NDArray[np.bool_]:
+    """Antigens × rare tissues and cell types: no source measured it there."""
     table, units = panel.populations, panel.units
     known = np.zeros((len(panel.symbols), len(rare)), dtype=bool)
     for column, name in enumerate(rare):
         own = ((table["tissue"] == name) | (table["cell_type"] == name)).to_numpy(dtype=bool) & ~panel.is_tumor
         here = ((units["tissue"] == name) | (units["cell_type"] == name)).to_numpy(dtype=bool)
         known[:, column] = panel.packed.is_measured[:, own].any(1) | (~np.isnan(panel.value[:, here])).any(1)
-    return names(~(known[a] & (known[b] | (op == NOT)[:, None])), rare)
+    return ~known
 
 
 def protein_columns(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64]) -> pd.DataFrame:

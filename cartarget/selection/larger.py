@@ -16,9 +16,9 @@ from cartarget.gates.objectives import rank as rank_objective
 from cartarget.gates.pairs import GAIN
 from cartarget.gates.search import search_gates
 from cartarget.gates.templates import Template, sub_gates
-from cartarget.safety.nested import as_antigens, judge_gates, protein_of, sensed
+from cartarget.safety.nested import as_antigens, judge_gates, protein_of, sensed, where_sensed
 from cartarget.safety.rows import exposure_rows
-from cartarget.safety.scores import score
+from cartarget.safety.scores import score, thin_antigens, unmeasured_antigens
 from cartarget.safety.window import gate_levels, windows
 from cartarget.selection.ranking import rank, ranking_order
 
@@ -48,6 +48,7 @@ def screen_larger(
     candidates: Sequence[str],
     templates: Sequence[str],
     floor: float = 0.5,
+    rare: Sequence[str] = (),
     top: int = 100,
     minutes: float = 10.0,
     progress: bool = True,
@@ -70,6 +71,8 @@ def screen_larger(
         Shapes such as `"A & (B | C)"`; each letter stands for an antigen, plain or as a blocker.
     floor
         Coverage that makes a gate eligible.
+    rare
+        Rare vital tissues and cell types (`Tiers.rare`); `cell_types_unmeasured` says which of them a gate leaves open.
     top
         How many gates the search returns.
     minutes
@@ -129,6 +132,7 @@ def screen_larger(
         hardware=[_hardware(gate) for gate in gates],
         failure=[_failure(gate) for gate in gates],
         control="",
+        cell_types_unmeasured=where_sensed(panel, gates, unmeasured_antigens(panel, rare=rare), rare),
     )
     return Larger(rank(table), certificate)
 
@@ -152,6 +156,7 @@ def score_larger(panel: Panel, *, gates: Sequence[Gate], floor: float = 0.5) -> 
     levels, each = as_antigens(panel, gates), np.arange(len(gates))
     window = windows(panel, gate_levels(levels, a=each, b=each, op=np.zeros_like(each)))
     frame = score(panel, judge_gates(panel, gates), window, floor=floor).assign(**protein_of(panel, gates))
+    frame["tissues_thin"] = where_sensed(panel, gates, thin_antigens(panel), panel.required)
     frame.insert(0, "gate", [str(gate) for gate in gates])
     frame["n_antigens"] = [len(gate.antigens) for gate in gates]
     return frame

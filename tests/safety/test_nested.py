@@ -23,8 +23,14 @@ from cartarget.safety.exposure import (
     in_populations,
     judge,
 )
-from cartarget.safety.nested import as_antigens, judge_gates, protein_of
-from cartarget.safety.scores import protein_columns
+from cartarget.safety.nested import as_antigens, judge_gates, protein_of, where_sensed
+from cartarget.safety.scores import (
+    protein_columns,
+    rare_unmeasured,
+    thin_antigens,
+    thin_required,
+    unmeasured_antigens,
+)
 from cartarget.safety.window import gate_levels
 from tests.panels import observations, random_panel, summary
 
@@ -52,6 +58,10 @@ def test_one_and_two_antigens_are_judged_as_ever(kind: str, seed: int) -> None:
     theirs = gate_levels(panel, **place)
     for name in ours.__annotations__:
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-5, err_msg=name)
+    assert where_sensed(panel, gates, thin_antigens(panel), panel.required) == thin_required(panel, **place)
+    rare = ("heart", "spinal cord", "bile duct")
+    unmeasured = where_sensed(panel, gates, unmeasured_antigens(panel, rare=rare), rare)
+    assert unmeasured == rare_unmeasured(panel, rare=rare, **place)
     protein = protein_columns(panel, **place)
     for name, values in protein_of(panel, gates).items():
         assert values == protein[name].tolist(), name
