@@ -106,9 +106,7 @@ def plot_window(antigens: pd.DataFrame, *, ax: Any, across: str = "liability", l
     ax.step(edge[across], edge["coverage"], where="post", color="#1a1d21", linewidth=1, linestyle=(0, (3, 3)))
     if "control" in shown:
         ringed = shown[shown["control"].eq("clinical").fillna(False)]
-        ax.plot(
-            ringed[across], ringed["coverage"], "o", markersize=9, fillstyle="none", color="#1a1d21", markeredgewidth=1
-        )
+        ax.plot(ringed[across], ringed["coverage"], "o", markersize=9, fillstyle="none", color="#1a1d21")
     places = shown.drop_duplicates(name).set_index(name)
     for word in label:
         if word not in places.index:
@@ -173,7 +171,8 @@ def plot_exposure(exposure: pd.DataFrame, *, gates: Sequence[str], ax: Any, evid
     ax.set_yticks(range(len(order)), order.to_list(), fontsize=float(np.clip(0.85 * height, 3, 9)))
     ax.tick_params(length=0, labelcolor=_SOFT)
     ax.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False, labelcolor="#1a1d21")
-    ax.spines[:].set_visible(False)
+    ax.spines[:].set_color(_LINE)
+    ax.vlines(np.arange(len(gates) - 1) + 0.5, -0.5, len(order) - 0.5, color=_LINE, linewidth=0.8)
     tiers = tidy.drop_duplicates("population").set_index("population").loc[order, "tier"].to_numpy()
     ax.hlines(np.flatnonzero(tiers[1:] != tiers[:-1]) + 0.5, -0.5, len(gates) - 0.5, color=_SOFT, linewidth=0.8)
     return ax

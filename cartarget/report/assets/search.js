@@ -28,22 +28,23 @@ function alsoCalled(text, wanted) {
   });
 }
 
-function answer(model, { name, other, row, reason }) {
+function answer(model, { name, other, row, reason }, ranked) {
   const also = other && el("small", {}, ` also called ${other} `);
   if (row === undefined) return el("li", {}, el("b", {}, name), also, " ", el("span", { class: "lost" }, reason ?? "is in the input, and in none of its tables"));
   const rank = model.antigens.value(row, "rank");
   return el("li", {}, el("a", { href: linkTo(name, "antigen") }, name), also, " ", pill(model.antigens.value(row, "safety_class")), " ",
-    el("span", { class: "lost" }, rank === null ? (reason ?? "scored, not ranked: its coverage is below the floor") : `rank ${countText(rank)} of ${countText(model.antigens.n)}`));
+    el("span", { class: "lost" }, rank === null ? (reason ?? "scored, not ranked: its coverage is below the floor") : `rank ${countText(rank)} of ${countText(ranked)}`));
 }
 
 /** Wire the search field. */
 export function wireSearch(model) {
   const field = byId("why-field");
   const list = byId("why-answers");
+  const ranked = Math.max(0, ...Array.from({ length: model.antigens.n }, (_, i) => model.antigens.told(i, "rank") ?? 0));
   const update = () => {
     const found = explain(model, field.value);
     const none = field.value.trim() !== "" && found.length === 0;
-    list.replaceChildren(...found.map((one) => answer(model, one)),
+    list.replaceChildren(...found.map((one) => answer(model, one, ranked)),
       ...(none ? [el("li", {}, el("b", {}, field.value.trim()), " ", el("span", { class: "lost" }, "is in none of the files of this run under this name: not measured, or spelt otherwise."))] : []));
   };
   field.addEventListener("input", update);
