@@ -41,9 +41,10 @@ class Step:
         """Do the step, and note what it was asked once its outputs are there."""
         sweep(self.outputs(config))
         self._note(config).unlink(missing_ok=True)
+        asked = question(config, keys=self.keys, inputs=self.inputs(config))
         self.function(config)
         with whole(self._note(config)) as temporary:
-            temporary.write_text(question(config, keys=self.keys, inputs=self.inputs(config)), encoding="utf-8")
+            temporary.write_text(asked, encoding="utf-8")
 
     def is_done(self, config: Config) -> bool:
         """Whether its outputs are there and answer the very question that would be asked now."""
