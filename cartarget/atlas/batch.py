@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import sparse
 
 from cartarget.errors import InputError
 
@@ -194,7 +194,7 @@ def _factors(adata: AnnData) -> np.ndarray:
     if about["kind"] != "samples" or about["unit"] != "CPM" or "library" not in adata.obs or "tmm" in adata.obs:
         return adata.obs["tmm"].to_numpy() if "tmm" in adata.obs else np.full(adata.n_obs, np.nan)
     library = adata.obs["library"].to_numpy(dtype=float)
-    return tmm_factors(np.asarray(adata.X, dtype=float) * library[:, None] / 1e6, library=library)
+    return tmm_factors(np.asarray(adata.X) * (library / 1e6).astype(np.float32)[:, None], library=library)
 
 
 def tmm_factors(values: np.ndarray, *, library: np.ndarray, trim: float = 0.3, sum_trim: float = 0.05) -> np.ndarray:
@@ -228,14 +228,15 @@ def tmm_factors(values: np.ndarray, *, library: np.ndarray, trim: float = 0.3, s
     >>> tmm_factors(counts, library=counts.sum(axis=1)).round(6).tolist()
     [1.0, 1.0]
     """
-    values = np.asarray(values, dtype=float)
-    quartile = np.quantile(values / library[:, None], 0.75, axis=1)
+    quartile = np.array([np.quantile(row, 0.75) for row in values]) / library
     reference = int(np.argmin(np.abs(quartile - quartile.mean())))
-    pairs = (
-        _tmm(row, values[reference], n, library[reference], trim, sum_trim)
-        for row, n in zip(values, library, strict=True)
+    other = np.asarray(values[reference], dtype=float)
+    factors = np.array(
+        [
+            _tmm(np.asarray(row, dtype=float), other, n, library[reference], trim, sum_trim)
+            for row, n in zip(values, library, strict=True)
+        ]
     )
-    factors = np.array(list(pairs))
     return factors / np.exp(np.log(factors).mean())
 
 
@@ -244,20 +245,29 @@ def _tmm(row: np.ndarray, other: np.ndarray, n: float, n_other: float, trim: flo
     row, other = row[both], other[both]
     if not len(row):
         return 1.0
-    ratio = np.log2(row / n) - np.log2(other / n_other)
-    mean = (np.log2(row / n) + np.log2(other / n_other)) / 2
+    level, level_other = np.log2(row / n), np.log2(other / n_other)
+    ratio, mean = level - level_other, (level + level_other) / 2
     if np.abs(ratio).max() < 1e-6:
         return 1.0
-    variance = (n - row) / n / row + (n_other - other) / n_other / other
     size = len(row)
     low, low_mean = np.floor(size * trim) + 1, np.floor(size * sum_trim) + 1
     is_kept = _between(ratio, low, size + 1 - low) & _between(mean, low_mean, size + 1 - low_mean)
     if not is_kept.any():
         return 1.0
-    weight = 1 / variance[is_kept]
+    row, other = row[is_kept], other[is_kept]
+    weight = 1 / ((n - row) / n / row + (n_other - other) / n_other / other)
     return float(2 ** ((ratio[is_kept] * weight).sum() / weight.sum()))
 
 
 def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    rank = stats.rankdata(values)
-    return (rank >= low) & (rank <= high)
+    """Which values have a rank from `low` to `high`, where equal values share the mean of their ranks."""
+    ordered = np.sort(values)
+
+    def rank(value: float) -> float:
+        return float(np.searchsorted(ordered, value) + 1 + np.searchsorted(ordered, value, side="right")) / 2
+
+    first, last = ordered[int(low) - 1], ordered[int(high) - 1]
+    above = values >= first if rank(first) >= low else values > first
+    below = values <= last if rank(last) <= high else values < last
+    is_between: np.ndarray = above & below
+    return is_between
