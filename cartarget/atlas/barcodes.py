@@ -108,6 +108,18 @@ def tissue_names() -> dict[str, str]:
         return {name_key(row["given"]): row["tissue"] for row in rows}
 
 
+def as_tissues(given: pd.Series) -> pd.Series:
+    """What an atlas calls tissues → tissues; names that no row knows stay as they are.
+
+    Examples
+    --------
+    >>> as_tissues(pd.Series(["Heart - Left Ventricle", "Cells - Cultured fibroblasts", "Moon"])).tolist()
+    ['left ventricle', '', 'Moon']
+    """
+    names = tissue_names()
+    return given.map(lambda name: names.get(name_key(name), name)).astype(object)
+
+
 def name_key(name: str) -> str:
     """A name without case, spaces and punctuation.
 

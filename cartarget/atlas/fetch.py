@@ -171,7 +171,7 @@ def _have(
             handle=handle,
             size=source.size,
             patience=settings.patience,
-            advance=advance,  # type: ignore[arg-type]
+            advance=advance,
             stop=stop,
         )
 

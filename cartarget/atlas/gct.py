@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cartarget.atlas.barcodes import left_out, name_key, one_per_donor, read_barcodes, tissue_names
+from cartarget.atlas.barcodes import as_tissues, left_out, one_per_donor, read_barcodes
 from cartarget.atlas.bulk import build_bulk, check_names
 from cartarget.atlas.stream import lines
 from cartarget.errors import InputError
@@ -120,8 +120,7 @@ def _counted(rows: Iterator[tuple[int, bytes]], n_rows: int, path: Path) -> Iter
 
 
 def _summary(columns: list[str], path: Path) -> tuple[pd.DataFrame, list[str]]:
-    names = tissue_names()
-    tissue = pd.Series([names.get(name_key(name), name) for name in columns], index=pd.Index(columns, dtype=object))
+    tissue = as_tissues(pd.Series(columns, index=pd.Index(columns, dtype=object)))
     reasons = pd.Series("", index=tissue.index, dtype=object).where(tissue != "", "of cultured cells")
     said = [text.replace("samples", "columns") for text in left_out(reasons)]
     tissue = tissue[tissue != ""]
@@ -132,11 +131,10 @@ def _summary(columns: list[str], path: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _samples(said: pd.DataFrame, table: Path | None, atlas: AtlasConfig) -> tuple[pd.DataFrame, list[str]]:
-    names = tissue_names()
     given = pd.Series(atlas.tissue or "", index=said.index, dtype=object)
     if table is not None:
         given = read_attributes(table).reindex(said.index).fillna("")
-    tissue = given.map(lambda name: names.get(name_key(name), name))
+    tissue = as_tissues(given)
     reasons = pd.Series("", index=said.index, dtype=object)
     reasons[tissue == ""] = "without a tissue"
     reasons[given.str.startswith("Cells")] = "of cultured cells"

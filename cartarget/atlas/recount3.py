@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cartarget.atlas.barcodes import left_out, name_key, one_per_donor, read_barcodes, tissue_names
+from cartarget.atlas.barcodes import as_tissues, left_out, one_per_donor, read_barcodes
 from cartarget.atlas.bulk import build_bulk, check_names
 from cartarget.atlas.stream import lines
 from cartarget.errors import InputError
@@ -121,8 +121,7 @@ def _samples(
         raise InputError(f"{table}, line 1: column {wanted!r} is missing; found {', '.join(about.columns[:8])}")
     given = about[wanted].reindex(columns).fillna("").astype(str).str.strip()
     said = read_barcodes(given.tolist() if source == "tcga" else columns).set_index(pd.Index(columns, dtype=object))
-    names = tissue_names()
-    tissue = given.map(lambda name: names.get(name_key(name), name)) if source == "gtex" else atlas.tissue or ""
+    tissue = as_tissues(given) if source == "gtex" else atlas.tissue or ""
     frame = said.assign(tissue=tissue)
     frame.loc[frame["side"] == "tumor", "tissue"] = "tumor"
     reasons = said["what"].where(said["side"] == "", "")

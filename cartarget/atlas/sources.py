@@ -134,9 +134,8 @@ def _source(row: list[str], *, names: list[str], where: str) -> Source:
         raise InputError(f"{where}: evidence {cells['evidence']!r}; expected one of {', '.join(EVIDENCE)}")
     if cells["size"] and not cells["size"].isdigit():
         raise InputError(f"{where}: size {cells['size']!r}; expected a number of bytes, or nothing")
-    size = int(cells.pop("size")) if cells["size"] else None
-    cells.pop("size", None)
-    return Source(**cells, size=size)
+    size = cells.pop("size")
+    return Source(**cells, size=int(size) if size else None)
 
 
 def find_sources(name: str, *, sources: Sequence[Source]) -> tuple[Source, ...]:

@@ -75,7 +75,7 @@ def download(
     handle: IO[bytes],
     size: int | None = None,
     patience: Patience | None = None,
-    advance: Callable[[int], None] | None = None,
+    advance: Callable[[int], object] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
     """Bring the whole of a file into `part`.
@@ -132,7 +132,7 @@ class _Transfer:
     handle: IO[bytes]
     size: int | None
     patience: Patience
-    advance: Callable[[int], None]
+    advance: Callable[[int], object]
     stop: threading.Event
 
     @property

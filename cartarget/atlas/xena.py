@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cartarget.atlas.barcodes import left_out, name_key, one_per_donor, read_barcodes, tissue_names
+from cartarget.atlas.barcodes import as_tissues, left_out, one_per_donor, read_barcodes
 from cartarget.atlas.bulk import build_bulk, check_names
 from cartarget.atlas.stream import lines
 from cartarget.errors import InputError
@@ -122,10 +122,8 @@ def _by_table(columns: list[str], table: Path, atlas: AtlasConfig, config: Confi
         raise InputError(
             f"{table}: no primary tumour of {disease!r}; set atlases.{atlas.name}.tumor to one of {', '.join(named)}"
         )
-    names = tissue_names()
     given = known[_DISEASE].where(said["study"] == "GTEX", known[_SITE]).fillna("").astype(str).str.strip()
-    tissue = pd.Series([names.get(name_key(name), name) for name in given], index=columns, dtype=object)
-    tissue = tissue.where(side != "tumor", "tumor")
+    tissue = as_tissues(given).where(side != "tumor", "tumor")
     reasons = _reasons(known, said, side, tissue)
     frame = pd.DataFrame({"side": side, "donor": said["donor"], "tissue": tissue, "order": said["order"]})
     open_ = frame[reasons == ""]
