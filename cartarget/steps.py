@@ -61,6 +61,7 @@ class Step:
 def read_step(config: Config) -> None:
     """Read every atlas of the run, keep the genes that matter, and list the genes lost on the way."""
     from cartarget.atlas import read_atlas
+    from cartarget.atlas.batch import record_batches
     from cartarget.atlas.store import write_atlas
     from cartarget.evidence.ambient import call_doublets
 
@@ -72,6 +73,7 @@ def read_step(config: Config) -> None:
     for atlas in tqdm(ordered, desc="atlases", unit="atlas", disable=None, leave=False):
         streamed = known if atlas.reader in STREAMED else None
         adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if keep is None else keep)
+        record_batches(adata)
         if keep is None:
             _check_kind(adata, config)
             surface, keep = _choose(adata, config)

@@ -31,8 +31,8 @@ def read_atlas(
     Returns
     -------
     AnnData
-        Observations × genes, float32, as the contract says; checked. `uns["cartarget"]["batches"]` tells of each data
-        set how deep it is and how much it detects (`cartarget.atlas.batch.batch_report`).
+        Observations × genes, float32, as the contract says; checked. How deep each data set is and how much it detects
+        tells `cartarget.batch_report`.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def read_atlas(
     Traceback (most recent call last):
     cartarget.errors.InputError: absent.tsv: no such file...
     """
-    from cartarget.atlas.batch import record_batches, scale_by_tmm
+    from cartarget.atlas.batch import scale_by_tmm
     from cartarget.atlas.contract import validate_atlas
     from cartarget.atlas.purity import add_purity
     from cartarget.atlas.registry import READERS
@@ -65,5 +65,4 @@ def read_atlas(
         scale_by_tmm(adata)
     if atlas.purity:
         add_purity(adata, path=config.data(atlas.purity))
-    record_batches(adata)
     return adata

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -89,10 +89,17 @@ def batch_report(adata: AnnData, *, housekeeping: Sequence[str] = HOUSEKEEPING) 
 def record_batches(adata: AnnData) -> None:
     """Put the batch report and its warnings into `uns["cartarget"]` (`batches`, `notes`), in place; cells, samples."""
     about = adata.uns["cartarget"]
-    if about["kind"] in ("samples", "cells"):
-        report = batch_report(adata)
-        about["batches"] = json.loads(report.to_json(orient="records", double_precision=6))
-        about["notes"] = [*about["notes"], *_notes(report)]
+    rows, notes = tell_batches(adata)
+    if rows:
+        about["batches"], about["notes"] = rows, [*about["notes"], *notes]
+
+
+def tell_batches(adata: AnnData) -> tuple[list[dict[str, Any]], list[str]]:
+    """The batch report as plain data, and its warnings; nothing for what is neither cells nor samples."""
+    if adata.uns["cartarget"]["kind"] not in ("samples", "cells"):
+        return [], []
+    report = batch_report(adata)
+    return json.loads(report.to_json(orient="records", double_precision=6)), _notes(report)
 
 
 def _library(adata: AnnData) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from cartarget.atlas.batch import tell_batches
 from cartarget.atlas.contract import KINDS
 
 if TYPE_CHECKING:
@@ -50,12 +51,9 @@ def describe(adata: AnnData) -> list[str]:
     for column, word in (("tissue", "tissue"), ("cell_type", "cell type")):
         names = normal[column].astype(str)
         lines += _listed(names[names != ""], word)
-    return [
-        *lines,
-        *_genes(adata),
-        *_batches(about.get("batches", [])),
-        *(f"  note: {note}" for note in about["notes"]),
-    ]
+    batches, warnings = tell_batches(adata)
+    notes = dict.fromkeys([*about["notes"], *warnings])
+    return [*lines, *_genes(adata), *_batches(batches), *(f"  note: {note}" for note in notes)]
 
 
 def _batches(rows: list[dict[str, Any]]) -> list[str]:
