@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,7 +18,13 @@ FIRST = 200
 
 
 def embed(
-    evidence: Evidence, *, antigens: pd.DataFrame, gates: pd.DataFrame, atlas: str, budget: int = BUDGET
+    evidence: Evidence,
+    *,
+    antigens: pd.DataFrame,
+    gates: pd.DataFrame,
+    atlas: str,
+    more: Sequence[str] = (),
+    budget: int = BUDGET,
 ) -> tuple[Block, frozenset[str]]:
     """Lay evidence and the rows that it can judge out as a block.
 
@@ -28,6 +36,8 @@ def embed(
         Tables as they stand in the report.
     atlas
         Name of the primary atlas.
+    more
+        Gates beside the table, whose antigens come first.
     budget
         Bytes that the evidence may take, compressed.
 
@@ -38,7 +48,7 @@ def embed(
     number the rows by what ranks them when class and selectivity are alike.
     """
     parsed = [Gate.parse(name) for name in gates["gate"].astype(str)]
-    members = [symbol for gate in parsed for symbol in gate.antigens]
+    members = [symbol for gate in [*map(Gate.parse, more), *parsed] for symbol in gate.antigens]
     symbols = antigens["symbol"].astype(str).tolist()
     kept = fit_evidence(evidence, order=[*symbols[:FIRST], *members, *symbols], budget=budget)
     row = {symbol: place for place, symbol in enumerate(kept.header["symbols"])}

@@ -19,16 +19,16 @@ _COLUMNS = (
 
 
 def read_larger(run_dir: Path) -> dict[str, Any]:
-    """Larger gates of a run, as the page shows them; `searched` is empty where none were asked for.
+    """Larger gates of a run, as the page shows them, and their `table`; `searched` is empty where none were asked for.
 
     Examples
     --------
     >>> read_larger(Path("absent"))
-    {'searched': [], 'rows': [], 'n': 0, 'n_redundant': 0}
+    {'searched': [], 'rows': [], 'n': 0, 'n_redundant': 0, 'table': None}
     """
     proof, path = run_dir / "work" / "larger.json", run_dir / "larger.parquet"
     if not (proof.is_file() and path.is_file()):
-        return {"searched": [], "rows": [], "n": 0, "n_redundant": 0}
+        return {"searched": [], "rows": [], "n": 0, "n_redundant": 0, "table": None}
     searched = json.loads(proof.read_text(encoding="utf-8"))["certificate"]
     table = read_table("gates", path)
     ranked = table[table["rank"].notna()].sort_values("rank").head(SHOWN)
@@ -38,4 +38,5 @@ def read_larger(run_dir: Path) -> dict[str, Any]:
         "rows": plain.where(pd.notna(plain), None).to_dict("records"),
         "n": len(table),
         "n_redundant": int(table["is_redundant"].sum()),
+        "table": table if len(table) else None,
     }

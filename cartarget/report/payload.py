@@ -87,10 +87,10 @@ def quantise_level(values: np.ndarray) -> np.ndarray:
     return quantise(np.sign(numbers) * np.log2(1 + np.abs(numbers)), scale=LEVEL)
 
 
-def add_table(block: Block, table: str, frame: pd.DataFrame) -> None:
-    """Put a contract's table into the block, column by column, with its part of the column dictionary."""
+def add_table(block: Block, table: str, frame: pd.DataFrame, *, contract: str | None = None) -> None:
+    """Put a table into the block, column by column, with the column dictionary of its contract (else of its name)."""
     described = []
-    for column in TABLES[table]:
+    for column in TABLES[contract or table]:
         entry = {key: getattr(column, key) for key in ("name", "kind", "title", "meaning", "unit", "better", "formula")}
         described.append(entry | _pack_column(block, f"{table}.{column.name}", column, frame[column.name]))
     block.header[table] = {"n": len(frame), "columns": described}

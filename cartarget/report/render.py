@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -110,13 +111,15 @@ def render_report(run_dir: str | os.PathLike[str], *, max_gates: int = GATES) ->
     antigens = read_table("antigens", _present(run_dir / "antigens.parquet"))
     gates = read_table("gates", _present(run_dir / "gates.parquet"))
     engine = read_engine()
-    exposure = _present(run_dir / "exposure.parquet")
+    beside = run_dir / "larger_exposure.parquet"
+    exposures = [_present(run_dir / "exposure.parquet"), *([beside] if beside.is_file() else [])]
     stored = run_dir / "work" / "argue.npz"
     evidence = read_evidence(stored) if stored.is_file() else None
     more, larger = read_more(run_dir, antigens=antigens), read_larger(run_dir)
+    run = _Run(summary, antigens, gates, more, larger, exposures, evidence)
     kept = choose_gates(gates, limit=max_gates if evidence else min(max_gates, STORED))
     while True:
-        page = _page(summary, antigens, gates, gates.loc[kept], more, exposure, evidence, engine, larger)
+        page = _page(run, gates.loc[kept], engine)
         if len(page) <= BUDGET or len(kept) <= 100:
             break
         kept = choose_gates(gates, limit=int(len(kept) * 0.7))
@@ -192,29 +195,43 @@ def _present(path: Path) -> Path:
     return path
 
 
-def _page(
-    summary: dict[str, Any],
-    antigens: pd.DataFrame,
-    gates: pd.DataFrame,
-    kept: pd.DataFrame,
-    more: dict[str, pd.DataFrame],
-    exposure: Path,
-    evidence: Evidence | None,
-    engine: Engine,
-    larger: dict[str, Any],
-) -> bytes:
+@dataclass(frozen=True)
+class _Run:
+    """What a run left, read: its summary, its tables, where exposure lies, and counted evidence if there is any."""
+
+    summary: dict[str, Any]
+    antigens: pd.DataFrame
+    gates: pd.DataFrame
+    more: dict[str, pd.DataFrame]
+    larger: dict[str, Any]
+    exposures: list[Path]
+    evidence: Evidence | None
+
+
+def _data(run: _Run, kept: pd.DataFrame) -> tuple[str, str]:
+    """The payload, and the counted evidence if there is any, as text."""
+    summary, larger = run.summary, run.larger["table"]
     block = Block({"run": {key: summary[key] for key in _FOR_PAGE} | _compact(summary)})
-    add_table(block, "antigens", antigens)
+    add_table(block, "antigens", run.antigens)
     add_table(block, "gates", kept)
-    for name, table in more.items():
+    for name, table in run.more.items():
         add_table(block, name, table)
-    names = pd.Index(pd.concat([antigens["symbol"], kept["gate"]]).astype(str)).unique()
-    counted = ""
-    if evidence is not None:
+    beside = [] if larger is None else larger["gate"].astype(str).tolist()
+    if larger is not None:
+        add_table(block, "larger", larger, contract="gates")
+    names, counted = pd.Index([*run.antigens["symbol"], *kept["gate"], *beside]).astype(str).unique(), ""
+    if run.evidence is not None:
         primary = next((atlas["name"] for atlas in summary["atlases"] if atlas.get("role") == "primary"), "")
-        counts, lacking = embed(evidence, antigens=antigens, gates=kept, atlas=primary)
-        names, counted = names[names.isin(lacking)], counts.encode()
-    add_exposure(block, read_exposure(exposure, gates=names), gates=names)
+        counts, lacking = embed(run.evidence, antigens=run.antigens, gates=kept, atlas=primary, more=beside)
+        names, counted = names[names.isin([*lacking, *beside])], counts.encode()
+    rows = pd.concat([read_exposure(path, gates=names) for path in run.exposures], ignore_index=True)
+    add_exposure(block, rows, gates=names)
+    return block.encode(), counted
+
+
+def _page(run: _Run, kept: pd.DataFrame, engine: Engine) -> bytes:
+    summary, antigens, gates = run.summary, run.antigens, run.gates
+    payload, counted = _data(run, kept)
     ideas = _records(shortlist(gates, antigens=antigens))
     script = engine.script + "".join(_module(f"{name}.js") for name in SCRIPTS)
     script = re.sub(r"<(?=!--|/?script)", r"\\x3C", script, flags=re.IGNORECASE)
@@ -235,10 +252,10 @@ def _page(
             harm=known_harm(summary["regression"]),
             words=_EVIDENCE_WORDS,
             shapes=_shapes(),
-            larger=larger,
+            larger=run.larger,
             n_gates=len(gates),
             n_gates_kept=len(kept),
-            payload=block.encode(),
+            payload=payload,
             evidence=counted,
             ideas=ideas,
             no_ideas=why_empty(gates),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ import pandas as pd
 import pytest
 
 from cartarget.config import load_config
-from cartarget.contracts import read_table
+from cartarget.contracts import read_table, write_table
 from cartarget.evidence.panel import Panel
+from cartarget.gates.algebra import Gate
 from cartarget.report.argue import argued
 from cartarget.report.render import render_report
 from cartarget.safety.tiers import read_tiers
+from cartarget.selection.larger import expose_larger, score_larger
 from cartarget.selection.ranking import rank
 from cartarget.selection.screen import Gates, _gains, score_gates
 from cartarget.selection.shortlist import shortlist
@@ -168,6 +172,37 @@ def test_a_card_counts_who_carries_both(counted_report: Path, visit: Visit, pane
     mine = table[(table["gate"] == gate) & (table["side"] == "tumor")]
     assert counts[0] == int(mine["n_positive"].sum())
     assert page.locator("#card section", has_text="At other thresholds").locator("tbody tr").count() == 3
+
+
+def test_a_gate_of_three_has_a_page_with_every_way_to_carry_its_antigens(
+    run: Path, visit: Visit, panels: list[Panel], tmp_path: Path
+) -> None:
+    gate = Gate.parse("(CEACAM5 | MSLN) & ~EPCAM")
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("report.html"))
+    table = score_larger(panels[0], gates=[gate]).assign(is_redundant=True, control="", rank=pd.NA)
+    write_table("gates", table, tmp_path / "run" / "larger")
+    write_table("exposure", expose_larger(panels[0], gates=[gate], atlas="cells"), tmp_path / "run" / "larger_exposure")
+    (tmp_path / "run" / "work" / "larger.json").write_text('{"certificate": []}', encoding="utf-8")
+    page = visit(render_report(tmp_path / "run"), f"#gate={quote(str(gate), safe='')}")
+    page.wait_for_selector("#card table.truth")
+    lines = page.locator("table.truth tbody tr")
+    assert page.locator("table.truth thead th").all_inner_texts()[:4] == [*gate.antigens, "Gate"]
+    panel = panels[0]
+    tumors = np.flatnonzero(panel.is_tumor)
+    segments = panel.packed.segments
+    carried = {}
+    for symbol in gate.antigens:
+        words = panel.packed.words[panel.index[symbol]].view(np.uint8)
+        bits = np.unpackbits(words, bitorder="little").astype(bool)
+        parts = segments[segments["population"].isin(tumors)][["start", "n_observations"]].itertuples(index=False)
+        carried[symbol] = np.concatenate([bits[64 * start : 64 * start + n] for start, n in parts])
+    fires = gate.evaluate(carried)
+    for line, has in enumerate(itertools.product([True, False], repeat=3)):
+        here = np.all([carried[symbol] == one for symbol, one in zip(gate.antigens, has, strict=True)], axis=0)
+        cells = lines.nth(line).locator("td").all_inner_texts()
+        assert cells[:3] == ["+" if one else "−" for one in has]
+        assert int(cells[4].split()[0].replace("\u202f", "")) == here.sum()
+        assert not here.any() or cells[3] == ("hits" if fires[here].all() else "spares")
 
 
 def test_without_evidence_the_page_says_so(run: Path, visit: Visit, tmp_path: Path) -> None:

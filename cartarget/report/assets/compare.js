@@ -16,7 +16,8 @@ export function comparedNames(text) {
   return text.split(",").filter(Boolean).map((part) => { try { return decodeURIComponent(part); } catch { return part; } }).slice(0, MOST);
 }
 
-const tableOf = (model, name) => (model.antigens.rowOf.has(name) ? model.antigens : model.gates.rowOf.has(name) ? model.gates : null);
+/** The table that holds a name; null if none does. */
+const tableOf = (model, name) => [model.antigens, model.gates, model.larger].find((table) => table?.rowOf.has(name)) ?? null;
 
 /** Which of some values is best; none where all are alike or unknown. */
 export function bestOf(values, better) {
