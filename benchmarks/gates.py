@@ -308,8 +308,8 @@ def main() -> None:
     quick, parts = options.quick, options.only.split(",")
     sizes = [int(k) for k in options.literals.split(",") if k] or ([2, 3] if quick else [2, 3, 4, 5])
     stale = 20 if quick else 200
-    exact(simulated(60, 3_000), worst_population(), "A & B & C")  # compile
-    exact(simulated(60, 3_000), pooled(), "A & B & C & D & E", time_budget=5)
+    for shape in (*shapes(2), *shapes(3), "A & B & C & D & E"):  # compile
+        exact(simulated(12, 600), pooled(), shape)
     if "lung" in parts:
         if LUNG.is_dir():
             print("real lung cells, objective pooled at 0.9")

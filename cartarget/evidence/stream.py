@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from anndata.abc import CSCDataset
 from numpy.typing import NDArray
 from scipy import sparse
 from tqdm import tqdm
@@ -32,7 +33,8 @@ def pack_stream(adata: AnnData, *, threshold: float | None = None, chunk: int = 
     threshold
         Values at or above it are positive. None: values above 0.
     chunk
-        Rows read at once; memory is about `chunk` × antigens × 16 bytes beside the packed bits.
+        Rows read at once (of a CSC matrix, as much in columns); memory is about `chunk` × antigens × 16 bytes beside
+        the packed bits.
     progress
         Show a bar.
 
@@ -59,9 +61,10 @@ def pack_stream(adata: AnnData, *, threshold: float | None = None, chunk: int = 
     layout, place = _layout(labels)
     symbols = tuple(map(str, adata.var_names))
     words = np.zeros((len(symbols), layout.words.shape[1]), dtype=np.uint64)
-    for low in tqdm(range(0, adata.n_obs, chunk), desc="packing", unit="chunk", disable=not progress):
-        rows = slice(low, min(low + chunk, adata.n_obs))
-        _add(words, _positive(adata.X[rows], threshold, symbols, low), place[rows])
+    for rows, columns in tqdm(_blocks(adata, chunk), desc="packing", unit="chunk", disable=not progress):
+        block = _values(adata.X, rows, columns)
+        _check(block, symbols[columns], rows.start)
+        _add(words[columns], block > 0 if threshold is None else block >= threshold, place[rows])
     own = [name for name in adata.obs if name not in OWN]
     first = adata.obs[own].groupby(labels["population"].to_numpy(), observed=True).first()
     populations = layout.populations.join(first, on="population") if own else layout.populations
@@ -107,8 +110,25 @@ def _layout(labels: pd.DataFrame) -> tuple[Packed, NDArray[np.int64]]:
     return packed, place
 
 
-def _positive(block: Any, threshold: float | None, symbols: tuple[str, ...], low: int) -> NDArray[np.bool_]:
-    values = block.toarray() if sparse.issparse(block) else np.asarray(block)
+def _blocks(adata: AnnData, chunk: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of `X` to read at once: rows, or as much in columns where columns lie together (CSC)."""
+    n_obs, n_vars = adata.shape
+    if _is_by_column(adata.X):
+        step = max(1, chunk * n_vars // max(1, n_obs))
+        return [(slice(0, n_obs), slice(low, min(low + step, n_vars))) for low in range(0, n_vars, step)]
+    return [(slice(low, min(low + chunk, n_obs)), slice(0, n_vars)) for low in range(0, n_obs, chunk)]
+
+
+def _is_by_column(X: Any) -> bool:
+    return isinstance(X, CSCDataset) or (sparse.issparse(X) and X.format == "csc")
+
+
+def _values(X: Any, rows: slice, columns: slice) -> NDArray[Any]:
+    block = X[:, columns] if _is_by_column(X) else X[rows]
+    return block.toarray() if sparse.issparse(block) else np.asarray(block)
+
+
+def _check(values: NDArray[Any], symbols: tuple[str, ...], low: int) -> None:
     missing = np.isnan(values)
     if missing.any():
         row, column = np.argwhere(missing)[0]
@@ -116,7 +136,6 @@ def _positive(block: Any, threshold: float | None, symbols: tuple[str, ...], low
             f"antigen {symbols[column]!r} is NaN in observation {low + row}: not measured is not absent; drop the "
             "antigen, or mark it in varm['is_measured']"
         )
-    return values > 0 if threshold is None else values >= threshold
 
 
 def _add(words: NDArray[np.uint64], positive: NDArray[np.bool_], place: NDArray[np.int64]) -> None:

@@ -111,7 +111,9 @@ class Gate:
     @cached_property
     def is_not_only(self) -> bool:
         """Whether a cell that bears none of the antigens is hit: the rule needs no antigen to kill."""
-        return bool(self.evaluate(dict.fromkeys(self.antigens, False)))
+        if not self.operator:
+            return self.is_negated
+        return (all if self.operator == "&" else any)(part.is_not_only for part in self.parts)
 
     @cached_property
     def shape(self) -> str:

@@ -45,19 +45,29 @@ def test_any_chunking_is_packing_at_once(seed: int, chunk: int) -> None:
     assert np.array_equal(pack_stream(adata, chunk=chunk).words, at_once(adata, adata.X > 0))
 
 
-def test_sparse_backed_and_zarr_are_the_same(tmp_path: Path) -> None:
+STORED = {"dense": np.asarray, "csr": sparse.csr_matrix, "csc": sparse.csc_matrix}
+
+
+@pytest.mark.parametrize("chunk", [1, 13, 64, 1000])
+@pytest.mark.parametrize("form", STORED)
+def test_memory_files_and_zarr_are_the_same(form: str, chunk: int, tmp_path: Path) -> None:
     adata = atlas(3)
     expected = at_once(adata, adata.X >= 2)
-    adata.X = sparse.csr_matrix(adata.X)
-    assert np.array_equal(pack_stream(adata, threshold=2, chunk=11).words, expected)
+    adata.X = STORED[form](adata.X)
+    assert np.array_equal(pack_stream(adata, threshold=2, chunk=chunk).words, expected)
     adata.write_h5ad(tmp_path / "a.h5ad")
     backed = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
-    assert np.array_equal(pack_stream(backed, threshold=2, chunk=13).words, expected)
+    assert np.array_equal(pack_stream(backed, threshold=2, chunk=chunk).words, expected)
     backed.file.close()
     zarr = pytest.importorskip("zarr")
-    array = zarr.array(adata.X.toarray(), chunks=(10, 3))
+    if form == "dense":
+        array: object = zarr.array(adata.X, chunks=(10, 3))
+    else:
+        group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=2)
+        anndata.io.write_elem(group, "X", adata.X)
+        array = anndata.io.sparse_dataset(group["X"])
     on_disk = anndata.AnnData(array, obs=adata.obs, var=adata.var)
-    assert np.array_equal(pack_stream(on_disk, threshold=2, chunk=17).words, expected)
+    assert np.array_equal(pack_stream(on_disk, threshold=2, chunk=chunk).words, expected)
 
 
 def test_populations_are_named_and_described() -> None:
@@ -83,6 +93,9 @@ def test_bad_input_is_named() -> None:
     adata.X[77, 3] = np.nan
     with pytest.raises(InputError, match="'G3' is NaN in observation 77"):
         pack_stream(adata, chunk=10)
+    by_column = anndata.AnnData(sparse.csc_matrix(adata.X), obs=adata.obs, var=adata.var)
+    with pytest.raises(InputError, match="'G3' is NaN in observation 77"):
+        pack_stream(by_column, chunk=10)
     with pytest.raises(InputError, match="chunk is 0"):
         pack_stream(adata, chunk=0)
     for name in ("side", "donor"):
