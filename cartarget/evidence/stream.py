@@ -55,6 +55,8 @@ def pack_stream(adata: AnnData, *, threshold: float | None = None, chunk: int = 
     >>> pack_stream(adata, chunk=1).words.tolist()
     [[1, 0], [0, 1]]
     """
+    if threshold is not None and np.isnan(threshold):
+        raise InputError("threshold is NaN: give a value at or above which an observation is positive")
     if chunk < 1:
         raise InputError(f"chunk is {chunk}: give at least 1 observation")
     labels = _labels(adata)

@@ -90,8 +90,6 @@ def finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, stop, tally)
     n = candidates(plan, pool, t, chosen, theta, signs, work)
     if is_or:
         n = narrow(t, theta, work, n)
-    for i in range(n_tumor):
-        work.counts[i] = work.upper[i]
     arrange(work, n, is_or)
     pair_up(plan, pool, t, chosen, theta, heap, work, n, signs, part, n_parts, stop, tally)
 

@@ -61,7 +61,7 @@ def literals(packed: Packed, *, populations: pd.DataFrame | None = None, is_pool
     Raises
     ------
     InputError
-        No antigen, a doubled symbol, or a population that the data does not hold.
+        No antigen, a doubled symbol, a population given twice, or one that the data does not hold.
 
     Examples
     --------
@@ -133,7 +133,10 @@ def _described(packed: Packed, populations: pd.DataFrame | None) -> pd.DataFrame
         strange = set(populations["population"]) - set(frame["population"])
         if strange:
             raise InputError(f"populations: {min(strange)!r} is not among the {len(frame)} populations of the data")
-        given = populations.drop_duplicates("population").set_index("population")
+        twice = populations.loc[populations["population"].duplicated(), "population"]
+        if len(twice):
+            raise InputError(f"populations: {twice.iloc[0]!r} stands in two rows; give each population once")
+        given = populations.set_index("population")
         for name in ("cap", "weight", "is_origin", "evidence"):
             if name in given:
                 frame[name] = frame["population"].map(given[name])

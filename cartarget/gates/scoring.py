@@ -28,7 +28,7 @@ def address_of(function: Callable[..., float]) -> int:
         numba cannot compile it.
     """
     signature = types.float64(types.CPointer(types.float64), types.intp, types.CPointer(types.float64), types.intp)
-    inner = numba.njit(nogil=True)(function)
+    inner = numba.njit(nogil=True, error_model="numpy")(function)
 
     def call(coverage, n_coverage, exposure, n_exposure):  # type: ignore[no-untyped-def]
         return inner(numba.carray(coverage, n_coverage), numba.carray(exposure, n_exposure))

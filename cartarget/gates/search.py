@@ -20,6 +20,7 @@ from cartarget.gates.clock import Clock
 from cartarget.gates.literals import Literals, literals
 from cartarget.gates.objectives import Objective, Terms, named, terms
 from cartarget.gates.result import Judge, SearchResult, certificate, gate_of, table
+from cartarget.gates.scoring import score
 from cartarget.gates.templates import Template
 
 BUDGET = 300.0
@@ -113,6 +114,7 @@ def search_gates(
     _check(packed, shapes)
     pool = literals(packed, populations=populations, is_pooled=record.is_pooled)
     t = terms(record, _plain(pool.populations) if record.is_pooled else pool.populations)
+    _probe(record, t)
     judge = Judge(pool, t, has_caps=record.has_caps, not_only=not_only)
     fingerprint = _fingerprint(pool, t, not_only, top)
     found = _resumed(resume, fingerprint)
@@ -159,6 +161,18 @@ def _check(packed: Packed, shapes: list[Template]) -> None:
         if template.n_literals > packed.n_antigens:
             needs = f"template {template.name!r} needs {template.n_literals} antigens"
             raise InputError(f"{needs}, but the data holds {packed.n_antigens}")
+
+
+def _probe(objective: Objective, t: Terms) -> None:
+    """Refuse a user's function that is no number where a gate hits nothing, the tumour, or everything."""
+    tumor = np.arange(len(t.size)) < t.n_tumor
+    for hits, share in (("nothing", 0 * tumor), ("the whole tumour and nothing else", 1 * tumor), ("everything", 1)):
+        value = score((t.size * share).astype(np.int64), t, t.address)[0]
+        if not np.isfinite(value):
+            raise InputError(
+                f"objective {objective.name!r} is {value} for a gate that hits {hits}: its function must give a finite "
+                "number for all fractions between 0 and 1"
+            )
 
 
 def _plain(populations: pd.DataFrame) -> pd.DataFrame:

@@ -96,6 +96,8 @@ def test_bad_input_is_named() -> None:
     by_column = anndata.AnnData(sparse.csc_matrix(adata.X), obs=adata.obs, var=adata.var)
     with pytest.raises(InputError, match="'G3' is NaN in observation 77"):
         pack_stream(by_column, chunk=10)
+    with pytest.raises(InputError, match="threshold is NaN"):
+        pack_stream(adata, threshold=np.nan)
     with pytest.raises(InputError, match="chunk is 0"):
         pack_stream(adata, chunk=0)
     for name in ("side", "donor"):

@@ -335,6 +335,11 @@ def test_bad_input_is_named() -> None:
         search_gates(data, templates=[])
     with pytest.raises(InputError, match="'brain' is not among"):
         search_gates(data, populations=pd.DataFrame({"population": ["brain"], "cap": [0.1]}))
+    with pytest.raises(InputError, match="'n0' stands in two rows"):
+        search_gates(data, populations=pd.DataFrame({"population": ["n0", "n0"], "cap": [0.1, 0.2]}))
+    ratio = o.custom(lambda c, e: c.mean() / e.max(), name="ratio")
+    with pytest.raises(InputError, match="'ratio' is nan for a gate that hits nothing"):
+        search_gates(data, objective=ratio, templates=["A"], progress=False)
     with pytest.raises(InputError, match="'n0': cap is 2"):
         search_gates(data, populations=pd.DataFrame({"population": ["n0"], "cap": [2.0]}))
     for side, expected in (("normal", "no tumour patient"), ("tumor", "no normal population")):
