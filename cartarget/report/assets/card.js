@@ -112,6 +112,13 @@ function surface(model, table, i) {
   return rows.length ? section("On the surface?", rows.map((row) => surfaceOf(antigens, row, { named: !isAlone }))) : null;
 }
 
+function tumorProtein(value) {
+  const stained = value("n_protein_stained") && `stained in ${fractionText(value("protein_stained"))} of ${plural(value("n_protein_stained"), "patient")}`;
+  const ratio = value("n_protein_ratio") && `${(2 ** value("protein_ratio")).toFixed(1)} times the normal tissue beside it by mass spectrometry (median of ${plural(value("n_protein_ratio"), "patient")})`;
+  const said = [stained, ratio].filter(Boolean);
+  return said.length ? `${said.join("; ")}.` : null;
+}
+
 function caveats(table, i) {
   const value = (name) => table.value(i, name);
   const blocked = table.name === "gates" && readGate(table.key.get(i))?.blockers.size > 0;
@@ -119,6 +126,7 @@ function caveats(table, i) {
     value("tissues_unresolved") && ["Experiment to do", `stain or count single cells in ${names(value("tissues_unresolved")).join(", ")}: the evidence at hand cannot tell whether one cell carries what the gate asks for.`],
     value("protein_veto") && ["Protein vetoes", `reliable membrane staining in ${names(value("protein_veto")).join(", ")}.`],
     value("protein_flag") && ["Protein flag", `stained at medium or more in ${names(value("protein_flag")).join(", ")}, by an antibody too weak to veto.`],
+    tumorProtein(value) && ["Protein in tumours", tumorProtein(value)],
     value("is_protein_known") === false && ["Protein not checked", "some required tissue has no graded stain; its absence is no prize."],
     value("cell_types_unmeasured") && ["Rare cell types not measured", `${names(value("cell_types_unmeasured")).join(", ")}.`],
     value("is_fratricide_risk") && ["Fratricide", `T cells carry it${value("tcell_source") ? ` (${value("tcell_source")})` : ""}: a product may kill itself.`],
@@ -126,6 +134,7 @@ function caveats(table, i) {
     value("shed_antigen") === "unknown" && ["Unknown", "whether it is shed, how densely cells carry it, whether an animal carries it alike."],
     value("liability_residual") !== null && value("liability_residual") - (value("liability") ?? 0) >= 0.005 && ["If the blocker is missed", `liability ${fractionText(value("liability_residual"))}${value("liability_residual_population") ? ` in ${value("liability_residual_population")}` : ""}, at the rate at which the blocker is seen (${fractionText(value("detection")) || "unknown"}).`],
     value("coverage_corrected") !== null && Math.abs(value("coverage_corrected") - (value("coverage") ?? 0)) >= 0.005 && ["If missed antigens are there", `coverage ${fractionText(value("coverage_corrected"))} at most, at the rates at which they are seen.`],
+    value("n_purity") && ["By tumour purity", `the tumour cells of ${fractionText(value("coverage_purity_lower"))} to ${fractionText(value("coverage_purity_upper"))} of the patients, at the purity known of ${plural(value("n_purity"), "patient")}.`],
     value("hardware") && ["To build", value("hardware")],
     value("failure") && ["When it fails", value("failure")],
     blocked && value("liability_naive") !== null && ["Naive liability", `${fractionText(value("liability_naive"))} if the blocker were believed inside the sample; never ranked.`],
