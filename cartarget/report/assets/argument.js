@@ -65,8 +65,10 @@ export function openArgument(block, { antigens, gates, run }) {
     return { a, b, op: shape[2], symbols: [...new Set(shape.slice(0, 2))] };
   };
 
-  return { ev, evaluate, find, held, start, pairs, alone, placeOf,
-    base: null, details: (result, { a, b, op }) => detailsOf(ev, result.now, a, b, op, result.settings),
+  return { ev, evaluate, find, held, start, pairs, alone, placeOf, base: null, now: null,
+    /** What the page shows: as argued, else as run. */
+    current() { return this.now ?? (this.base ??= evaluate(start)); },
+    details: (result, { a, b, op }) => detailsOf(ev, result.now, a, b, op, result.settings),
     exposure: (result, { a, b, op }) => exposureOf(ev, result.now, a, b, op) };
 }
 
@@ -97,13 +99,13 @@ export function overrides(argument, result, name) {
   return { ...all, is_redundant: of((g) => result.redundant[g] === 1), ...gains(result, list, of) };
 }
 
+/** The better of two antigens alone: by class, then by selectivity. */
+export const betterOf = (single, a, b) => (single.kind[b] < single.kind[a] || (single.kind[b] === single.kind[a] && single.selectivity[b] > single.selectivity[a]) ? b : a);
+
 /** What each gate adds to its best member, judged alike. */
 function gains(result, list, of) {
   const { gates, single } = result;
-  const best = (g) => {
-    const a = list.a[g], b = list.op[g] === NOT ? a : list.b[g];
-    return single.kind[b] < single.kind[a] || (single.kind[b] === single.kind[a] && single.selectivity[b] > single.selectivity[a]) ? b : a;
-  };
+  const best = (g) => betterOf(single, list.a[g], list.op[g] === NOT ? list.a[g] : list.b[g]);
   const isPair = (g) => list.a[g] !== list.b[g];
   const gain = (read) => of((g) => { const value = isPair(g) ? read(g, best(g)) : null; return Number.isNaN(value) ? null : value; });
   return {

@@ -2,7 +2,7 @@
 
 import { el, byId, pill, show, fractionText, levelText, linkTo, plural } from "./dom.js";
 import { hatched, intervalBar, levelBar, STAINS } from "./charts.js";
-import { groupTissues, isBlank, isKnown, harm, TIERS } from "./tissues.js";
+import { groupTissues, isBlank, isKnown, harm, worstOf, TIERS } from "./tissues.js";
 
 export const MOST = 4;
 const SCORES = ["rank", "coverage", "liability", "liability_population", "liability_upper", "liability_origin", "window", "selectivity",
@@ -39,10 +39,7 @@ function scoreRow(found, name) {
 function exposureCell(tissue, threshold) {
   const measured = tissue.rows.filter(isKnown);
   if (measured.length === 0) return el("td", { class: "missing" }, hatched(), el("small", {}, "not measured"));
-  const counted = measured.filter((row) => row.fraction !== null);
-  const levels = measured.filter((row) => row.evidence !== "protein");
-  const from = counted.length ? counted : levels.length ? levels : measured;
-  const worst = from.reduce((a, b) => (harm(b) > harm(a) || (harm(b) === harm(a) && b.level > a.level) ? b : a));
+  const worst = worstOf(tissue);
   const stain = measured.filter((row) => row.evidence === "protein" && row.level > 0).sort((a, b) => b.level - a.level)[0];
   const protein = stain && worst !== stain ? ` · stain ${STAINS[stain.level]}` : "";
   if (worst.fraction !== null) {

@@ -43,7 +43,7 @@ function columnsOf(ev, result, rows, worst) {
 export function truthTable(model, { symbols, rows, hits }, worst) {
   const { argument } = model;
   const { ev } = argument;
-  const result = argument.now ?? (argument.base ??= argument.evaluate(argument.start));
+  const result = argument.current();
   const columns = columnsOf(ev, result, rows, worst).map((column) => ({ ...column, counts: crossed(ev, result.settings.threshold, rows, column.rows) }));
   const sign = (has) => el("td", { class: has ? "has" : "lacks" }, has ? "+" : "−");
   return el("table", { class: "plain truth" }, el("thead", {}, el("tr", {}, symbols.map((symbol) => el("th", { scope: "col" }, symbol)), el("th", { scope: "col" }, "Gate"),

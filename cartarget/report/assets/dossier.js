@@ -2,7 +2,7 @@
 
 import { el, byId, fractionText, levelText } from "./dom.js";
 import { intervalBar, levelBar, stainSquares, STAINS } from "./charts.js";
-import { groupTissues, isBlank, isKnown, harm, TIERS } from "./tissues.js";
+import { groupTissues, isBlank, isKnown, harm, worstOf, TIERS } from "./tissues.js";
 import { drawCard } from "./card.js";
 import { bodyView } from "./body.js";
 
@@ -13,9 +13,7 @@ function tissuesInBrief(model, rows) {
   const told = tissues.filter((tissue) => !isBlank(tissue) && (["vital", "important"].includes(tissue.tier) || tissue.is_origin || worst(tissue) >= 0.05));
   const blank = tissues.filter((tissue) => isBlank(tissue) && ["vital", "important"].includes(tissue.tier));
   const line = (tissue) => {
-    const known = tissue.rows.filter(isKnown), counted = known.filter((row) => row.fraction !== null), summed = known.filter((row) => row.evidence === "summary");
-    const from = counted.length ? counted : summed.length ? summed : known;
-    const row = from.reduce((a, b) => (harm(b) > harm(a) || (harm(b) === harm(a) && (b.level ?? 0) > (a.level ?? 0)) ? b : a));
+    const row = worstOf(tissue);
     const bar = row.fraction !== null ? intervalBar(row) : row.evidence === "summary" ? levelBar(row.level ?? 0, { threshold: model.run.thresholds.bulk ?? null, is_hit: row.upper > 0 }) : stainSquares([row]);
     const value = row.fraction !== null ? fractionText(row.fraction) : row.evidence === "summary" ? `${levelText(row.level)} ${row.unit}` : row.level ? `${STAINS[row.level]} stain` : "no stain";
     return el("li", {}, el("span", {}, tissue.tissue, tissue.is_origin && el("i", {}, " origin")), bar, el("b", {}, value));

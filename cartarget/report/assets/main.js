@@ -32,7 +32,7 @@ async function start() {
   model.larger = block.header.larger ? { ...table(block, "larger"), name: "gates", isLarger: true } : null;
   model.exposure = (name) => {
     const found = model.argument?.find(name);
-    return found ? model.argument.exposure(model.argument.now ?? (model.argument.base ??= model.argument.evaluate(model.argument.start)), found) : stored(name);
+    return found ? model.argument.exposure(model.argument.current(), found) : stored(name);
   };
   const grids = drawTables(model);
   const redraw = drawWindow(model);

@@ -29,6 +29,14 @@ export const isKnown = (row) => row.is_present && row.is_measured && (row.eviden
 
 export const harm = (row) => row.fraction ?? (row.evidence === "protein" ? (row.level ?? 0) / 3 : row.upper);
 
+/** The row that speaks for a tissue: the worst of what is counted, else of summaries, else of stains; undefined if nothing is known. */
+export function worstOf(tissue) {
+  const known = tissue.rows.filter(isKnown);
+  const counted = known.filter((row) => row.fraction !== null), levels = known.filter((row) => row.evidence !== "protein");
+  const from = [counted, levels, known].find((rows) => rows.length > 0) ?? [];
+  return from.toSorted((a, b) => harm(b) - harm(a) || (b.level ?? 0) - (a.level ?? 0))[0];
+}
+
 function entry(label, bar, value, note) {
   return el("div", { class: "entry" }, label && el("span", { class: "entry-label" }, label), el("span", { class: "entry-bar" }, bar),
     el("span", { class: "entry-value" }, value), note && el("span", { class: "entry-note" }, note));

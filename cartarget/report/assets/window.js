@@ -32,7 +32,7 @@ function steps(points, { x, y, from }) {
 }
 
 function ticksOf(low, high) {
-  const step = [1, 2, 5].map((one) => one).find((one) => (high - low) / one <= 8) ?? 10;
+  const step = [1, 2, 5].find((one) => (high - low) / one <= 8) ?? 10;
   return Array.from({ length: Math.floor(high / step) - Math.ceil(low / step) + 1 }, (_, i) => (Math.ceil(low / step) + i) * step);
 }
 
