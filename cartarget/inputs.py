@@ -65,10 +65,16 @@ def work_path(config: Config, atlas: AtlasConfig) -> Path:
 
 def resource_paths(config: Config) -> list[str]:
     """The tables, other than atlases, that a run reads."""
+    from cartarget.atlas.registry import READERS
+    from cartarget.files import resource
+    from cartarget.safety.toxicity import EVENTS, TARGETS
+
     paths = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue]
     named = (config.genes.table, config.surface.votes, config.surface.topology)
     paths += [config.data(path).as_posix() for path in named if path]
-    return paths
+    looked_up = {table for atlas in config.atlases for table in READERS[atlas.reader].tables}
+    tables = [*map(Path, sorted(looked_up)), TARGETS, EVENTS]
+    return [*paths, *(resource(table).as_posix() for table in tables)]
 
 
 def read_controls(config: Config) -> pd.DataFrame:

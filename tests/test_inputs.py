@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
-from cartarget.inputs import load_run, read_controls
+from cartarget.inputs import load_run, read_controls, resource_paths
 from cartarget.steps import read_step
 from cartarget.summary import _limits
 from tests.conftest import ROOT
@@ -64,3 +66,14 @@ def test_beside_cells_a_summary_keeps_its_unit_and_the_report_says_what_that_hid
     above = run.panel.is_above[:, lung.to_numpy()]
     assert [bool(above[run.panel.index[symbol], 0]) for symbol in ("MSLN", "CEACAM5")] == [False, True]
     assert any("nTPM" in line and "higher bar than 10 CPM" in line for line in _limits(config, run, simulated=True))
+
+
+def test_every_table_that_is_looked_up_is_an_input(here):
+    bulk = AtlasConfig(name="bulk", reader="rsem_counts", path="counts")
+    names = {Path(path).name for path in resource_paths(Config(atlases=[bulk]))}
+    assert names == {
+        "tissue_tiers.tsv", "indications.tsv", "controls.tsv", "surface_rescue.tsv", "tcga_normals.tsv",
+        "clinical_targets.tsv", "toxicity.tsv",
+    }  # fmt: skip
+    xena = AtlasConfig(name="toil", reader="xena", path="matrix.gz")
+    assert "public_tissues.tsv" in {Path(path).name for path in resource_paths(Config(atlases=[xena]))}

@@ -25,7 +25,7 @@ class Read(Protocol):
 
 @dataclass(frozen=True)
 class Reader:
-    """One way to read an atlas: the name used in the configuration, where the function is, what it reads.
+    """One way to read an atlas: its name in the configuration, the function, what it reads, tables that it looks up.
 
     The function is imported when it is first wanted, so that `cartarget --help` stays quick.
 
@@ -38,6 +38,7 @@ class Reader:
     name: str
     function: str
     description: str
+    tables: tuple[str, ...] = ()
 
     @property
     def read(self) -> Read:
@@ -46,12 +47,20 @@ class Reader:
         return getattr(importlib.import_module(f"cartarget.atlas.{module}"), name)
 
 
+_TCGA, _PUBLIC = ("resources/tcga_normals.tsv",), ("resources/public_tissues.tsv",)
 _RECORDS = (
     Reader("simulated", "simulate:simulated", "the embedded simulated atlas, with planted truth"),
-    Reader("rsem_counts", "rsem:read_rsem", "bulk count matrices: a folder with one file per tissue, or one table"),
-    Reader("xena", "xena:read_xena", "UCSC Xena matrices: TCGA, TARGET and GTEx (Toil), or one TCGA project"),
-    Reader("gct", "gct:read_gct", "GCT 1.2 and 1.3: GTEx medians by tissue, or its samples"),
-    Reader("recount3", "recount3:read_recount3", "recount3 gene sums: TCGA projects and GTEx tissues, one pipeline"),
+    Reader(
+        "rsem_counts", "rsem:read_rsem", "bulk count matrices: a folder with one file per tissue, or one table", _TCGA
+    ),
+    Reader("xena", "xena:read_xena", "UCSC Xena matrices: TCGA, TARGET and GTEx (Toil), or one TCGA project", _PUBLIC),
+    Reader("gct", "gct:read_gct", "GCT 1.2 and 1.3: GTEx medians by tissue, or its samples", _PUBLIC),
+    Reader(
+        "recount3",
+        "recount3:read_recount3",
+        "recount3 gene sums: TCGA projects and GTEx tissues, one pipeline",
+        _PUBLIC,
+    ),
     Reader("summary_table", "summary:read_summary", "one number per gene and tissue or cell type, in a wide table"),
     Reader("hpa_long", "hpa:read_hpa", "Human Protein Atlas RNA, one row per gene and tissue or cell type"),
     Reader("ihc", "ihc:read_ihc", "Human Protein Atlas antibody stains of normal tissue by cell type"),
