@@ -67,7 +67,9 @@ def fetch_(
 @app.command("check")
 def check_(
     file: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run.")],
-    sheet: Annotated[Path | None, typer.Option("--sheet", help="Sample sheet with more atlases.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Sample sheet, in place of the configuration's.")
+    ] = None,
     only: Annotated[str | None, typer.Option("--only", help="Name of one atlas.")] = None,
 ) -> None:
     """Print what is understood of every atlas of a run, before anything runs.
@@ -75,9 +77,8 @@ def check_(
     Cells or samples, patients, labels, unit, genes lost, tissues that the tier table does not know.
     """
     from cartarget.atlas.batch import pipeline_warnings
-    from cartarget.atlas.sheet import with_sheet
 
-    config = with_sheet(load_config(file), sheet)
+    config = load_config(file, sheet=sheet)
     names = [atlas.name for atlas in config.atlases]
     if only is not None and only not in names:
         raise InputError(f"{file}: no atlas {only!r}; its atlases: {', '.join(names)}")

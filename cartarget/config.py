@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from cartarget.errors import ConfigError
+from cartarget.sheet import read_rows
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -180,6 +181,9 @@ class Config(_Strict):
         description="what is expressed where",
         min_length=1,
     )
+    sheet: str | None = Field(
+        None, description="sample sheet with more atlases, one row each, in the columns of config/atlases.tsv"
+    )
     genes: Genes = Field(default_factory=lambda: Genes(), description="what genes are called")
     surface: Surface = Field(default_factory=lambda: Surface(), description="what sits on the cell surface")
     tiers: str = Field(
@@ -222,14 +226,23 @@ class Config(_Strict):
         return Path(self.data_dir) / path
 
 
-def load_config(path: str | os.PathLike[str]) -> Config:
+def load_config(path: str | os.PathLike[str], *, sheet: str | os.PathLike[str] | None = None) -> Config:
     """Read and check a configuration file.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+    sheet
+        A sample sheet in place of the file's `sheet`. None: as the file says.
 
     Raises
     ------
     ConfigError
         The file is absent or not YAML, a key is unknown (the nearest right key is named) or a value
         does not fit.
+    InputError
+        The sample sheet is malformed.
 
     Examples
     --------
@@ -248,7 +261,29 @@ def load_config(path: str | os.PathLike[str]) -> Config:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    return parse_config({} if content is None else content, where=str(path))
+    content = {} if content is None else content
+    if sheet is not None and isinstance(content, dict):
+        content = content | {"sheet": str(sheet)}
+    return parse_config(content, where=str(path))
+
+
+def read_sheet(path: str | os.PathLike[str]) -> list[AtlasConfig]:
+    """The atlases of a sample sheet (`cartarget.sheet` tells its columns).
+
+    Raises
+    ------
+    InputError
+        The sheet is malformed.
+    ConfigError
+        A value does not fit; the message names the line and the key.
+    """
+    atlases = []
+    for where, row in read_rows(path):
+        try:
+            atlases.append(AtlasConfig.model_validate(row))
+        except ValidationError as error:
+            raise ConfigError("\n".join(f"{where}: {_explain(item)}" for item in error.errors())) from None
+    return atlases
 
 
 def parse_config(content: object, *, where: str = "config") -> Config:
@@ -257,7 +292,8 @@ def parse_config(content: object, *, where: str = "config") -> Config:
     Parameters
     ----------
     content
-        Keys and values; a key that is left out has its default.
+        Keys and values; a key that is left out has its default. The atlases of a `sheet` join those of `atlases`
+        (of which there are none if the key is left out), and `sheet` is then empty.
     where
         What an error names as the place.
 
@@ -265,6 +301,8 @@ def parse_config(content: object, *, where: str = "config") -> Config:
     ------
     ConfigError
         A key is unknown (the nearest right key is named) or a value does not fit.
+    InputError
+        The sample sheet is malformed.
 
     Examples
     --------
@@ -276,6 +314,9 @@ def parse_config(content: object, *, where: str = "config") -> Config:
     """
     if not isinstance(content, dict):
         raise ConfigError(f"{where}: expected keys and values at the top level, found {type(content).__name__}")
+    if content.get("sheet"):
+        more = [atlas.model_dump() for atlas in read_sheet(content["sheet"])]
+        content = content | {"atlases": [*(content.get("atlases") or []), *more], "sheet": None}
     try:
         return Config.model_validate(content)
     except ValidationError as error:

@@ -20,7 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = {
     "errors": 0, "files": 0, "genes": 0, "aliases": 0, "config": 0, "dictionary": 0, "contracts": 0, "indications": 0,
-    "provenance": 0,
+    "provenance": 0, "sheet": 0,
     "atlas": 1, "surface": 2, "evidence": 3, "gates": 4, "safety": 5, "selection": 6,
     "report": 7, "plots": 7, "inputs": 8, "resume": 8, "annotate": 8, "summary": 8, "steps": 8, "downloads": 8,
     "cli": 8, "cli_atlas": 8,

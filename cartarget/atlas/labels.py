@@ -157,6 +157,6 @@ def _find(cells: pd.DataFrame, name: str, key: str, atlas: AtlasConfig, where: s
     if name in (cells.index.name, "cell"):
         return pd.Series(cells.index.astype(str), index=cells.index, dtype=object)
     near = difflib.get_close_matches(name, list(map(str, cells.columns)), n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = f"did you mean {near[0]!r}? its" if near else "its"
     known = ", ".join(map(repr, cells.columns)) or "none"
-    raise ConfigError(f"atlases.{atlas.name}.labels.{key}: {where} has no column {name!r}; {hint}Its columns: {known}")
+    raise ConfigError(f"atlases.{atlas.name}.labels.{key}: {where} has no column {name!r}; {hint} columns: {known}")

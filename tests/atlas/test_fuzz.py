@@ -25,9 +25,8 @@ import pytest
 from cartarget.atlas import hdf5, read_atlas
 from cartarget.atlas.ontology import read_obo
 from cartarget.atlas.purity import read_purity
-from cartarget.atlas.sheet import read_sheet
 from cartarget.atlas.sources import read_sources
-from cartarget.config import AtlasConfig, CellLabels, Config
+from cartarget.config import AtlasConfig, CellLabels, Config, read_sheet
 from cartarget.errors import CartargetError
 from cartarget.surface.workbook import read_sheet as read_workbook
 from tests.atlas import standins, test_check, test_ontology, test_recount3, test_tenx, test_tumor_protein

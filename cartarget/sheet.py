@@ -1,4 +1,4 @@
-"""Sample sheets: a user's own atlases, one row each, beside or instead of those of the configuration."""
+"""Sample sheets: a user's own atlases, one row each, as the `sheet` of a configuration names them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cartarget.config import AtlasConfig, Config, parse_config
-from cartarget.errors import ConfigError, InputError
+from cartarget.errors import InputError
 
 _OWN = (
     "name", "reader", "path", "role", "unit", "tissue", "samples", "tumor", "normal", "call_doublets", "locations",
@@ -35,9 +34,10 @@ ASSAYS = {
 _SUFFIXES = {".h5ad": "h5ad", ".zarr": "zarr", ".h5": "tenx_h5", ".gct": "gct"}
 
 
-def read_sheet(path: str | os.PathLike[str]) -> list[AtlasConfig]:
-    """Read a sample sheet: tab-separated, one atlas in a row, columns from `COLUMNS`, lines with `#` passed over.
+def read_rows(path: str | os.PathLike[str]) -> list[tuple[str, dict[str, Any]]]:
+    """The rows of a sample sheet, each with its place, as entries of `atlases` in a configuration would be.
 
+    The file is tab-separated, one atlas in a row, columns from `COLUMNS`, lines with `#` passed over.
     `malignant_values` and `exclude_values` hold several values separated by `|`. `tissue_column` names the column of
     the tissue, `tissue` the tissue of all. Without a `reader` it is told by the file's ending (`.h5ad`, `.zarr`, `.h5`,
     `.gct`). `assay` (one of `ASSAYS`) is held against the reader.
@@ -47,16 +47,13 @@ def read_sheet(path: str | os.PathLike[str]) -> list[AtlasConfig]:
     InputError
         The file cannot be read, a column is unknown (the nearest is named), `name` or `path` is missing, a row is
         ragged, or assay and reader contradict each other; the message names the line.
-    ConfigError
-        A value does not fit; the message names the line and the key.
-
     Examples
     --------
     >>> import tempfile
     >>> sheet = Path(tempfile.mkdtemp()) / "atlases.tsv"
     >>> _ = sheet.write_text("name\\tpath\\tmalignant\\nmine\\tcells.h5ad\\tlabel\\n")
-    >>> [(atlas.name, atlas.reader, atlas.labels.malignant) for atlas in read_sheet(sheet)]
-    [('mine', 'h5ad', 'label')]
+    >>> [row for _, row in read_rows(sheet)]
+    [{'name': 'mine', 'path': 'cells.h5ad', 'reader': 'h5ad', 'labels': {'malignant': 'label'}}]
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as handle:
@@ -73,10 +70,11 @@ def read_sheet(path: str | os.PathLike[str]) -> list[AtlasConfig]:
     for name in ("name", "path"):
         if name not in header:
             raise InputError(f"{path}: column {name!r} is missing; a sheet has name and path, and more of {COLUMNS}")
-    return [_atlas(row, header, where=f"{path}, line {number}") for number, row in numbered[1:]]
+    places = ((f"{path}, line {number}", row) for number, row in numbered[1:])
+    return [(where, _atlas(row, header, where=where)) for where, row in places]
 
 
-def _atlas(row: list[str], header: list[str], *, where: str) -> AtlasConfig:
+def _atlas(row: list[str], header: list[str], *, where: str) -> dict[str, Any]:
     if len(row) > len(header):
         raise InputError(f"{where}: found {len(row)} fields, expected {len(header)} as in the header; mend the row")
     cells = {name: cell.strip() for name, cell in zip(header, row, strict=False) if cell.strip()}
@@ -93,11 +91,7 @@ def _atlas(row: list[str], header: list[str], *, where: str) -> AtlasConfig:
         )
     labels: dict[str, Any] = {_LABELS[name]: cells.pop(name) for name in list(cells) if name in _LABELS}
     labels |= {name: labels[name].split("|") for name in _MANY if name in labels}
-    content = {"atlases": [{**cells, "labels": labels}, {"name": "other", "reader": "simulated"}]}
-    try:
-        return parse_config(content, where=where).atlases[0]
-    except ConfigError as error:
-        raise ConfigError(str(error).replace("atlases.0.", "")) from None
+    return {**cells, "labels": labels}
 
 
 def _reader(path: str, where: str) -> str:
@@ -105,25 +99,3 @@ def _reader(path: str, where: str) -> str:
     if suffix not in _SUFFIXES:
         raise InputError(f"{where}: what reads {path!r} cannot be told by its ending; give its reader")
     return _SUFFIXES[suffix]
-
-
-def with_sheet(config: Config, path: str | os.PathLike[str] | None) -> Config:
-    """A configuration with a sheet's atlases beside its own, or instead of the default's simulated one.
-
-    Parameters
-    ----------
-    config
-        The run.
-    path
-        A sample sheet. None: the configuration as it is.
-
-    Raises
-    ------
-    ConfigError
-        A name is used twice, or no atlas is primary.
-    """
-    if path is None:
-        return config
-    own = list(config.atlases) if "atlases" in config.model_fields_set else []
-    content = config.model_dump() | {"atlases": [atlas.model_dump() for atlas in [*own, *read_sheet(path)]]}
-    return parse_config(content, where=str(path))

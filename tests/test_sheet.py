@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cartarget.atlas.sheet import ASSAYS, COLUMNS, read_sheet, with_sheet
-from cartarget.config import AtlasConfig, Config, parse_config
+from cartarget.config import AtlasConfig, load_config, parse_config, read_sheet
 from cartarget.errors import ConfigError, InputError
+from cartarget.sheet import ASSAYS, COLUMNS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def sheet(folder: Path, *rows: str) -> Path:
@@ -73,17 +73,26 @@ def test_a_wrong_value_is_named(tmp_path: Path, rows: list[str], message: str) -
 
 
 def test_rows_stand_beside_the_atlases_of_a_configuration(tmp_path: Path) -> None:
-    path = sheet(tmp_path, "name, path, role", "mine, cells.h5ad, joined")
-    config = parse_config({"atlases": [{"name": "simulated", "reader": "simulated"}]})
-    assert [atlas.name for atlas in with_sheet(config, path).atlases] == ["simulated", "mine"]
-    assert with_sheet(config, None) is config
+    path = str(sheet(tmp_path, "name, path, role", "mine, cells.h5ad, joined"))
+    own = [{"name": "simulated", "reader": "simulated"}]
+    config = parse_config({"atlases": own, "sheet": path})
+    assert [atlas.name for atlas in config.atlases] == ["simulated", "mine"]
+    assert parse_config(config.model_dump()) == config, "a configuration that is read again is the same"
     with pytest.raises(ConfigError, match="none has role 'primary'"):
-        with_sheet(Config(), path)
-    primary = sheet(tmp_path, "name, path", "mine, cells.h5ad")
-    assert [atlas.name for atlas in with_sheet(Config(), primary).atlases] == ["mine"]
-    twice = sheet(tmp_path, "name, path", "simulated, cells.h5ad")
+        parse_config({"sheet": path})
+    primary = str(sheet(tmp_path, "name, path", "mine, cells.h5ad"))
+    assert [atlas.name for atlas in parse_config({"sheet": primary}).atlases] == ["mine"]
+    twice = str(sheet(tmp_path, "name, path", "simulated, cells.h5ad"))
     with pytest.raises(ConfigError, match="the name 'simulated' is used twice"):
-        with_sheet(config, twice)
+        parse_config({"atlases": own, "sheet": twice})
+    with pytest.raises(InputError, match=r"absent\.tsv: cannot be read"):
+        parse_config({"sheet": "absent.tsv"})
+
+
+def test_a_sheet_can_be_given_in_place_of_the_files(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("name: x\nsheet: absent.tsv\n")
+    primary = sheet(tmp_path, "name, path", "mine, cells.h5ad")
+    assert [atlas.name for atlas in load_config(tmp_path / "run.yaml", sheet=primary).atlases] == ["mine"]
 
 
 def test_the_empty_sheet_of_the_project_is_right() -> None:
