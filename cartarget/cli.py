@@ -136,7 +136,7 @@ def _run(config: Config, *, last: str, rows: int = 5) -> None:
             text = frame[[key, *shown]].to_string(
                 index=False, float_format="{:.3f}".format, na_rep="-", max_colwidth=40
             )
-            typer.echo(text)
+            typer.echo("".join(sign if sign.isprintable() or sign == "\n" else "�" for sign in text))
     is_reported = (folder / "report.html").as_posix() in made
     typer.echo(f"\nReport: {folder.as_posix()}/report.html" if is_reported else f"\nResults: {folder.as_posix()}/")
 

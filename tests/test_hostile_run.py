@@ -9,10 +9,12 @@ import json
 import numpy as np
 import pytest
 
+from cartarget.cli import app
 from cartarget.config import AtlasConfig, Config, Trust
 from cartarget.contracts import read_table
 from cartarget.errors import InputError
 from cartarget.gates.algebra import Gate
+from cartarget.provenance import write_provenance
 from cartarget.steps import run
 from tests.conftest import ROOT
 
@@ -20,6 +22,7 @@ HOSTILE = [
     "</script><img src=x onerror=alert(1)>", "=cmd|' /C calc'!A0", "A & ~B", "A B", "~X", "`", "(", "__proto__", "NA",
     "NaN", "null", "AND", "1-Mar", "'; DROP TABLE genes; --", "{{ 7 * 7 }}", "\u202egnp.exe", 'a"b',
 ]  # fmt: skip
+TERMINAL = "\x1b[2Jgone"
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def here(tmp_path, monkeypatch):
     for name in ("resources", "config"):
         (tmp_path / name).symlink_to(ROOT / name)
     rng = np.random.default_rng(0)
-    genes = [*HOSTILE, "EPCAM", "ACTB", *(f"G{i}" for i in range(8))]
+    genes = [TERMINAL, *HOSTILE, "EPCAM", "ACTB", *(f"G{i}" for i in range(8))]
     for file, kind, n in (
         ("read-rsem-count-tcga-t", "01", 12),
         ("read-rsem-count-tcga", "11", 8),
@@ -36,6 +39,7 @@ def here(tmp_path, monkeypatch):
     ):
         samples = [f"TCGA-{file[0]}{kind}-{i:04d}-{kind}A-11R-1660-07" for i in range(n)]
         counts = rng.poisson(rng.choice([0, 40, 400], size=len(genes))[:, None] * np.ones(n))
+        counts[0] = 400 if kind == "01" else 0  # the best antigen there is, so that it is printed
         lines = ["\t".join([gene, "0", *map(str, row)]) for gene, row in zip(genes, counts, strict=True)]
         text = "\n".join(["\t".join(["Hugo_Symbol", "Entrez_Gene_Id", *samples]), *lines]) + "\n"
         (tmp_path / f"{file}.txt.gz").write_bytes(gzip.compress(text.encode()))
@@ -70,3 +74,13 @@ def test_the_ranking_rests_on_the_evidence_that_it_names(here):
     ):
         run(bulk(primary="single_cell"))
     assert not list(here.glob("results/hostile/*.parquet"))
+
+
+def test_no_name_reaches_the_terminal_as_a_command(here, capsys):
+    folder = run(bulk(trust=Trust(gates=0)))
+    assert read_table("antigens", folder / "antigens.parquet")["symbol"].iloc[0] == TERMINAL
+    with pytest.raises(SystemExit):
+        app(["run", write_provenance(bulk(trust=Trust(gates=0)), inputs=[]).with_name("config.yaml").as_posix()])
+    told = capsys.readouterr().out
+    assert "\ufffd[2Jgone" in told
+    assert "\x1b" not in told
