@@ -118,6 +118,19 @@ def test_a_row_opens_its_card_and_escape_gives_the_focus_back(report: Path, visi
     assert "#" not in page.url
 
 
+def test_the_focus_stays_inside_an_open_card(report: Path, visit: Visit) -> None:
+    page = visit(report, "#antigen=MSLN")
+    inside = "document.getElementById('card').contains(document.activeElement)"
+    page.locator("#card .all-numbers summary").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "card-compare", "past the last stop comes the first"
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Every number of this row"
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        assert page.evaluate(inside)
+
+
 @pytest.mark.parametrize("kind", ["antigen", "gate"])
 def test_permalinks_open_cards(report: Path, visit: Visit, kind: str) -> None:
     page = visit(report)

@@ -242,6 +242,17 @@ export function closeCard() {
   if (panel.opener?.isConnected) panel.opener.focus({ preventScroll: true });
 }
 
+/** Keep the focus inside the open card: past its last stop comes its first, and the other way round. */
+function keepInside(event) {
+  const panel = byId("card");
+  if (event.key !== "Tab" || panel.hidden || !panel.contains(document.activeElement)) return;
+  const stops = [...panel.querySelectorAll("a[href], button, summary, input, select")].filter((one) => !one.disabled && one.checkVisibility());
+  const [edge, other] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
+  if (document.activeElement !== edge) return;
+  event.preventDefault();
+  other.focus();
+}
+
 /** Draw the open card again: the evidence has come, or the settings have moved. */
 export function refreshCard(model) {
   const body = byId("card-body");
@@ -260,7 +271,7 @@ export function wireCard(model) {
   byId("card-close").addEventListener("click", leave);
   byId("card-print").addEventListener("click", () => { document.body.classList.add("print-card"); print(); });
   addEventListener("afterprint", () => document.body.classList.remove("print-card"));
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !byId("card").hidden) leave(); });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !byId("card").hidden) leave(); else keepInside(event); });
   addEventListener("hashchange", () => followAddress(model));
   addEventListener("popstate", () => followAddress(model));
   followAddress(model);
