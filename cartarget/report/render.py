@@ -287,8 +287,10 @@ def _compact(summary: dict[str, Any]) -> dict[str, Any]:
     lost = {str(name): str(reason) for name, reason in summary["funnel_genes"].items()}
     reasons = {reason: place for place, reason in enumerate(dict.fromkeys(lost.values()))}
     levels = {name: [float(f"{level:.4g}") for level in values] for name, values in summary["patients"].items()}
+    told = ("name", "kind", "unit", "release", "n_donors", "n_observations")
     return {
         "patients": levels,
+        "atlases": [{key: atlas.get(key) for key in told} for atlas in summary["atlases"]],
         "aliases": "\n".join(f"{symbol}|{names}" for symbol, names in summary["aliases"].items()),
         "lost": {"names": list(lost), "reasons": list(reasons), "at": [reasons[reason] for reason in lost.values()]},
     }

@@ -172,6 +172,16 @@ function countedTogether(model, table, i) {
 const titled = (title, content) => content && section(title, content);
 const section = (title, ...content) => el("section", { class: `about-${title.toLowerCase().replace(/\W+/g, "-").replace(/-$/, "")}` }, el("h3", {}, title), content);
 
+const KINDS_OF_ATLAS = { samples: "bulk samples", cells: "single cells", summary: "summaries by tissue", protein: "antibody stains" };
+
+/** The atlases behind the numbers, with what to look them up by. */
+function sources({ run }) {
+  const said = ({ kind, unit, release, n_donors, n_observations }) => [KINDS_OF_ATLAS[kind] ?? kind, unit && kind !== "protein" && `in ${unit}`, release,
+    n_donors ? plural(n_donors, "donor") : null, n_observations && ["samples", "cells"].includes(kind) && n_observations !== n_donors ? plural(n_observations, kind === "cells" ? "cell" : "sample") : null].filter(Boolean).join(" · ");
+  return run.atlases?.length ? section("Where the numbers come from", el("dl", { class: "caveats" }, run.atlases.map((atlas) => [el("dt", {}, atlas.name), el("dd", {}, said(atlas))])),
+    el("p", { class: "note" }, "Thresholds, licences and the checksum of every file stand under ", el("a", { href: "#provenance" }, "Provenance"), ".")) : null;
+}
+
 function everything(table, i) {
   const rows = table.columns.filter((column) => column.get(i) !== null).map((column) =>
     el("tr", {}, el("th", { scope: "row", title: column.meaning }, column.title), el("td", {}, show(column.get(i), column), column.unit && !["fraction"].includes(column.unit) ? ` ${column.unit}` : "")));
@@ -194,7 +204,7 @@ export function drawCard(model, table, name) {
       el("p", { class: "verdict" }, verdict(table, i, rows))),
     figures(table, i), members(model, table, i), countedTogether(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
     titled("How sure?", howSure(model, name)), section("In normal tissue", bodyView(model.run, rows), tissueTable(model.run, rows)), titled("Sources that disagree", disagreements(model, name)),
-    surface(model, table, i), titled("In patients", clinicalHistory(model, name)), caveats(table, i), everything(table, i),
+    surface(model, table, i), titled("In patients", clinicalHistory(model, name)), caveats(table, i), sources(model), everything(table, i),
   ].flat(Infinity).filter(Boolean);
 }
 
