@@ -38,13 +38,14 @@ function rowsBehind(table, antigens) {
 function presetsOf(table, antigens, vital) {
   const value = (i, name) => table.value(i, name);
   const members = rowsBehind(table, antigens);
+  const knows = (name) => some(antigens, (i) => ![null, ""].includes(antigens.value(i, name)));
   const every = (rows, test) => rows.length > 0 && rows.every(test);
   const doubtful = (i) => ["tissues_broken", "tissues_unresolved", "tissues_unmeasured"].some((column) => names(value(i, column)).some((name) => vital.has(name.split(/\s*[·(:]/)[0])));
   const all = [
     { label: "Reaches the tumour", hint: "Coverage at or above the floor of the run", test: (i) => value(i, "is_eligible") === true },
     { label: "No vital exposure", hint: "Outside the origin every vital tissue keeps its cap, and none is unresolved or lacks a measurement that is required", test: (i) => !doubtful(i) },
-    { label: "On membrane in ≥ 2 sources", hint: "At least two surface votes for each antigen", test: (i) => every(members(i), (row) => (antigens.value(row, "n_votes") ?? 0) >= 2) },
-    { label: "Already in clinic", hint: "Each antigen that it senses is or was the target of a product in patients", test: (i) => every(members(i, { sensed: true }), (row) => Boolean(antigens.value(row, "clinical"))) },
+    knows("n_votes") && { label: "On membrane in ≥ 2 sources", hint: "At least two surface votes for each antigen", test: (i) => every(members(i), (row) => (antigens.value(row, "n_votes") ?? 0) >= 2) },
+    knows("clinical") && { label: "Already in clinic", hint: "Each antigen that it senses is or was the target of a product in patients", test: (i) => every(members(i, { sensed: true }), (row) => Boolean(antigens.value(row, "clinical"))) },
     { label: "Safety known", hint: "Every required tissue is measured and resolved", test: (i) => value(i, "is_safety_known") === true },
     { label: "Protein checked", hint: "A graded antibody stain in every required tissue", test: (i) => value(i, "is_protein_known") === true },
     { label: "Controls", hint: "Clinical targets, housekeeping and intracellular genes, scored beside the candidates",
@@ -54,7 +55,7 @@ function presetsOf(table, antigens, vital) {
     all.unshift({ label: "Gains on its members", hint: "Not redundant: a better class or +0.05 in selectivity over every sub-gate",
       test: (i) => value(i, "is_redundant") === false });
   }
-  return all.filter(({ test }) => some(table, test) && some(table, (i) => !test(i)));
+  return all.filter(Boolean).filter(({ test }) => some(table, test) && some(table, (i) => !test(i)));
 }
 
 /** Draw both tables; returns their DataTables. */
