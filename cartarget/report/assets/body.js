@@ -1,7 +1,7 @@
 // The body as a picture: organs tinted by how much of them a gate hits. Beside the table, never instead of it.
 
 import { el, svg, fractionText } from "./dom.js";
-import { groupTissues, isBlank, harm, worstOf } from "./tissues.js";
+import { groupTissues, isBlank, harm, worstOf, TIERS } from "./tissues.js";
 
 const OUTLINE = "M100 6c-14 0-24 11-24 26 0 10 3 18 9 24v9c-2 4-8 7-17 10-17 5-27 12-30 30l-12 70c-2 12-5 22-6 34-1 8 3 14 8 14s8-4 9-11l8-40 13-45 3 50c0 18-5 34-5 54l4 84 3 77c-1 8-6 12-9 17-2 4 0 7 5 7h22c4 0 6-3 6-7l5-92 7-84 7 84 5 92c0 4 2 7 6 7h22c5 0 7-3 5-7-3-5-8-9-9-17l3-77 4-84c0-20-5-36-5-54l3-50 13 45 8 40c1 7 4 11 9 11s9-6 8-14c-1-12-4-22-6-34l-12-70c-3-18-13-25-30-30-9-3-15-6-17-10v-9c6-6 9-14 9-24 0-15-10-26-24-26z";
 
@@ -59,9 +59,10 @@ export function tintOf(tissue) {
 
 const [LEFT, NAMED, LINE, FLOOR] = [182, 6, 15, 440]; // where names begin, how many, their distance, the lowest
 
-/** Names of the most exposed organs at the figure's right side, each with a line to its organ, none upon another. */
+/** Names of the most exposed organs at the figure's right side, vital ones first, each with a line to its organ, none upon another. */
 function labels(worst) {
-  const anchored = worst.slice(0, NAMED).map((tissue) => {
+  const weight = (tissue) => Object.keys(TIERS).indexOf(tissue.tier) + (tissue.is_origin ? 0.5 : 0);
+  const anchored = worst.toSorted((a, b) => weight(a) - weight(b) || b.value - a.value).slice(0, NAMED).map((tissue) => {
     const [, x, y] = /^M([\d.]+) ([\d.]+)/.exec(ORGANS[tissue.tissue]).map(Number);
     return { ...tissue, x, y };
   }).sort((a, b) => a.y - b.y);
