@@ -132,14 +132,16 @@ def write_provenance(config: Config, *, inputs: Iterable[str | os.PathLike[str] 
 
 
 class _Tee:
-    """A stream that writes to the terminal and to a log."""
+    """A stream that writes to the terminal, and to a log all that is not drawn over, as progress bars are."""
 
-    def __init__(self, *streams: TextIO) -> None:
-        self.streams = streams
+    def __init__(self, terminal: TextIO, log: TextIO) -> None:
+        self.streams = terminal, log
 
     def write(self, text: str) -> int:
-        for stream in self.streams:
-            stream.write(text)
+        terminal, log = self.streams
+        terminal.write(text)
+        if not text.startswith("\r"):
+            log.write(text)
         return len(text)
 
     def flush(self) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from cartarget.config import Config, load_config, parse_config
 from cartarget.files import sha256
@@ -62,3 +63,13 @@ def test_a_journal_tells_what_happened(folder: Path, capsys: pytest.CaptureFixtu
     assert lines[2:4] == ["reading", "failed: ValueError: wrong"]
     assert lines[4].startswith("seconds: ")
     assert capsys.readouterr().err == "reading\n", "the terminal still shows it"
+
+
+def test_a_journal_leaves_out_what_is_drawn_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with journal("log/read.log", title="read"):
+        for _ in tqdm(range(3), file=sys.stderr, disable=False):
+            pass
+        print("26 files", file=sys.stderr)
+    text = Path("log/read.log").read_text()
+    assert "26 files" in text and "3/3" not in text and "\r" not in text
+    assert "3/3" in capsys.readouterr().err

@@ -121,7 +121,7 @@ def check_names(columns: list[str], *, path: Path) -> list[str]:
 def _shown(rows: Iterator[tuple[int, bytes]], name: str) -> Iterator[tuple[int, bytes]]:
     from tqdm import tqdm
 
-    return iter(tqdm(rows, desc=f"reading {name}", unit=" genes", leave=False, delay=2, mininterval=0.5))
+    return iter(tqdm(rows, desc=f"reading {name}", unit=" genes", leave=False, delay=2, mininterval=0.5, disable=None))
 
 
 def _scaled(

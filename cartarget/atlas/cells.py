@@ -61,7 +61,8 @@ def read_cell_tables(
     folder = config.data(atlas.path)
     sides = _sides(folder, atlas=atlas, indication=config.indication)
     tables = [
-        read_numbers(file) for file in tqdm(sides, desc=f"reading {atlas.name}", unit="file", leave=False, delay=2)
+        read_numbers(file)
+        for file in tqdm(sides, desc=f"reading {atlas.name}", unit="file", leave=False, delay=2, disable=None)
     ]
     obs = pd.concat([_obs(table, file, side, atlas) for table, (file, side) in zip(tables, sides.items(), strict=True)])
     for twice in obs.index[obs.index.duplicated()][:1]:

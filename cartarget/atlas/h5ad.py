@@ -166,5 +166,7 @@ def _chunks(element: Any, is_kept: NDArray[np.bool_], *, name: str) -> Iterator[
     values = _open(element)
     if getattr(values, "format", "") == "csc":
         values = values.to_memory().tocsr()
-    for start in tqdm(range(0, len(is_kept), CHUNK), desc=f"reading {name}", unit="chunk", leave=False, delay=2):
+    for start in tqdm(
+        range(0, len(is_kept), CHUNK), desc=f"reading {name}", unit="chunk", leave=False, delay=2, disable=None
+    ):
         yield _rows(values, start, start + CHUNK)[np.flatnonzero(is_kept[start : start + CHUNK])]

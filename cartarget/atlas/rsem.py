@@ -213,7 +213,7 @@ def _gather(
     var = pd.DataFrame({"given": []}, index=pd.Index([], dtype=object))
     names, lost, libraries, held, start = None, [], [], {}, 0
     ahead = _ahead([file for file, _ in parts])
-    tables = tqdm(ahead, f"reading {atlas.name}", len(parts), leave=False, unit="file", delay=2)
+    tables = tqdm(ahead, f"reading {atlas.name}", len(parts), leave=False, unit="file", delay=2, disable=None)
     for table, (file, samples) in zip(tables, parts, strict=True):
         names, order = _name(table.labels, genes=genes, before=names)
         part, library = _cpm(table, file, plan=names.plan, order=order, keep=keep)

@@ -174,7 +174,7 @@ def _chunks(
     from tqdm import tqdm
 
     starts = range(0, len(indptr) - 1, CHUNK)
-    for start in tqdm(starts, desc=f"reading {name}", unit="chunk", leave=False, delay=2):
+    for start in tqdm(starts, desc=f"reading {name}", unit="chunk", leave=False, delay=2, disable=None):
         stop = min(start + CHUNK, len(indptr) - 1)
         low, high = indptr[start], indptr[stop]
         indices = group["indices"][low:high]
