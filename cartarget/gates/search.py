@@ -74,7 +74,7 @@ def search_gates(
         Seconds for the whole search. None: templates of up to three literals take what they need, larger ones 300 s
         each. When it is over, the best found is returned with the bound that was proven.
     resume
-        An earlier result of the same search, to go on from.
+        An earlier result of the same search, to go on from; it may have been pickled in between.
     n_threads
         None: all cores of the process.
     progress
@@ -83,7 +83,7 @@ def search_gates(
     Returns
     -------
     `SearchResult`: `table`, `certificate`, `shortlist`. Ties in the score are broken by fewer antigens, lower exposure,
-    then name. An interrupt (Ctrl-C) ends the search as the budget does.
+    then the gate's text. An interrupt (Ctrl-C) ends the search as the budget does.
 
     Raises
     ------

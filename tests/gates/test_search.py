@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import _thread
 import io
+import pickle
 import signal
 import sys
 import threading
@@ -208,7 +209,8 @@ def test_no_budget_gives_a_bound_and_resuming_the_whole() -> None:
     assert not none.certificate["is_exact"].any()
     assert (none.certificate["bound"].to_numpy() >= whole.certificate["best"].to_numpy()).all()
     assert np.isfinite(none.certificate["bound"]).all()
-    resumed = search_gates(data, templates=["A & B & C", "A | B"], resume=none, progress=False)
+    kept = pickle.loads(pickle.dumps(none))
+    resumed = search_gates(data, templates=["A & B & C", "A | B"], resume=kept, progress=False)
     pd.testing.assert_frame_equal(resumed.table, whole.table)
     with pytest.raises(InputError, match="resume"):
         search_gates(data, templates=["A & B & C"], objective="selectivity", resume=none, progress=False)
