@@ -47,7 +47,8 @@ def read_h5ad(
     genes
         Gene table. None: symbols as given.
     keep
-        Symbols to keep; only some thousand cells are then held with all of their genes. None: all.
+        Symbols to keep; only some thousand cells are then held with all of their genes (of a CSC matrix, which cannot
+        be cut by cell on disk, all cells). None: all.
 
     Returns
     -------
