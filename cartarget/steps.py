@@ -1,4 +1,4 @@
-"""The five steps of a run, file in and file out; the command line and the workflow call nothing else."""
+"""The steps of a run, file in and file out; the command line and the workflow call nothing else."""
 
 from __future__ import annotations
 
