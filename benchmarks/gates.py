@@ -264,12 +264,17 @@ def large(n: int, cells: int) -> None:
 
 
 def million(cells: int) -> None:
-    data = simulated(2_700, cells)
-    begun, spent = time.perf_counter(), time.process_time()
-    found = search_gates(data, templates=["A & B", "A | B"], progress=False)
-    seconds, spent = time.perf_counter() - begun, time.process_time() - spent
-    best = found.table["gate"].iloc[0]
-    print(f"2700 antigens × {cells} cells: all pairs of all gates {seconds:.2f} s ({spent:.1f} s of CPU), best {best}")
+    """All pairs of all gates on ever more cells, with the exponent of growth."""
+    sizes, spent = [cells // 8, cells // 4, cells // 2, cells], []
+    for size in sizes:
+        data = simulated(2_700, size)
+        begun, clock = time.perf_counter(), time.process_time()
+        found = search_gates(data, templates=["A & B", "A | B"], progress=False)
+        spent.append(time.process_time() - clock)
+        seconds, best = time.perf_counter() - begun, found.table["gate"].iloc[0]
+        print(f"2700 antigens × {size} cells: all pairs of all gates {seconds:.2f} s ({spent[-1]:.1f} s of CPU), "
+              f"best {best}", flush=True)  # fmt: skip
+    print(f"  CPU time grows with cells to the power of {slope(sizes, spent):.2f}")
 
 
 def slope(x: list[int], y: list[float]) -> float:
