@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from cartarget.contracts import CLASSES, read_table
+from cartarget.contracts import read_table
 from cartarget.errors import InputError
 from cartarget.files import whole
-from cartarget.report.front import facts
+from cartarget.report.front import about, facts
 from cartarget.report.render import csp_hash, page_environment, read_asset, read_summary
 from cartarget.selection.shortlist import shortlist, why_empty
 
@@ -57,7 +57,7 @@ def render_index(results_dir: str | os.PathLike[str]) -> Path:
         .render(
             runs=runs,
             shared=_shared(runs),
-            classes=CLASSES,
+            first=FIRST,
             style=style,
             style_hash=csp_hash(style),
         )
@@ -76,8 +76,7 @@ def _describe(run: Path) -> dict[str, Any]:
     return {
         "folder": run.name,
         "title": summary["title"] or summary["name"] or run.name,
-        "indication": summary["indication"],
-        "primary": summary["primary"],
+        "about": about(summary),
         "is_simulated": summary["is_simulated"],
         "facts": facts(summary, **tables),
         "ideas": _plain(ideas),
