@@ -79,11 +79,11 @@ def check_(
     from cartarget.atlas.batch import pipeline_warnings
 
     config = load_config(file, sheet=sheet)
-    names = [atlas.name for atlas in config.atlases]
+    names = [atlas.name for atlas in config.used_atlases]
     if only is not None and only not in names:
         raise InputError(f"{file}: no atlas {only!r}; its atlases: {', '.join(names)}")
     troubles = [_check(config, name) for name in names if only in (None, name)]
-    typer.echo("\n".join(pipeline_warnings(config.atlases)))
+    typer.echo("\n".join(pipeline_warnings(config.used_atlases)))
     if any(troubles):
         raise InputError("\n".join(trouble for trouble in troubles if trouble))
 
@@ -97,7 +97,7 @@ def _check(config: Config, name: str) -> str:
     from cartarget.inputs import INDICATIONS, STREAMED, wanted_symbols
     from cartarget.safety.tiers import harmonise, read_tiers
 
-    atlas = next(atlas for atlas in config.atlases if atlas.name == name)
+    atlas = next(atlas for atlas in config.used_atlases if atlas.name == name)
     try:
         genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
         keep = wanted_symbols(config) if atlas.role != "primary" or atlas.reader in STREAMED else None

@@ -70,6 +70,9 @@ class AtlasConfig(_Strict):
         "normal tissue; tumor_protein: protein in tumours, shown beside the antigens; joined: cells shown beside the "
         "result; replication: a second cohort in which the first gates are scored again",
     )
+    indications: list[Name] = Field(
+        [], description="indications of its tumour; a run of another leaves it out, and says so; none: of any"
+    )
     tumor: str | None = Field(
         None,
         description="pattern of the tumour's file names within path; {indication} stands for the config's indication",
@@ -206,8 +209,8 @@ class Config(_Strict):
         for atlas in self.atlases:
             if atlas.census and (atlas.reader != "h5ad" or not atlas.path):
                 raise ValueError(f"atlases.{atlas.name}.census: needs reader h5ad, and a path to keep the cells at")
-        if not any(atlas.role == "primary" for atlas in self.atlases):
-            raise ValueError("atlases: none has role 'primary'; one atlas must hold the tumour")
+        if not any(atlas.role == "primary" for atlas in self.used_atlases):
+            raise ValueError("atlases: none has role 'primary'; one atlas must hold the tumour of the indication")
         return self
 
     @model_validator(mode="after")
@@ -220,6 +223,19 @@ class Config(_Strict):
     def run_dir(self) -> Path:
         """Folder of this run's results."""
         return Path(self.results) / self.name
+
+    @property
+    def used_atlases(self) -> list[AtlasConfig]:
+        """The atlases that a run of this indication reads.
+
+        Examples
+        --------
+        >>> cells = AtlasConfig(name="cells", reader="h5ad", role="joined", indications=["read"])
+        >>> bulk = AtlasConfig(name="bulk", reader="rsem_counts")
+        >>> [atlas.name for atlas in Config(indication="chol", atlases=[bulk, cells]).used_atlases]
+        ['bulk']
+        """
+        return [atlas for atlas in self.atlases if not atlas.indications or self.indication in atlas.indications]
 
     def data(self, path: str) -> Path:
         """A data path, read against `data_dir`."""

@@ -28,7 +28,7 @@ def data_paths(config: Config) -> list[Path]:
     >>> [path.as_posix() for path in data_paths(config)]
     ['x/hgnc/genes.tsv']
     """
-    named = [path for atlas in config.atlases for path in (atlas.path, atlas.samples, atlas.locations)]
+    named = [path for atlas in config.used_atlases for path in (atlas.path, atlas.samples, atlas.locations)]
     genes = [config.genes.table, config.surface.votes, config.surface.topology]
     return list(dict.fromkeys(config.data(path) for path in [*named, *genes] if path))
 

@@ -72,7 +72,7 @@ def resource_paths(config: Config) -> list[str]:
     paths = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue]
     named = (config.genes.table, config.surface.votes, config.surface.topology)
     paths += [config.data(path).as_posix() for path in named if path]
-    looked_up = {table for atlas in config.atlases for table in READERS[atlas.reader].tables}
+    looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
     tables = [*map(Path, sorted(looked_up)), TARGETS, EVENTS]
     return [*paths, *(resource(table).as_posix() for table in tables)]
 
@@ -112,7 +112,7 @@ def load_run(config: Config) -> Run:
     tiers = read_tiers(config.tiers).for_sex(config.sex or indication.sex)
     atlases = _harmonised(config, tiers, origin)
     by_role = {
-        role: [atlases[a.name] for a in config.atlases if a.role == role]
+        role: [atlases[a.name] for a in config.used_atlases if a.role == role]
         for role in ("primary", "normal", "protein", "tumor_protein", "joined", "replication")
     }
     primary = _one_primary(by_role["primary"])
@@ -157,7 +157,7 @@ def _harmonised(config: Config, tiers: Tiers, origin: Sequence[str]) -> dict[str
     from cartarget.safety.tiers import harmonise
 
     atlases = {}
-    for atlas in config.atlases:
+    for atlas in config.used_atlases:
         path = work_path(config, atlas)
         if not path.exists():
             raise InputError(f"{path}: not there yet; run the read step first (`cartarget run` does all steps)")

@@ -11,15 +11,15 @@ from typing import Any
 from cartarget.errors import InputError
 
 _OWN = (
-    "name", "reader", "path", "role", "unit", "tissue", "samples", "tumor", "normal", "call_doublets", "locations",
-    "pipeline", "scaling", "purity", "release", "licence", "citation",
+    "name", "reader", "path", "role", "unit", "tissue", "samples", "indications", "tumor", "normal", "call_doublets",
+    "locations", "pipeline", "scaling", "purity", "release", "licence", "citation",
 )  # fmt: skip
 _LABELS = {
     "malignant": "malignant", "malignant_values": "malignant_values", "donor": "donor",
     "donor_pattern": "donor_pattern", "cell_type": "cell_type", "tissue_column": "tissue",
     "exclude_values": "exclude_values",
 }  # fmt: skip
-_MANY = ("malignant_values", "exclude_values")
+_MANY = ("indications", "malignant_values", "exclude_values")
 COLUMNS = (*_OWN, "assay", *_LABELS)
 """Columns that a sheet may have; `name` and `path` it must have."""
 
@@ -38,15 +38,16 @@ def read_rows(path: str | os.PathLike[str]) -> list[tuple[str, dict[str, Any]]]:
     """The rows of a sample sheet, each with its place, as entries of `atlases` in a configuration would be.
 
     The file is tab-separated, one atlas in a row, columns from `COLUMNS`, lines with `#` passed over.
-    `malignant_values` and `exclude_values` hold several values separated by `|`. `tissue_column` names the column of
-    the tissue, `tissue` the tissue of all. Without a `reader` it is told by the file's ending (`.h5ad`, `.zarr`, `.h5`,
-    `.gct`). `assay` (one of `ASSAYS`) is held against the reader.
+    `indications`, `malignant_values` and `exclude_values` hold several values separated by `|`. `tissue_column` names
+    the column of the tissue, `tissue` the tissue of all. Without a `reader` it is told by the file's ending (`.h5ad`,
+    `.zarr`, `.h5`, `.gct`). `assay` (one of `ASSAYS`) is held against the reader.
 
     Raises
     ------
     InputError
         The file cannot be read, a column is unknown (the nearest is named), `name` or `path` is missing, a row is
         ragged, or assay and reader contradict each other; the message names the line.
+
     Examples
     --------
     >>> import tempfile
@@ -77,7 +78,8 @@ def read_rows(path: str | os.PathLike[str]) -> list[tuple[str, dict[str, Any]]]:
 def _atlas(row: list[str], header: list[str], *, where: str) -> dict[str, Any]:
     if len(row) > len(header):
         raise InputError(f"{where}: found {len(row)} fields, expected {len(header)} as in the header; mend the row")
-    cells = {name: cell.strip() for name, cell in zip(header, row, strict=False) if cell.strip()}
+    filled = {name: cell.strip() for name, cell in zip(header, row, strict=False) if cell.strip()}
+    cells: dict[str, Any] = {name: cell.split("|") if name in _MANY else cell for name, cell in filled.items()}
     for name in ("name", "path"):
         if name not in cells:
             raise InputError(f"{where}: {name} is empty; every atlas needs one")
@@ -89,8 +91,7 @@ def _atlas(row: list[str], header: list[str], *, where: str) -> dict[str, Any]:
         raise InputError(
             f"{where}: assay {assay!r} is not what reader {cells['reader']!r} reads; readers of it: {able}"
         )
-    labels: dict[str, Any] = {_LABELS[name]: cells.pop(name) for name in list(cells) if name in _LABELS}
-    labels |= {name: labels[name].split("|") for name in _MANY if name in labels}
+    labels = {_LABELS[name]: cells.pop(name) for name in filled if name in _LABELS}
     return {**cells, "labels": labels}
 
 

@@ -69,7 +69,7 @@ def read_step(config: Config) -> None:
     lost, keep, surface = [], None, pd.DataFrame()
     batches: list[dict[str, Any]] = []
     known = wanted_symbols(config)
-    ordered = sorted(config.atlases, key=lambda atlas: atlas.role != "primary")
+    ordered = sorted(config.used_atlases, key=lambda atlas: atlas.role != "primary")
     for atlas in tqdm(ordered, desc="atlases", unit="atlas", disable=None, leave=False):
         streamed = known if atlas.reader in STREAMED else None
         adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if keep is None else keep)
@@ -327,7 +327,7 @@ def _inside(config: Config, *names: str) -> list[str]:
 def _atlas_files(config: Config) -> list[str]:
     """Files of the atlases; a folder stands for its files, a pattern for those it matches."""
     found: list[str] = []
-    for atlas in config.atlases:
+    for atlas in config.used_atlases:
         for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity):
             for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
                 inside = sorted(p.as_posix() for p in named.iterdir() if p.is_file()) if named.is_dir() else []
@@ -336,7 +336,7 @@ def _atlas_files(config: Config) -> list[str]:
 
 
 def _stored(config: Config) -> list[str]:
-    return [work_path(config, atlas).as_posix() for atlas in config.atlases]
+    return [work_path(config, atlas).as_posix() for atlas in config.used_atlases]
 
 
 JUDGED = ("primary", "indication", "origin", "sex", "thresholds", "coverage_floor")

@@ -232,7 +232,7 @@ def _cell_sources(run: Run, tissue: str, cell_type: str) -> list[dict[str, Any]]
 
 def _atlas(config: Config, name: str, adata: AnnData) -> dict[str, Any]:
     about = adata.uns["cartarget"]
-    asked = next(atlas for atlas in config.atlases if atlas.name == name)
+    asked = next(atlas for atlas in config.used_atlases if atlas.name == name)
     return {
         "name": name,
         "role": asked.role,
@@ -292,7 +292,7 @@ def _methods(config: Config, run: Run) -> list[str]:
         coverage,
         "Exposure of a normal population is the posterior median of a beta-binomial with the donor as unit (Jeffreys "
         "prior); intervals hold 95 %. Populations of few donors are marked thin and decide no rank by their width.",
-        *([scale] if bulk and any(a.role == "normal" for a in config.atlases) else []),
+        *([scale] if bulk and any(a.role == "normal" for a in config.used_atlases) else []),
         "Liability is the worst of weight × exposure outside the tissues of origin; a summary at or above its level "
         "counts as exposed. What is not measured counts as [0, 1].",
         "Safety: safe if every required tissue is measured and every cap kept; origin-only if only the origin breaks "
@@ -312,9 +312,11 @@ def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
     unmeasured = [name for name, known in zip(run.panel.required, is_known, strict=True) if not known]
     limits = [
         "Research use only: this report nominates candidates; it is not clinical advice.",
-        *pipeline_warnings(config.atlases),
+        *pipeline_warnings(config.used_atlases),
         "Expression cannot see cross-reactivity (a titin-like accident), shed antigen, antigen density or epitope.",
     ]
+    if others := [atlas.name for atlas in config.atlases if atlas not in config.used_atlases]:
+        limits.append(f"Left out, since they hold other tumours: {', '.join(others)}.")
     if simulated:
         limits.insert(0, "The atlas is simulated: no number here is a measurement.")
     if unmeasured:

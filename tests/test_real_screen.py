@@ -217,5 +217,7 @@ def test_one_line_changes_the_tumour(shared_data, tmp_path, indication):
     assert tables["antigens"]["n_patients"].iloc[0] == {"chol": 31, "kich": 60, "ucs": 47}[indication]
     negative = [c for c in tables["summary"]["controls"] if c["kind"] == "housekeeping"]
     assert all(c["passed"] for c in negative)
+    assert tables["antigens"]["cells_malignant"].isna().all()
+    assert "Left out, since they hold other tumours: crc_cells, crc92." in tables["summary"]["limits"]
     if indication == "ucs":
         assert "prostate" not in set(tables["gates"]["liability_population"].dropna())
