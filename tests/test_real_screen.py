@@ -218,6 +218,15 @@ def test_one_line_changes_the_tumour(shared_data, tmp_path, indication):
     negative = [c for c in tables["summary"]["controls"] if c["kind"] == "housekeeping"]
     assert all(c["passed"] for c in negative)
     assert tables["antigens"]["cells_malignant"].isna().all()
-    assert "Left out, since they hold other tumours: crc_cells, crc92." in tables["summary"]["limits"]
+    left_out = "Left out, since they hold other tumours: hpa_cancer, cptac_colon, crc_cells, crc92."
+    assert left_out in tables["summary"]["limits"]
     if indication == "ucs":
         assert "prostate" not in set(tables["gates"]["liability_population"].dropna())
+
+
+def test_protein_of_the_tumour_stands_beside_its_rna(rectal):
+    antigens = rectal["antigens"].set_index("symbol")
+    assert antigens.loc["CEACAM5", "protein_stained"] == 1
+    assert antigens.loc["CEACAM5", "protein_ratio"] > 1  # log2, 96 patients
+    assert antigens.loc["ZP3", "protein_stained"] == 0  # RNA in most tumours, stain in none
+    assert pd.isna(antigens.loc["NOX1", "protein_stained"])  # never stained: not measured, not absent
