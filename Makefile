@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generated lock bench census
+.PHONY: help demo test lint format generated docs lock bench census
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ format: $(READY)  ## put code into its form
 
 generated: $(READY)  ## write again what is generated from the code
 	$(BIN)/python -m pytest tests/test_config.py --fix
+
+docs: $(READY)  ## take the pictures of docs/images again (needs a Chromium on the path)
+	@$(BIN)/cartarget demo
+	@$(BIN)/cartarget run config/examples/rectal.yaml
+	@$(BIN)/python docs/make_screenshots.py
 
 lock:  ## compile requirements.lock again (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \

@@ -38,10 +38,10 @@ N_GATES = 20_000
 def simulated_run(folder: Path) -> Path:
     """Screen the simulated atlas of the demo, and keep 20,000 gates."""
     from cartarget.config import Config
-    from cartarget.inputs import load_run
     from cartarget.report.argue import counted_evidence, write_evidence
+    from cartarget.run.inputs import load_run
+    from cartarget.run.steps import read_step
     from cartarget.selection.screen import screen_antigens, screen_gates
-    from cartarget.steps import read_step
 
     config = Config(name="bench-report", top=N_GATES)
     read_step(config)

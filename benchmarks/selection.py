@@ -25,7 +25,7 @@ import cartarget
 from cartarget.config import load_config
 from cartarget.evidence.panel import Panel, build_panel
 from cartarget.gates.judge import ANY, BOTH
-from cartarget.inputs import load_run
+from cartarget.run.inputs import load_run
 from cartarget.selection.crossfit import QUANTITIES, CrossFit, crossfit, plain_scores, restrict
 from cartarget.selection.screen import Gates, screen_gates
 

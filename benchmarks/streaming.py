@@ -93,7 +93,7 @@ def make_h5ad(path: Path, n_cells: int, n_genes: int) -> None:
 
 
 def xena_cartarget(path: Path, n_genes: int) -> object:
-    from cartarget.atlas.xena import read_xena
+    from cartarget.atlas.readers.xena import read_xena
     from cartarget.config import AtlasConfig, Config
 
     keep = {f"ENSG{gene:011d}.1" for gene in range(0, n_genes, max(1, n_genes // KEEP))}
@@ -113,7 +113,7 @@ def xena_pandas(path: Path, n_genes: int) -> object:
 
 
 def h5ad_cartarget(path: Path, n_genes: int) -> object:
-    from cartarget.atlas.h5ad import read_h5ad
+    from cartarget.atlas.readers.h5ad import read_h5ad
     from cartarget.config import AtlasConfig, CellLabels, Config
     from cartarget.evidence.stream import pack_stream
 

@@ -47,7 +47,7 @@ _HOMES = {
     "screen_gates": "cartarget.selection.screen",
     "screen_larger": "cartarget.selection.larger",
     "search_gates": "cartarget.gates.search",
-    "simulate_atlas": "cartarget.atlas.simulate",
+    "simulate_atlas": "cartarget.atlas.readers.simulate",
     "tmm_factors": "cartarget.atlas.batch",
     "to_scale": "cartarget.atlas.scale",
     "tumor_level": "cartarget.atlas.purity",

@@ -124,7 +124,7 @@ def config(
 def _run(config: Config, *, last: str, rows: int = 5) -> None:
     """Do the steps up to `last`; print the best rows of the tables that they make, and where the results are."""
     from cartarget.contracts import read_table
-    from cartarget.steps import run, steps_until
+    from cartarget.run.steps import run, steps_until
 
     folder = run(config, last=last)
     made = {path for step in steps_until(last) for path in step.outputs(config)}

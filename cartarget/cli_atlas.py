@@ -21,7 +21,7 @@ Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Files at a time.")]
 @app.command("list")
 def list_() -> None:
     """List the public atlases that can be fetched."""
-    from cartarget.atlas.sources import read_sources
+    from cartarget.atlas.public.sources import read_sources
 
     seen: set[str] = set()
     for source in read_sources():
@@ -52,8 +52,8 @@ def fetch_(
     Files are resumed where they stopped, checked and kept. Also read from the environment: CARTARGET_MIRROR,
     CARTARGET_OFFLINE, CARTARGET_DOWNLOADS and the usual proxies.
     """
-    from cartarget.atlas.fetch import Fetching
-    from cartarget.downloads import fetch_for, fetch_names
+    from cartarget.atlas.public.fetch import Fetching
+    from cartarget.run.downloads import fetch_for, fetch_names
 
     settings = Fetching.from_environment(folder=folder, mirror=mirror, offline=offline or None, jobs=jobs)
     files = [name for name in names if name.endswith((".yaml", ".yml"))]
@@ -94,7 +94,7 @@ def _check(config: Config, name: str) -> str:
     from cartarget.atlas.check import describe
     from cartarget.genes import read_gene_table
     from cartarget.indications import read_indication
-    from cartarget.inputs import INDICATIONS, STREAMED, wanted_symbols
+    from cartarget.run.inputs import INDICATIONS, STREAMED, wanted_symbols
     from cartarget.safety.tiers import harmonise, read_tiers
 
     atlas = next(atlas for atlas in config.used_atlases if atlas.name == name)

@@ -83,7 +83,7 @@ def matching(path: str | os.PathLike[str]) -> list[Path]:
 
     Examples
     --------
-    >>> matching("pyproject.toml"), [path.name for path in matching("cartarget/atlas/reco*3.py")]
+    >>> matching("pyproject.toml"), [path.name for path in matching("cartarget/atlas/readers/reco*3.py")]
     ([PosixPath('pyproject.toml')], ['recount3.py'])
     """
     path = Path(path)

@@ -15,7 +15,7 @@ from cartarget.contracts import read_table
 from cartarget.errors import InputError
 from cartarget.gates.algebra import Gate
 from cartarget.provenance import write_provenance
-from cartarget.steps import run
+from cartarget.run.steps import run
 from tests.conftest import ROOT
 
 HOSTILE = [

@@ -8,9 +8,9 @@ import pytest
 
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
-from cartarget.inputs import load_run, read_controls, resource_paths
-from cartarget.steps import read_step
-from cartarget.summary import _limits
+from cartarget.run.inputs import load_run, read_controls, resource_paths
+from cartarget.run.steps import read_step
+from cartarget.run.summary import _limits
 from tests.conftest import ROOT
 
 

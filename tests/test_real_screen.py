@@ -13,7 +13,7 @@ import pytest
 
 from cartarget.config import Config, Trust, load_config
 from cartarget.contracts import read_table
-from cartarget.steps import run
+from cartarget.run.steps import run
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.real_data

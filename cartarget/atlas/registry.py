@@ -44,7 +44,7 @@ class Reader:
     def read(self) -> Read:
         """The reading function."""
         module, name = self.function.split(":")
-        return getattr(importlib.import_module(f"cartarget.atlas.{module}"), name)
+        return getattr(importlib.import_module(f"cartarget.atlas.readers.{module}"), name)
 
 
 _TCGA, _PUBLIC = ("resources/tcga_normals.tsv",), ("resources/public_tissues.tsv",)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cartarget.atlas.ontology import FILES, Ontology, read_obo
+from cartarget.atlas.public.ontology import FILES, Ontology, read_obo
 from cartarget.errors import InputError
 from cartarget.safety.tier_table import ANYWHERE, COLUMNS, TIERS, Place, Row, name_key, name_pattern, read_rows
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cartarget.atlas.stream import lines
+from cartarget.atlas.formats.stream import lines
 from cartarget.errors import InputError
 from cartarget.genes import GeneTable, resolve
 from cartarget.surface.workbook import read_sheet
@@ -49,7 +49,7 @@ def build_votes(folder: str | os.PathLike[str], *, genes: GeneTable, names: pd.D
     genes
         Gene table.
     names
-        The same genes with `gene_symbol` and `uniprot` accessions (`cartarget.atlas.hgnc.build_gene_table`).
+        The same genes with `gene_symbol` and `uniprot` accessions (`cartarget.atlas.public.hgnc.build_gene_table`).
 
     Returns
     -------

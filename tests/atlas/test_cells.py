@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cartarget.atlas import read_atlas
-from cartarget.atlas.cells import read_cell_tables
+from cartarget.atlas.readers.cells import read_cell_tables
 from cartarget.config import AtlasConfig, CellLabels, Config, load_config
 from cartarget.errors import ConfigError, InputError
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from cartarget.atlas import read_atlas
-from cartarget.atlas.fetch import Fetching, fetch
-from cartarget.atlas.sources import find_sources, read_sources
+from cartarget.atlas.public.fetch import Fetching, fetch
+from cartarget.atlas.public.sources import find_sources, read_sources
 from cartarget.config import AtlasConfig, Config
 from tests.atlas import standins, test_recount3, test_tenx, test_tumor_protein
 from tests.atlas.server import Manners, serving

@@ -15,9 +15,9 @@ from pathlib import Path
 import h5py
 import pytest
 
-from cartarget.atlas.fetch import Fetching, fetch
-from cartarget.atlas.sources import Source
-from cartarget.atlas.transfer import Patience, check_room
+from cartarget.atlas.public.fetch import Fetching, fetch
+from cartarget.atlas.public.sources import Source
+from cartarget.atlas.public.transfer import Patience, check_room
 from cartarget.errors import InputError
 from tests.atlas.server import Manners, Served, serving
 
@@ -269,8 +269,8 @@ def test_the_disk_is_looked_at_before_anything_is_asked(server: Served, settings
 def test_two_processes_fetch_one_file_once(server: Served, settings: Fetching) -> None:
     server.paths["/a.gz"] = Manners(BODY, stall=[1000])
     code = (
-        "from pathlib import Path; from cartarget.atlas.fetch import Fetching, fetch; "
-        "from cartarget.atlas.transfer import Patience; from tests.atlas.test_fetch import source; "
+        "from pathlib import Path; from cartarget.atlas.public.fetch import Fetching, fetch; "
+        "from cartarget.atlas.public.transfer import Patience; from tests.atlas.test_fetch import source; "
         f"fetch([source('{server.address}/a.gz')], settings=Fetching(folder=Path('{settings.folder}'), "
         f"pins=Path('{settings.pins}'), patience=Patience(first=0.01, stall=0.5)))"
     )
@@ -284,7 +284,7 @@ def test_two_processes_fetch_one_file_once(server: Served, settings: Fetching) -
 def test_a_killed_fetch_goes_on_where_it_stopped(server: Served, settings: Fetching) -> None:
     server.paths["/a.gz"] = Manners(BODY, stall=[50_000])
     code = (
-        "from pathlib import Path; from cartarget.atlas.fetch import Fetching, fetch; "
+        "from pathlib import Path; from cartarget.atlas.public.fetch import Fetching, fetch; "
         "from tests.atlas.test_fetch import source; "
         f"fetch([source('{server.address}/a.gz')], settings=Fetching(folder=Path('{settings.folder}')))"
     )

@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cartarget.atlas import hdf5, read_atlas
-from cartarget.atlas.ontology import read_obo
+from cartarget.atlas import read_atlas
+from cartarget.atlas.formats import hdf5
+from cartarget.atlas.public.ontology import read_obo
+from cartarget.atlas.public.sources import read_sources
 from cartarget.atlas.purity import read_purity
-from cartarget.atlas.sources import read_sources
 from cartarget.config import AtlasConfig, CellLabels, Config, read_sheet
 from cartarget.errors import CartargetError
 from cartarget.surface.workbook import read_sheet as read_workbook

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cartarget.atlas import h5ad, read_atlas, single_cell
-from cartarget.atlas.h5ad import read_h5ad
+from cartarget.atlas import read_atlas
+from cartarget.atlas.readers import h5ad, single_cell
+from cartarget.atlas.readers.h5ad import read_h5ad
 from cartarget.config import AtlasConfig, CellLabels, Config
 from cartarget.errors import ConfigError, InputError
 

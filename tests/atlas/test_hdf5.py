@@ -9,8 +9,8 @@ from pathlib import Path
 import h5py
 import pytest
 
-from cartarget.atlas import hdf5
-from cartarget.atlas.hdf5 import guarded, probe
+from cartarget.atlas.formats import hdf5
+from cartarget.atlas.formats.hdf5 import guarded, probe
 from cartarget.errors import ConfigError, InputError
 from tests.atlas.test_check import cells
 

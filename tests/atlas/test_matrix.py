@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartarget.atlas.digits import FRACTIONS, GAP, HIGH, LESS, LOW, MORE, parse
+from cartarget.atlas.formats.digits import FRACTIONS, GAP, HIGH, LESS, LOW, MORE, parse
 
 
 def read(line: bytes, *, n: int, shift: float = 0.0, may_miss: bool = False, slots=None):

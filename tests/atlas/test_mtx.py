@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from cartarget.atlas import read_atlas
-from cartarget.atlas.mtx import read_mtx
+from cartarget.atlas.readers.mtx import read_mtx
 from cartarget.config import AtlasConfig, CellLabels, Config
 from cartarget.errors import ConfigError, InputError
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cartarget.atlas.ontology import FILES, read_obo
+from cartarget.atlas.public.ontology import FILES, read_obo
 from cartarget.errors import InputError
 from cartarget.safety.tiers import harmonise, read_tiers
 from tests.atlas import standins

@@ -18,9 +18,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cartarget.atlas.sources import Source, read_sources
+from cartarget.atlas.public.sources import Source, read_sources
 from cartarget.config import load_config
-from cartarget.downloads import data_paths, needed
+from cartarget.run.downloads import data_paths, needed
 from tests.atlas import standins
 from tests.atlas.server import Manners, Served, serving
 from tests.surface.test_build import write_hgnc, write_sources

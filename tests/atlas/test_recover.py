@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from cartarget.atlas.recover import LOG_MAX, recover_counts
+from cartarget.atlas.formats.recover import LOG_MAX, recover_counts
 
 FORWARD = {
     "ln(1 + x)": np.log1p,

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import beta
 
 from cartarget.atlas.contract import validate_atlas
-from cartarget.atlas.simulate import TRUTH, simulate_atlas, simulated
+from cartarget.atlas.readers.simulate import TRUTH, simulate_atlas, simulated
 from cartarget.config import AtlasConfig, Config
 
 VITAL = {"brain", "heart", "lung", "liver", "kidney", "stomach", "pancreas", "small intestine", "bone marrow"}

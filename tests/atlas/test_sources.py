@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cartarget.atlas.public.sources import SOURCES, find_sources, read_sources
 from cartarget.atlas.registry import READERS
-from cartarget.atlas.sources import SOURCES, find_sources, read_sources
 from cartarget.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]

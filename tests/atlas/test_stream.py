@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartarget.atlas import stream
-from cartarget.atlas.stream import lines
+from cartarget.atlas.formats import stream
+from cartarget.atlas.formats.stream import lines
 from cartarget.errors import InputError
 from tests.atlas import standins
 

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cartarget.atlas import read_atlas, tenx
+from cartarget.atlas import read_atlas
+from cartarget.atlas.readers import tenx
 from cartarget.config import AtlasConfig, CellLabels, Config
 from cartarget.errors import InputError
 

@@ -244,16 +244,20 @@ class Watched(io.StringIO):
 
 
 def test_an_interrupt_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = packed(*instance(3, n=400, patients=4, tissues=4, cells=200))  # 1e14 gates: days, so only interrupts end it
+    # 2e15 gates, and bounds that close none of them for long: only the interrupt ends it
+    data = packed(*instance(3, n=1500, patients=4, tissues=4, cells=200))
+    templates = ["A & B & C & D & E", "A & B"]
     bars, usual = Watched(), signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(sys, "stderr", bars)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
-        found = search_gates(data, objective="selectivity", templates=[shapes(5)[11], "A & B"], time_budget=1e6)
+        found = search_gates(data, objective="selectivity", templates=templates, time_budget=1e6)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
+        signal.signal(signal.SIGINT, usual)
         if bars.timer is not None:
             bars.timer.cancel()
             bars.timer.join()
-    assert signal.getsignal(signal.SIGINT) is usual
     assert not found.certificate["is_exact"].any()
     assert len(found.table) and found.certificate["gap"].iloc[0] > 0
     best = Gate.parse(found.table["gate"].iloc[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from report_run import NAMES, _summary
 
-from cartarget.atlas.simulate import simulate_atlas
+from cartarget.atlas.readers.simulate import simulate_atlas
 from cartarget.config import Config
 from cartarget.contracts import write_table
 from cartarget.evidence.panel import Panel, build_panel

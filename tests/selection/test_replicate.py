@@ -138,7 +138,7 @@ def test_shared_patients_are_left_out_on_both_sides() -> None:
 
 @pytest.mark.real_data
 def test_rectal_gates_in_an_independent_cohort_of_another_pipeline(shared_data: Path) -> None:
-    from cartarget.atlas.rsem import read_count_table
+    from cartarget.atlas.readers.rsem import read_count_table
     from cartarget.config import AtlasConfig, Config
 
     tiers = cartarget.read_tiers(ROOT / "config" / "tissue_tiers.tsv")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from cartarget.atlas.simulate import simulate_atlas
+from cartarget.atlas.readers.simulate import simulate_atlas
 from cartarget.contracts import conform
 from cartarget.evidence.panel import build_panel
 from cartarget.safety.tiers import harmonise, read_tiers

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 import pandas as pd
 import pytest
 
-from cartarget.atlas.hgnc import build_gene_table
+from cartarget.atlas.public.hgnc import build_gene_table
 from cartarget.errors import InputError
 from cartarget.genes import GeneTable, read_gene_table
 from cartarget.surface import build

@@ -17,7 +17,7 @@ import pytest
 
 from cartarget.config import Config, load_config
 from cartarget.contracts import TABLES, read_table
-from cartarget.steps import STEPS
+from cartarget.run.steps import STEPS
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cartarget.config import Config
-from cartarget.steps import STEPS
+from cartarget.run.steps import STEPS
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = ROOT / "workflow"

@@ -1,7 +1,7 @@
 import re
 
-from cartarget.atlas.fetch import Fetching
-from cartarget.downloads import needed
+from cartarget.atlas.public.fetch import Fetching
+from cartarget.run.downloads import needed
 
 # One rule for each public file of the run: a rule of many outputs would throw away those that are there.
 for public in needed(asked, folder=Fetching.from_environment().folder):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from cartarget.atlas.census import fetch_census
+from cartarget.atlas.public.census import fetch_census
 from cartarget.errors import CartargetError
 
 parser = argparse.ArgumentParser(description=__doc__)

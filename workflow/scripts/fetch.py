@@ -5,11 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path.cwd()))  # under --sdm conda the package is this folder
 
-from cartarget.atlas.fetch import Fetching
+from cartarget.atlas.public.fetch import Fetching
 from cartarget.config import parse_config
-from cartarget.downloads import fetch_one
 from cartarget.errors import CartargetError
 from cartarget.provenance import journal
+from cartarget.run.downloads import fetch_one
 
 file = snakemake.output[0]
 try:

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path.cwd()))  # under --sdm conda the package is this fol
 from cartarget.config import parse_config
 from cartarget.errors import CartargetError
 from cartarget.provenance import journal
-from cartarget.steps import STEPS
+from cartarget.run.steps import STEPS
 
 step = {step.name: step for step in STEPS}[snakemake.rule]
 asked = parse_config(snakemake.config)

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from cartarget.annotate import regression
 from cartarget.atlas.batch import pipeline_warnings
 from cartarget.config import Config
 from cartarget.gates.terms import required_evidence
-from cartarget.inputs import Run
+from cartarget.run.annotate import regression
+from cartarget.run.inputs import Run
 from cartarget.selection.controls import control_report, run_fails
 from cartarget.selection.ranking import NEGATIVE
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cartarget.atlas.barcodes import as_tissues, left_out, one_per_donor, read_barcodes
-from cartarget.atlas.bulk import build_bulk, check_names
-from cartarget.atlas.stream import lines
+from cartarget.atlas.formats.stream import lines
+from cartarget.atlas.readers.bulk import build_bulk, check_names
 from cartarget.errors import InputError
 from cartarget.genes import GeneTable
 
@@ -51,7 +51,8 @@ def read_xena(
     atlas
         `path` is the matrix; `samples` the hub's phenotype table; `tumor` the disease as that table names it, in which
         `{indication}` is replaced and `*` matches anything (only needed with `samples`); `tissue` the normal
-        tissue where there is no table; `unit` one of `cartarget.atlas.matrix.UNITS` where the file's name does not say.
+        tissue where there is no table; `unit` one of `cartarget.atlas.formats.matrix.UNITS` where the file's
+        name does not say.
     config
         `data_dir` and `indication`.
     genes

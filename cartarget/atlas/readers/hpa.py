@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cartarget.atlas.contract import assemble
-from cartarget.atlas.stream import lines
+from cartarget.atlas.formats.stream import lines
 from cartarget.errors import InputError
 from cartarget.files import sha256
 from cartarget.genes import GeneTable, apply_plan, plan_merge, resolve, with_ids

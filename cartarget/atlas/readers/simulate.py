@@ -141,7 +141,7 @@ def simulate_atlas(
 
 
 def _panel(rng: Generator, n_background: int) -> _Panel:
-    here = files("cartarget.atlas")
+    here = files("cartarget.atlas.readers")
     with (here / "simulated_populations.tsv").open(encoding="utf-8") as handle:
         populations = pd.read_csv(handle, sep="\t", true_values=["yes"], false_values=["no"])
     with (here / "simulated_antigens.tsv").open(encoding="utf-8") as handle:

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from cartarget.atlas.hdf5 import probe
-from cartarget.atlas.pins import add_pin, digest, read_pins
-from cartarget.atlas.sources import Source
-from cartarget.atlas.transfer import CHUNK, Patience, check_room, download
+from cartarget.atlas.formats.hdf5 import probe
+from cartarget.atlas.public.pins import add_pin, digest, read_pins
+from cartarget.atlas.public.sources import Source
+from cartarget.atlas.public.transfer import CHUNK, Patience, check_room, download
 from cartarget.errors import InputError
 
 PER_HOST = 2

@@ -57,7 +57,7 @@ def question(config: Config, *, keys: Iterable[str], inputs: Iterable[str | os.P
 def _code() -> str:
     """Digest of the package's own files: code, tables, templates and scripts."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*")):
+    for path in sorted(Path(__file__).parents[1].rglob("*")):
         if path.is_file() and path.parent.name != "__pycache__":
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from cartarget.atlas.formats.tables import opened
 from cartarget.atlas.labels import label_cells
-from cartarget.atlas.single_cell import build_cells, chunks_of
-from cartarget.atlas.tables import opened
+from cartarget.atlas.readers.single_cell import build_cells, chunks_of
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
 from cartarget.files import sha256
@@ -48,7 +48,7 @@ def read_mtx(
     Returns
     -------
     AnnData
-        Kind `cells`; unit and notes as `cartarget.atlas.single_cell.build_cells` says.
+        Kind `cells`; unit and notes as `cartarget.atlas.readers.single_cell.build_cells` says.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _file(folder: Path, *names: str, atlas: AtlasConfig) -> Path:
     if found is None:
         raise InputError(
             f"{folder}: no {' or '.join(names)} (plain or .gz); check data_dir and atlases.{atlas.name}.path, "
-            "and see `cartarget.atlas.mtx.read_mtx` for the files that belong together"
+            "and see `cartarget.atlas.readers.mtx.read_mtx` for the files that belong together"
         )
     return found
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from cartarget.atlas.tables import opened
+from cartarget.atlas.formats.tables import opened
 from cartarget.errors import InputError
 
 BLOCK = 1 << 20

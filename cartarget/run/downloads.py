@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cartarget.atlas.fetch import Fetching, fetch
-from cartarget.atlas.sources import Source, find_sources, read_sources
+from cartarget.atlas.public.fetch import Fetching, fetch
+from cartarget.atlas.public.sources import Source, find_sources, read_sources
 from cartarget.config import Config
 from cartarget.errors import InputError
 from cartarget.files import whole
@@ -152,7 +152,7 @@ def make(table: str, *, folder: Path) -> Path:
 
 
 def _genes(folder: Path) -> None:
-    from cartarget.atlas.hgnc import build_gene_table
+    from cartarget.atlas.public.hgnc import build_gene_table
 
     table = build_gene_table(folder / "hgnc" / "hgnc_complete_set.txt")
     with whole(folder / GENES) as temporary:

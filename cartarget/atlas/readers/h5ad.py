@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from cartarget.atlas.hdf5 import guarded, probe
+from cartarget.atlas.formats.hdf5 import guarded, probe
 from cartarget.atlas.labels import label_cells
-from cartarget.atlas.single_cell import CHUNK, build_cells
+from cartarget.atlas.readers.single_cell import CHUNK, build_cells
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
 from cartarget.files import sha256
@@ -53,7 +53,7 @@ def read_h5ad(
     Returns
     -------
     AnnData
-        Kind `cells`; unit and notes as `cartarget.atlas.single_cell.build_cells` says.
+        Kind `cells`; unit and notes as `cartarget.atlas.readers.single_cell.build_cells` says.
 
     Raises
     ------

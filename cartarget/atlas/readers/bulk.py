@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cartarget.atlas.contract import assemble
-from cartarget.atlas.matrix import Unit, by_gene, check_unit, find_unit, names_of, peek, stream_matrix
-from cartarget.atlas.tables import resolve_labels
+from cartarget.atlas.formats.matrix import Unit, by_gene, check_unit, find_unit, names_of, peek, stream_matrix
+from cartarget.atlas.formats.tables import resolve_labels
 from cartarget.config import AtlasConfig
 from cartarget.errors import InputError
 from cartarget.files import sha256
@@ -62,7 +62,7 @@ def build_bulk(
     atlas, genes, keep
         As every reader has them.
     unit
-        What the values are if the configuration does not say (a key of `cartarget.atlas.matrix.UNITS`).
+        What the values are if the configuration does not say (a key of `cartarget.atlas.formats.matrix.UNITS`).
     files
         Other files that were read.
     notes

@@ -22,7 +22,7 @@ from cartarget.evidence.positivity import dense
 from cartarget.evidence.tumor_protein import tumor_protein
 from cartarget.gates.listed import Gates
 from cartarget.gates.purity import coverage_range
-from cartarget.inputs import Run
+from cartarget.run.inputs import Run
 from cartarget.safety.exposure import COUNTED, EXPOSED, judge
 from cartarget.safety.fratricide import fratricide
 from cartarget.safety.scores import rare_unmeasured

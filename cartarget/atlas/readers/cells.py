@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from cartarget.atlas.formats.tables import NumberTable, read_numbers
 from cartarget.atlas.labels import MALIGNANT, MICROENVIRONMENT, cut_donors
-from cartarget.atlas.single_cell import build_cells, chunks_of
-from cartarget.atlas.tables import NumberTable, read_numbers
+from cartarget.atlas.readers.single_cell import build_cells, chunks_of
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import ConfigError, InputError
 from cartarget.files import sha256
@@ -45,8 +45,8 @@ def read_cell_tables(
     Returns
     -------
     AnnData
-        Kind `cells`; unit and notes as `cartarget.atlas.single_cell.build_cells` says. Each file is a dataset; a gene
-        that a file lacks is not measured there. Cells are named `DONOR:CELL`.
+        Kind `cells`; unit and notes as `cartarget.atlas.readers.single_cell.build_cells` says. Each file is a dataset;
+        a gene that a file lacks is not measured there. Cells are named `DONOR:CELL`.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def read_cell_tables(
         A pattern is missing or wrong.
     InputError
         No file fits a pattern, a file fits both, a cell of a donor stands twice, or anything that
-        `cartarget.atlas.tables.read_numbers` or `build_cells` rejects.
+        `cartarget.atlas.formats.tables.read_numbers` or `build_cells` rejects.
     """
     from tqdm import tqdm
 

@@ -17,9 +17,9 @@ from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
 from cartarget.files import matching, sweep, whole
 from cartarget.genes import GeneTable, read_gene_table
-from cartarget.inputs import STREAMED, Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
 from cartarget.provenance import journal
-from cartarget.resume import question
+from cartarget.run.inputs import STREAMED, Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
+from cartarget.run.resume import question
 from cartarget.selection.ranking import NEGATIVE
 
 TSV_GATES = 200
@@ -147,8 +147,8 @@ def _count_library(adata: Any) -> None:
 
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
-    from cartarget.annotate import with_antigen_columns
     from cartarget.gates.listed import Gates
+    from cartarget.run.annotate import with_antigen_columns
     from cartarget.selection.screen import screen_antigens
 
     run = load_run(config)
@@ -163,8 +163,8 @@ def gates_step(config: Config) -> None:
     """Score every gate of two antigens, rank those that gain, and write exposures place by place."""
     import numpy as np
 
-    from cartarget.annotate import with_gate_columns, with_sweep
     from cartarget.gates.listed import Gates
+    from cartarget.run.annotate import with_gate_columns, with_sweep
     from cartarget.selection.screen import expose, screen_gates
 
     run = load_run(config)
@@ -187,8 +187,8 @@ def gates_step(config: Config) -> None:
 
 def larger_step(config: Config) -> None:
     """Search gates of three to five antigens of the shapes asked for, and score the best like any gate."""
-    from cartarget.annotate import empty
     from cartarget.gates.algebra import Gate
+    from cartarget.run.annotate import empty
     from cartarget.selection.larger import expose_larger, screen_larger
 
     asked, table, exposure, proof = config.larger, empty("gates"), empty("exposure"), "[]"
@@ -209,7 +209,7 @@ def larger_step(config: Config) -> None:
 
 def trust_step(config: Config) -> None:
     """Hold the first gates to account: held-out and resampled people, chance, contradictions, a second cohort."""
-    from cartarget.annotate import replications, run_conflicts, run_doublets
+    from cartarget.run.annotate import replications, run_conflicts, run_doublets
     from cartarget.selection.null import random_pairs
     from cartarget.selection.trust import assess_gates
 
@@ -236,7 +236,7 @@ def report_step(config: Config) -> None:
     """Describe the run, record where everything came from, and write the report."""
     from cartarget.provenance import describe_run, write_provenance
     from cartarget.report.render import render_report
-    from cartarget.summary import describe
+    from cartarget.run.summary import describe
 
     run = load_run(config)
     inputs: list[str | dict[str, str]] = [*run.files, *resource_paths(config)]

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cartarget.atlas.barcodes import as_tissues, left_out, one_per_donor, read_barcodes
-from cartarget.atlas.bulk import build_bulk, check_names
-from cartarget.atlas.stream import lines
+from cartarget.atlas.formats.stream import lines
+from cartarget.atlas.readers.bulk import build_bulk, check_names
 from cartarget.errors import InputError
 from cartarget.genes import GeneTable
 
@@ -40,7 +40,7 @@ def read_gct(
     ----------
     atlas
         `path` is the file, `samples` the table of GTEx's sample attributes (for samples), `unit` one of
-        `cartarget.atlas.matrix.UNITS` where the file's name (`tpm`, `reads`) does not say.
+        `cartarget.atlas.formats.matrix.UNITS` where the file's name (`tpm`, `reads`) does not say.
     config
         `data_dir`.
     genes

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from cartarget.atlas.hdf5 import guarded, probe
+from cartarget.atlas.formats.hdf5 import guarded, probe
+from cartarget.atlas.formats.stream import lines
 from cartarget.atlas.labels import label_cells
-from cartarget.atlas.single_cell import CHUNK, build_cells
-from cartarget.atlas.stream import lines
+from cartarget.atlas.readers.single_cell import CHUNK, build_cells
 from cartarget.errors import InputError
 from cartarget.files import sha256
 from cartarget.genes import GeneTable
@@ -53,8 +53,8 @@ def read_tenx(
     Returns
     -------
     AnnData
-        Kind `cells`; unit and notes as `cartarget.atlas.single_cell.build_cells` says. Antibodies and guides are no
-        genes and are listed as lost.
+        Kind `cells`; unit and notes as `cartarget.atlas.readers.single_cell.build_cells` says. Antibodies and guides
+        are no genes and are listed as lost.
 
     Raises
     ------

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cartarget.atlas.barcodes import as_tissues, left_out, one_per_donor, read_barcodes
-from cartarget.atlas.bulk import build_bulk, check_names
-from cartarget.atlas.stream import lines
+from cartarget.atlas.formats.stream import lines
+from cartarget.atlas.readers.bulk import build_bulk, check_names
 from cartarget.errors import InputError
 from cartarget.files import matching
 from cartarget.genes import GeneTable

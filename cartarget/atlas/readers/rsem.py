@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from cartarget.atlas.contract import assemble
-from cartarget.atlas.tables import NumberTable, label_columns, read_header, read_numbers, resolve_labels
+from cartarget.atlas.formats.tables import NumberTable, label_columns, read_header, read_numbers, resolve_labels
 from cartarget.errors import InputError
 from cartarget.files import resource, sha256
 from cartarget.genes import GeneTable, Merged, MergePlan, apply_plan, plan_merge, with_ids
@@ -70,7 +70,7 @@ def read_rsem(
     ------
     InputError
         No tumour or no normal file, a sample on both sides or twice, data on a log scale, or anything that
-        `cartarget.atlas.tables.read_numbers` rejects; the message names the file.
+        `cartarget.atlas.formats.tables.read_numbers` rejects; the message names the file.
     """
     path = config.data(atlas.path)
     if path.is_dir():

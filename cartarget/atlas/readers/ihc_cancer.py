@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cartarget.atlas.contract import assemble
-from cartarget.atlas.ihc import LEVELS, read_columns
+from cartarget.atlas.readers.ihc import LEVELS, read_columns
 from cartarget.errors import InputError
 from cartarget.files import sha256
 from cartarget.genes import GeneTable, apply_plan, plan_merge, resolve, with_ids

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cartarget.atlas.stream import lines
+from cartarget.atlas.formats.stream import lines
 from cartarget.errors import InputError
 
 FILES = ("resources/downloads/uberon/basic.obo", "resources/downloads/cell_ontology/cl-basic.obo")

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from cartarget.atlas.contract import assemble
-from cartarget.atlas.tables import read_numbers, resolve_labels
+from cartarget.atlas.formats.tables import read_numbers, resolve_labels
 from cartarget.errors import InputError
 from cartarget.files import sha256
 from cartarget.genes import GeneTable, merge, with_ids

@@ -16,7 +16,7 @@ import pyarrow
 import pyarrow.csv
 
 from cartarget.atlas.contract import assemble
-from cartarget.atlas.tables import opened
+from cartarget.atlas.formats.tables import opened
 from cartarget.errors import InputError
 from cartarget.files import sha256
 from cartarget.genes import GeneTable, MergePlan, plan_merge, resolve, with_ids

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy import sparse
 
 from cartarget.atlas.contract import assemble
-from cartarget.atlas.recover import LOG_MAX, recover_counts
-from cartarget.atlas.tables import resolve_labels
+from cartarget.atlas.formats.recover import LOG_MAX, recover_counts
+from cartarget.atlas.formats.tables import resolve_labels
 from cartarget.config import AtlasConfig
 from cartarget.errors import InputError
 from cartarget.genes import GeneTable, plan_merge, with_ids

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cartarget.atlas.digits import FRACTIONS, GAP, HIGH, LESS, LOW, parse
+from cartarget.atlas.formats.digits import FRACTIONS, GAP, HIGH, LESS, LOW, parse
 from cartarget.errors import InputError
 from cartarget.genes import GeneTable, Merged, apply_plan, plan_merge
 

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartarget.atlas.h5ad import read_store
-from cartarget.atlas.hdf5 import guarded
+from cartarget.atlas.formats.hdf5 import guarded
+from cartarget.atlas.readers.h5ad import read_store
 from cartarget.errors import InputError
 from cartarget.files import sha256
 from cartarget.genes import GeneTable
@@ -27,7 +27,7 @@ def read_zarr(
     Parameters
     ----------
     atlas, config, genes, keep
-        As in `cartarget.atlas.h5ad.read_h5ad`.
+        As in `cartarget.atlas.readers.h5ad.read_h5ad`.
 
     Returns
     -------

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cartarget.atlas.bulk import check_names
 from cartarget.atlas.contract import assemble
+from cartarget.atlas.formats.matrix import Streamed, by_gene, names_of, stream_matrix
+from cartarget.atlas.formats.stream import lines
+from cartarget.atlas.formats.tables import resolve_labels
 from cartarget.atlas.labels import cut_donors
-from cartarget.atlas.matrix import Streamed, by_gene, names_of, stream_matrix
-from cartarget.atlas.stream import lines
-from cartarget.atlas.tables import resolve_labels
+from cartarget.atlas.readers.bulk import check_names
 from cartarget.errors import InputError
 from cartarget.files import sha256
 from cartarget.genes import GeneTable, with_ids
