@@ -256,7 +256,8 @@ def test_every_prefix_of_the_bulk_set_leads_to_a_known_tissue() -> None:
 
 
 def test_every_population_of_the_simulated_atlas_is_known() -> None:
-    frame = pd.read_csv("cartarget/atlas/readers/simulated_populations.tsv", sep="\t", comment="#", keep_default_na=False)
+    table = "cartarget/atlas/readers/simulated_populations.tsv"
+    frame = pd.read_csv(table, sep="\t", comment="#", keep_default_na=False)
     assert [row.tissue for row in frame.itertuples() if shipped().find(row.tissue, row.cell_type) is None] == []
 
 
