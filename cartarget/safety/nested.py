@@ -35,7 +35,7 @@ from cartarget.safety.exposure import (
     held,
     in_populations,
 )
-from cartarget.safety.scores import names
+from cartarget.safety.scores import names, stained_antigens
 
 Flags = NDArray[np.bool_]
 
@@ -206,15 +206,9 @@ def where_sensed(panel: Panel, gates: Sequence[Gate], flags: Flags, labels: Sequ
 
 def protein_of(panel: Panel, gates: Sequence[Gate]) -> dict[str, list[Any]]:
     """`is_protein_known` and `protein_flag` of gates of any shape, as `protein_columns` gives them for two."""
-    units = panel.units
-    protein = (units["evidence"] == "protein").to_numpy(dtype=bool)
-    known = np.ones(len(panel.symbols), dtype=bool)
-    for tissue in panel.required:
-        here = protein & (units["tissue"] == tissue).to_numpy(dtype=bool)
-        known &= (~np.isnan(panel.value[:, here])).any(axis=1)
-    flagged = panel.is_flagged & (units["cap"] < 1).to_numpy(dtype=bool)
+    known, flagged = stained_antigens(panel)
     hit = [_evaluate(gate, lambda symbol: flagged[panel.index[symbol]], believed=False) for gate in gates]
     return {
         "is_protein_known": [bool(known[[panel.index[s] for s in gate.antigens]].all()) for gate in gates],
-        "protein_flag": names(np.stack(hit), units["tissue"].tolist()),
+        "protein_flag": names(np.stack(hit), panel.units["tissue"].tolist()),
     }

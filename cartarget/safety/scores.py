@@ -243,6 +243,17 @@ def unmeasured_antigens(panel: Panel, *, rare: Sequence[str]) -> NDArray[np.bool
     return ~known
 
 
+def stained_antigens(panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Antigens that were stained in every required tissue; antigens × units with a weak stain where there is a cap."""
+    units = panel.units
+    protein = (units["evidence"] == "protein").to_numpy(dtype=bool)
+    known = np.ones(len(panel.symbols), dtype=bool)
+    for tissue in panel.required:
+        here = protein & (units["tissue"] == tissue).to_numpy(dtype=bool)
+        known &= (~np.isnan(panel.value[:, here])).any(axis=1)
+    return known, panel.is_flagged & (units["cap"] < 1).to_numpy(dtype=bool)
+
+
 def protein_columns(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64]) -> pd.DataFrame:
     """Whether every member was stained in every required tissue, and where a weak antibody stains.
 
@@ -250,15 +261,9 @@ def protein_columns(panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64],
     -------
     Frame with `is_protein_known` and `protein_flag`; blockers need a stain too.
     """
-    units = panel.units
-    protein = (units["evidence"] == "protein").to_numpy(dtype=bool)
-    known = np.ones(len(panel.symbols), dtype=bool)
-    for tissue in panel.required:
-        here = protein & (units["tissue"] == tissue).to_numpy(dtype=bool)
-        known &= (~np.isnan(panel.value[:, here])).any(axis=1)
-    flagged = panel.is_flagged & (units["cap"] < 1).to_numpy(dtype=bool)
+    known, flagged = stained_antigens(panel)
     kind = op[:, None]
     both = np.where(kind == 0, flagged[a] | flagged[b], np.where(kind == 1, flagged[a] & flagged[b], flagged[a]))
     return pd.DataFrame(
-        {"is_protein_known": known[a] & known[b], "protein_flag": names(both, units["tissue"].tolist())}
+        {"is_protein_known": known[a] & known[b], "protein_flag": names(both, panel.units["tissue"].tolist())}
     )
