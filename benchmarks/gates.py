@@ -29,13 +29,13 @@ import pandas as pd
 from deap import base, creator, tools
 
 from cartarget.evidence.packed import Packed, pack
-from cartarget.gates.algebra import Gate
-from cartarget.gates.literals import Literals, literals
-from cartarget.gates.objectives import Objective, Terms, pooled, terms, worst_population
-from cartarget.gates.result import SearchResult
-from cartarget.gates.scoring import score
-from cartarget.gates.search import search_gates
-from cartarget.gates.templates import Template, shapes
+from cartarget.logic.gate import Gate
+from cartarget.search.literals import Literals, literals
+from cartarget.search.objectives import Objective, Terms, pooled, terms, worst_population
+from cartarget.search.result import SearchResult
+from cartarget.search.scoring import score
+from cartarget.search.search import search_gates
+from cartarget.search.template import Template, shapes
 
 LUNG = Path(__file__).resolve().parents[2] / "shared" / "data" / "tumor_single_cell_emtab6149"
 

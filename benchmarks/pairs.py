@@ -23,9 +23,9 @@ import numba
 import numpy as np
 import pandas as pd
 
+from cartarget.evidence.kernels import ROWS, WIDTH, interleaved, pair_counts, popcount, threads, tile
 from cartarget.evidence.packed import Packed
-from cartarget.gates.grid import pair_grid
-from cartarget.gates.kernels import ROWS, WIDTH, interleaved, pair_counts, popcount, threads, tile
+from cartarget.search.grid import pair_grid
 
 NO_AVX512 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+sse4.2,+popcnt,+avx,+avx2,+bmi,+bmi2,+fma"}
 

@@ -66,7 +66,7 @@ def simulated_run(folder: Path) -> Path:
 
 
 def _first_exposure(run: Any) -> Any:
-    from cartarget.gates.listed import Gates
+    from cartarget.logic.batch import Gates
     from cartarget.selection.screen import expose
 
     return expose(run.panel, gates=Gates.singles(1), atlas=run.primary)

@@ -24,7 +24,7 @@ import pandas as pd
 import cartarget
 from cartarget.config import load_config
 from cartarget.evidence.panel import Panel, build_panel
-from cartarget.gates.judge import ANY, BOTH
+from cartarget.logic.batch import ANY, BOTH
 from cartarget.run.inputs import load_run
 from cartarget.selection.crossfit import QUANTITIES, CrossFit, crossfit, plain_scores, restrict
 from cartarget.selection.screen import Gates, screen_gates

@@ -13,7 +13,7 @@ from cartarget.cli import app
 from cartarget.config import AtlasConfig, Config, Trust
 from cartarget.contracts import read_table
 from cartarget.errors import InputError
-from cartarget.gates.algebra import Gate
+from cartarget.logic.gate import Gate
 from cartarget.provenance import write_provenance
 from cartarget.run.steps import run
 from tests.conftest import ROOT

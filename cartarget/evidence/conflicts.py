@@ -11,9 +11,9 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from cartarget.evidence.dropout import ANY, BOTH
 from cartarget.evidence.incell import cell_shares
 from cartarget.evidence.panel import Panel
+from cartarget.logic.batch import ANY, BOTH
 
 PRESENT, SILENT, ABSENT = 1, 0, -1
 """What a source says of a gate in a tissue; silent is neither, or not measured."""

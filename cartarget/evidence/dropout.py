@@ -8,9 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cartarget.evidence.intervals import posterior_quantile
 from cartarget.evidence.panel import Panel
-
-ANY, BOTH, NOT = 0, 1, 2
-"""Shapes of a gate, as in `gates.judge`: `A | B` (a single antigen is `A | A`), `A & B`, `A & ~B`."""
+from cartarget.logic.batch import ANY, BOTH, NOT
 
 TELLS = 0.2
 """Detection rate below which an antigen that is missed looks like one that is absent."""

@@ -10,8 +10,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
-from cartarget.evidence.dropout import ANY, BOTH
 from cartarget.evidence.positivity import is_positive
+from cartarget.logic.batch import ANY, BOTH
 
 CHUNK = 512
 """Gates evaluated at a time."""

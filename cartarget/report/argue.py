@@ -24,8 +24,8 @@ from cartarget.evidence.intervals import PRIOR_DONORS
 from cartarget.evidence.packed import Packed
 from cartarget.evidence.panel import MEASURED_DONORS, Panel
 from cartarget.files import whole
-from cartarget.gates.pairs import GAIN
 from cartarget.report.payload import Block, quantise_level
+from cartarget.safety.scan import GAIN
 from cartarget.safety.tier_table import TIERS
 from cartarget.safety.window import gate_levels
 

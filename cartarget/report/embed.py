@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cartarget.gates.algebra import Gate
-from cartarget.gates.judge import ANY, BOTH, NOT
+from cartarget.logic.batch import ANY, BOTH, NOT
+from cartarget.logic.gate import Gate
 from cartarget.report.argue import BUDGET, Evidence, evidence_block, fit_evidence
 from cartarget.report.payload import Block
 

@@ -19,12 +19,12 @@ from cartarget.evidence.detection import detection_rates
 from cartarget.evidence.dropout import corrected_coverage, residual_liability
 from cartarget.evidence.panel import build_panel, measured_in_tumor
 from cartarget.evidence.positivity import dense
+from cartarget.evidence.purity import coverage_range
 from cartarget.evidence.tumor_protein import tumor_protein
-from cartarget.gates.listed import Gates
-from cartarget.gates.purity import coverage_range
+from cartarget.logic.batch import Gates
 from cartarget.run.inputs import Run
-from cartarget.safety.exposure import COUNTED, EXPOSED, judge
 from cartarget.safety.fratricide import fratricide
+from cartarget.safety.judge import COUNTED, EXPOSED, judge
 from cartarget.safety.scores import rare_unmeasured
 from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targets, read_toxicity
 from cartarget.safety.window import gate_levels

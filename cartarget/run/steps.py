@@ -147,7 +147,7 @@ def _count_library(adata: Any) -> None:
 
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
-    from cartarget.gates.listed import Gates
+    from cartarget.logic.batch import Gates
     from cartarget.run.annotate import with_antigen_columns
     from cartarget.selection.screen import screen_antigens
 
@@ -163,7 +163,7 @@ def gates_step(config: Config) -> None:
     """Score every gate of two antigens, rank those that gain, and write exposures place by place."""
     import numpy as np
 
-    from cartarget.gates.listed import Gates
+    from cartarget.logic.batch import Gates
     from cartarget.run.annotate import with_gate_columns, with_sweep
     from cartarget.selection.screen import expose, screen_gates
 
@@ -187,7 +187,7 @@ def gates_step(config: Config) -> None:
 
 def larger_step(config: Config) -> None:
     """Search gates of three to five antigens of the shapes asked for, and score the best like any gate."""
-    from cartarget.gates.algebra import Gate
+    from cartarget.logic.gate import Gate
     from cartarget.run.annotate import empty
     from cartarget.selection.larger import expose_larger, screen_larger
 

@@ -13,9 +13,9 @@ from anndata import AnnData
 
 from cartarget.atlas.batch import pipeline_warnings
 from cartarget.config import Config
-from cartarget.gates.terms import required_evidence
 from cartarget.run.annotate import regression
 from cartarget.run.inputs import Run
+from cartarget.safety.scan_layout import required_evidence
 from cartarget.selection.controls import control_report, run_fails
 from cartarget.selection.ranking import NEGATIVE
 

@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartarget.evidence.panel import Panel
-from cartarget.gates.algebra import Gate
-from cartarget.gates.terms import possible_units, required_evidence
-from cartarget.safety.exposure import (
+from cartarget.logic.gate import Gate
+from cartarget.safety.judge import (
     AT_LEAST,
     BELOW,
     BOUNDED,
@@ -35,6 +34,7 @@ from cartarget.safety.exposure import (
     held,
     in_populations,
 )
+from cartarget.safety.scan_layout import possible_units, required_evidence
 from cartarget.safety.scores import names, stained_antigens
 
 Flags = NDArray[np.bool_]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from cartarget.contracts import CLASSES
 from cartarget.evidence.intervals import fraction_interval, posterior_quantile
 from cartarget.evidence.panel import Panel
-from cartarget.gates.judge import NOT
-from cartarget.gates.pairs import ROUNDING
-from cartarget.gates.terms import required_evidence
-from cartarget.safety.exposure import AT_LEAST, BOUNDED, EXPOSED, NO_VALUE, UNMEASURED, UNRESOLVED, Judged
+from cartarget.logic.batch import NOT
+from cartarget.safety.judge import AT_LEAST, BOUNDED, EXPOSED, NO_VALUE, UNMEASURED, UNRESOLVED, Judged
+from cartarget.safety.scan import ROUNDING
+from cartarget.safety.scan_layout import required_evidence
 from cartarget.safety.window import Windows
 
 

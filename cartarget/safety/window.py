@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cartarget.evidence.kernels import compiled, spread
 from cartarget.evidence.panel import Panel
-from cartarget.gates.kernels import compiled, spread
 
 TUMOR_QUANTILE = 0.25
 NORMAL_QUANTILE = 0.90

@@ -20,8 +20,8 @@ from tqdm import tqdm
 from cartarget.errors import InputError
 from cartarget.evidence.packed import Packed
 from cartarget.evidence.panel import Panel, build_panel
-from cartarget.gates.listed import Gates
-from cartarget.safety.exposure import AT_LEAST, COUNTED, EXPOSED, judge
+from cartarget.logic.batch import Gates
+from cartarget.safety.judge import AT_LEAST, COUNTED, EXPOSED, judge
 from cartarget.selection.screen import screen_gates
 
 QUANTITIES = ("coverage", "exposure", "liability", "selectivity")

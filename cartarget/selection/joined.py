@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cartarget.evidence.incell import cell_shares, gene_rows
 from cartarget.evidence.panel import THIN_CELLS
-from cartarget.gates.listed import Gates
+from cartarget.logic.batch import Gates
 
 NOT_IN_PANEL = "genes not in panel"
 

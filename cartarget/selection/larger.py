@@ -11,15 +11,15 @@ import pandas as pd
 from cartarget.contracts import CLASSES
 from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel
-from cartarget.gates.algebra import Gate
-from cartarget.gates.objectives import rank as rank_objective
-from cartarget.gates.pairs import GAIN
-from cartarget.gates.search import search_gates
-from cartarget.gates.templates import Template, sub_gates
+from cartarget.logic.gate import Gate
+from cartarget.safety.exposure_table import exposure_rows
 from cartarget.safety.nested import as_antigens, judge_gates, protein_of, sensed, where_sensed
-from cartarget.safety.rows import exposure_rows
+from cartarget.safety.scan import GAIN
 from cartarget.safety.scores import score, thin_antigens, unmeasured_antigens
 from cartarget.safety.window import gate_levels, windows
+from cartarget.search.objectives import rank as rank_objective
+from cartarget.search.search import search_gates
+from cartarget.search.template import Template, sub_gates
 from cartarget.selection.ranking import rank, ranking_order
 
 LEAST = 3
@@ -55,7 +55,7 @@ def screen_larger(
 ) -> Larger:
     """Search gates of the given shapes, score the best like any gate, and rank those that gain on every part.
 
-    The search maximises the default rank on counted observations (`cartarget.gates.objectives.rank`): eligible, then
+    The search maximises the default rank on counted observations (`cartarget.search.objectives.rank`): eligible, then
     safety class by the caps of the counted populations, then selectivity; one observation counts as much as another.
     What it finds is scored by all evidence: donors weighed, summaries, stains, what was not measured. A gate is
     redundant unless it gains on **each** gate that is left when literals are deleted: a better class, or 0.05 in

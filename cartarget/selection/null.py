@@ -11,9 +11,8 @@ from tqdm import tqdm
 
 from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel
-from cartarget.gates.judge import ANY
-from cartarget.gates.listed import Gates
-from cartarget.safety.exposure import judge
+from cartarget.logic.batch import ANY, Gates
+from cartarget.safety.judge import judge
 from cartarget.safety.scores import score
 from cartarget.safety.window import gate_levels, windows
 from cartarget.selection.screen import score_gates

@@ -13,8 +13,8 @@ from cartarget.contracts import CLASSES
 from cartarget.errors import InputError
 from cartarget.evidence.intervals import fraction_interval
 from cartarget.evidence.panel import Panel
-from cartarget.gates.algebra import Gate
-from cartarget.gates.listed import Gates
+from cartarget.logic.batch import Gates
+from cartarget.logic.gate import Gate
 from cartarget.selection.screen import score_gates
 
 SCORES = ("coverage", "coverage_lower", "coverage_upper", "n_patients", "liability", "safety_class")

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from cartarget.contracts import CLASSES
 from cartarget.evidence.panel import Panel
-from cartarget.gates.judge import ANY, BOTH, NOT
-from cartarget.gates.listed import Gates
-from cartarget.gates.pairs import GAIN, scan_pairs
-from cartarget.safety.exposure import judge
-from cartarget.safety.rows import exposure_rows
+from cartarget.logic.batch import ANY, BOTH, NOT, Gates
+from cartarget.safety.exposure_table import exposure_rows
+from cartarget.safety.judge import judge
+from cartarget.safety.scan import GAIN, scan_pairs
 from cartarget.safety.scores import protein_columns, score, thin_required
 from cartarget.safety.window import gate_levels, windows
 from cartarget.selection.ranking import rank

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cartarget.contracts import CLASSES
-from cartarget.gates.algebra import Gate
+from cartarget.logic.gate import Gate
 
 LENGTH = 15
 """Ideas that a meeting can argue over."""

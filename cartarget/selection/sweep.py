@@ -14,8 +14,8 @@ from tqdm import tqdm
 from cartarget.contracts import CLASSES
 from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel, build_panel
-from cartarget.gates.algebra import Gate
-from cartarget.gates.listed import Gates
+from cartarget.logic.batch import Gates
+from cartarget.logic.gate import Gate
 from cartarget.selection.crossfit import restrict
 from cartarget.selection.ranking import ranking_order
 from cartarget.selection.screen import score_gates

@@ -8,7 +8,7 @@ import pandas as pd
 from anndata import AnnData
 
 from cartarget.evidence.panel import Panel
-from cartarget.gates.listed import Gates
+from cartarget.logic.batch import Gates
 from cartarget.selection.crossfit import CrossFit, crossfit
 from cartarget.selection.null import random_pair_null
 from cartarget.selection.sweep import rank_intervals

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from cartarget.atlas.contract import assemble
 from cartarget.atlas.purity import add_purity, read_purity, tumor_level
 from cartarget.errors import InputError
-from cartarget.gates.judge import ANY, BOTH, NOT
-from cartarget.gates.listed import Gates
-from cartarget.gates.purity import coverage_range
+from cartarget.evidence.purity import coverage_range
+from cartarget.logic.batch import ANY, BOTH, NOT, Gates
 
 
 @given(

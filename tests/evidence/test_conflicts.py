@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cartarget.evidence.conflicts import Source, cells_source, find_conflicts, kind_of, panel_sources
 from cartarget.evidence.panel import build_panel
-from cartarget.safety.exposure import COUNTED, judge
+from cartarget.safety.judge import COUNTED, judge
 from tests.panels import ORIGIN, REQUIRED, observations, protein, random_panel, summary
 
 SYMBOLS = ["A", "B", "C"]

@@ -17,7 +17,7 @@ from cartarget.evidence.dropout import (
     residual_liability,
 )
 from cartarget.evidence.panel import build_panel
-from cartarget.safety.exposure import EXPOSED, judge
+from cartarget.safety.judge import EXPOSED, judge
 from tests.panels import ORIGIN, REQUIRED, observations, summary
 
 unit = st.floats(0, 1)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cartarget.contracts import columns, write_table
-from cartarget.gates.algebra import quote
+from cartarget.logic.gate import quote
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 NAMES = [

@@ -16,7 +16,7 @@ import pytest
 from cartarget.config import load_config
 from cartarget.contracts import read_table, write_table
 from cartarget.evidence.panel import Panel
-from cartarget.gates.algebra import Gate
+from cartarget.logic.gate import Gate
 from cartarget.report.argue import argued
 from cartarget.report.render import render_report
 from cartarget.safety.tiers import read_tiers

@@ -8,7 +8,7 @@ from scipy.stats import beta
 
 from cartarget.contracts import conform
 from cartarget.evidence.panel import build_panel
-from cartarget.gates.listed import Gates
+from cartarget.logic.batch import Gates
 from cartarget.safety.scores import rare_unmeasured
 from cartarget.selection.screen import expose, score_gates
 from tests.panels import ORIGIN, REQUIRED, observations, protein, summary

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from cartarget.evidence.panel import Panel, build_panel
-from cartarget.gates.algebra import Gate
-from cartarget.gates.judge import ANY, BOTH, NOT
-from cartarget.gates.listed import Gates
-from cartarget.safety.exposure import (
+from cartarget.logic.batch import ANY, BOTH, NOT, Gates
+from cartarget.logic.gate import Gate
+from cartarget.safety.judge import (
     AT_LEAST,
     BELOW,
     BOUNDED,

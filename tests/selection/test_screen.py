@@ -8,7 +8,7 @@ import pytest
 
 from cartarget.contracts import CLASSES, conform
 from cartarget.errors import GateError
-from cartarget.gates.listed import Gates
+from cartarget.logic.batch import Gates
 from cartarget.selection.ranking import rank, ranking_order
 from cartarget.selection.screen import expose, score_gates, screen_antigens, screen_gates
 from tests.panels import random_panel

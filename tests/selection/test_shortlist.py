@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartarget.gates.algebra import Gate
+from cartarget.logic.gate import Gate
 from cartarget.selection.shortlist import shortlist, why_empty
 
 

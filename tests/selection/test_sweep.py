@@ -8,7 +8,7 @@ import pytest
 
 from cartarget.errors import GateError, InputError
 from cartarget.evidence.panel import build_panel
-from cartarget.gates.listed import Gates
+from cartarget.logic.batch import Gates
 from cartarget.selection.crossfit import restrict
 from cartarget.selection.ranking import rank
 from cartarget.selection.screen import score_gates

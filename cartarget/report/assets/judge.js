@@ -206,7 +206,7 @@ export function unitWords(ev, members, a, b, op) {
   return { exposed, open };
 }
 
-/** State and fraction of a gate in one population, as `cartarget.safety.exposure` has them. */
+/** State and fraction of a gate in one population, as `cartarget.safety.judge` has them. */
 export function stateOf(ev, members, a, b, op, p, fraction) {
   const x = ev.arrays.measured[a * ev.P + p], y = ev.arrays.measured[b * ev.P + p];
   if (op === NOT && !ev.isCells ? x : x & y) return { state: COUNTED, fraction };

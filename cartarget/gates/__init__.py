@@ -1,1 +1,0 @@
-"""Which logic? Gates as values, counted in packed words and searched exactly."""

@@ -1,0 +1,1 @@
+"""Which gates are best, with proof: templates, branch and bound, certificates."""
