@@ -35,7 +35,8 @@ from cartarget.search.objectives import Objective, Terms, pooled, terms, worst_p
 from cartarget.search.result import SearchResult
 from cartarget.search.scoring import score
 from cartarget.search.search import search_gates
-from cartarget.search.template import Template, shapes
+from cartarget.logic.shapes import shapes
+from cartarget.search.template import Template
 
 LUNG = Path(__file__).resolve().parents[2] / "shared" / "data" / "tumor_single_cell_emtab6149"
 

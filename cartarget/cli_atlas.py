@@ -100,7 +100,7 @@ def _check(config: Config, name: str) -> str:
     atlas = next(atlas for atlas in config.used_atlases if atlas.name == name)
     try:
         genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
-        keep = wanted_symbols(config) if atlas.role != "primary" or atlas.reader in STREAMED else None
+        keep = wanted_symbols(config) if atlas.role != "counted" or atlas.reader in STREAMED else None
         adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
         typer.echo("\n".join(describe(adata)))
         origin = config.origin or read_indication(config.indication, path=INDICATIONS).origin

@@ -22,6 +22,14 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+RETIRED_ROLES = {
+    "primary": "write `role: counted`, or leave it out: every atlas of observations is counted, and `primary: bulk` or "
+    "`primary: single_cell` at the top of the file says which tumours order the ranking",
+    "joined": "write `role: counted` to count the cells with everything else, or `role: shown` to show them only",
+}
+"""Roles of earlier versions, and the line to write instead."""
+
+
 class CellLabels(_Strict):
     """How a single-cell atlas says which cells are malignant, whose they are and what they are."""
 
@@ -64,11 +72,12 @@ class AtlasConfig(_Strict):
         "cptac", "cell_table", "mtx", "tenx_h5", "h5ad", "zarr",
     ] = Field(description="how the file is read")  # fmt: skip
     path: str = Field("", description="file or folder, relative to data_dir; recount3 takes a pattern of files")
-    role: Literal["primary", "normal", "protein", "tumor_protein", "joined", "replication"] = Field(
-        "primary",
-        description="primary: counted, holds the tumour; normal: summary of normal tissue; protein: antibody stains of "
-        "normal tissue; tumor_protein: protein in tumours, shown beside the antigens; joined: cells shown beside the "
-        "result; replication: a second cohort in which the first gates are scored again",
+    role: Literal["counted", "normal", "protein", "tumor_protein", "replication", "shown"] = Field(
+        "counted",
+        description="counted: cells, nuclei or samples of tumour, normal tissue or both, counted together with every "
+        "other such atlas; normal: summary of normal tissue, one number per gene and tissue; protein: antibody stains "
+        "of normal tissue; tumor_protein: protein in tumours, shown beside the antigens; replication: a second cohort "
+        "in which the first gates are scored again; shown: cells shown beside the result and never counted",
     )
     indications: list[Name] = Field(
         [], description="indications of its tumour; a run of another leaves it out, and says so; none: of any"
@@ -103,6 +112,14 @@ class AtlasConfig(_Strict):
     release: str = Field("", description="release of the atlas, for the report")
     licence: str = Field("", description="licence of the atlas, for the report")
     citation: str = Field("", description="what to cite, for the report")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _roles_are_current(cls, given: Any) -> Any:
+        role = given.get("role") if isinstance(given, dict) else None
+        if role in RETIRED_ROLES:
+            raise ValueError(f"role: found {role!r}, which is no longer used; {RETIRED_ROLES[role]}")
+        return given
 
 
 class Genes(_Strict):
@@ -176,7 +193,9 @@ class Config(_Strict):
     sex: Literal["female", "male"] | None = Field(
         None, description="patients of one sex: organs of the other are ignored; none: from the indication"
     )
-    primary: Literal["bulk", "single_cell"] = Field("single_cell", description="which evidence orders the ranking")
+    primary: Literal["bulk", "single_cell"] = Field(
+        "single_cell", description="which tumours order the ranking; every atlas is counted"
+    )
     data_dir: str = Field(".", description="folder against which the paths of atlases, genes and votes are read")
     results: str = Field("results", description="folder of the results, within the working directory")
     atlases: list[AtlasConfig] = Field(
@@ -209,8 +228,8 @@ class Config(_Strict):
         for atlas in self.atlases:
             if atlas.census and (atlas.reader != "h5ad" or not atlas.path):
                 raise ValueError(f"atlases.{atlas.name}.census: needs reader h5ad, and a path to keep the cells at")
-        if not any(atlas.role == "primary" for atlas in self.used_atlases):
-            raise ValueError("atlases: none has role 'primary'; one atlas must hold the tumour of the indication")
+        if not any(atlas.role == "counted" for atlas in self.used_atlases):
+            raise ValueError("atlases: none has role 'counted'; one atlas must hold the tumour of the indication")
         return self
 
     @model_validator(mode="after")
@@ -230,7 +249,7 @@ class Config(_Strict):
 
         Examples
         --------
-        >>> cells = AtlasConfig(name="cells", reader="h5ad", role="joined", indications=["read"])
+        >>> cells = AtlasConfig(name="cells", reader="h5ad", role="shown", indications=["read"])
         >>> bulk = AtlasConfig(name="bulk", reader="rsem_counts")
         >>> [atlas.name for atlas in Config(indication="chol", atlases=[bulk, cells]).used_atlases]
         ['bulk']

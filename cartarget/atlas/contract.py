@@ -90,7 +90,7 @@ def assemble(
     return adata
 
 
-def validate_atlas(adata: AnnData, *, role: str | None = None) -> None:
+def validate_atlas(adata: AnnData) -> None:
     """Check that an atlas keeps the contract.
 
     - `X` observations × genes, float32, dense or CSR; finite; not negative (but for log ratios); NaN (*not measured*)
@@ -100,14 +100,11 @@ def validate_atlas(adata: AnnData, *, role: str | None = None) -> None:
     - `var`: unique symbols and `given`.
     - `varm["is_measured"]`: genes × datasets, boolean (kinds samples and cells).
     - `uns["cartarget"]`: kind, unit, atlas, files, lost, notes, is_simulated.
-    - `role="primary"`: at least one tumour and one normal observation.
 
     Parameters
     ----------
     adata
         Any reader's result.
-    role
-        The atlas's role in the configuration. None: the role's rules are not checked.
 
     Raises
     ------
@@ -131,14 +128,14 @@ def validate_atlas(adata: AnnData, *, role: str | None = None) -> None:
     for key, allowed in (("kind", tuple(KINDS)), ("unit", UNITS)):
         if about[key] not in allowed:
             raise InputError(f"{where}: {key} is {about[key]!r}; expected one of {', '.join(allowed)}")
-    _check_obs(adata.obs, where=where, role=role)
+    _check_obs(adata.obs, where=where)
     _check_var(adata, where=where, kind=about["kind"])
     _check_values(adata, where=where, kind=about["kind"])
     if list(about["lost"].columns) != ["name", "reason"]:
         raise InputError(f"{where}: uns['cartarget']['lost'] needs the columns name and reason")
 
 
-def _check_obs(obs: pd.DataFrame, *, where: str, role: str | None) -> None:
+def _check_obs(obs: pd.DataFrame, *, where: str) -> None:
     if not len(obs):
         raise InputError(f"{where}: no observation; check the path and the patterns of its files")
     for twice in obs.index[obs.index.duplicated()][:1]:
@@ -154,12 +151,6 @@ def _check_obs(obs: pd.DataFrame, *, where: str, role: str | None) -> None:
     nameless = (obs["side"] == "normal") & (obs["tissue"].astype(str) == "") & (obs["cell_type"].astype(str) == "")
     if nameless.any():
         raise InputError(f"{where}: normal observation {obs.index[nameless][0]!r} has neither tissue nor cell type")
-    for side in SIDES if role == "primary" else ():
-        if not (obs["side"] == side).any():
-            word = "tumour" if side == "tumor" else side
-            raise InputError(
-                f"{where}: no {word} observation; a primary atlas needs both sides: check its file patterns or labels"
-            )
 
 
 def _check_var(adata: AnnData, *, where: str, kind: str) -> None:

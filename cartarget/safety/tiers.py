@@ -39,6 +39,16 @@ class Tiers:
         return tuple(row.tissue for row in self.rows if row.is_required and not row.cell_type)
 
     @property
+    def required_cell_types(self) -> tuple[str, ...]:
+        """Cell types that must be measured before anything is called safe, as `tissue: cell type`."""
+        return tuple(f"{row.tissue}: {row.cell_type}" for row in self.rows if row.is_required and row.cell_type)
+
+    @property
+    def stand_in(self) -> frozenset[str]:
+        """Required cell types for which samples or a summary of the whole organ may stand in, as a bound."""
+        return frozenset(self.required_cell_types)
+
+    @property
     def rare(self) -> tuple[str, ...]:
         """Vital tissues and cell types that are not required: to be named where no atlas measures them."""
         return tuple(

@@ -27,6 +27,8 @@ _PLACES = ("layers/counts", "layers/raw_counts", "layers/umi", "raw/X", "X")
 
 _SYMBOLS = ("feature_name", "gene_symbols", "gene_symbol", "gene_name", "symbol", "hgnc_symbol", "gene_short_name")
 _PEEK = 256
+_DEPTHS = ("n_counts", "raw_sum", "total_counts", "nCount_RNA", "n_umi", "nUMI")
+"""Columns of obs that tell a cell's counts over all genes."""
 
 
 def read_h5ad(
@@ -90,6 +92,8 @@ def read_store(
     cells = read_elem(handle["obs"])
     cells.index = cells.index.astype(str)
     obs, is_kept = label_cells(cells, atlas=atlas, where=f"{where}: obs")
+    if depth := next((name for name in _DEPTHS if name in cells), None):
+        obs["n_counts"] = pd.to_numeric(cells[depth], errors="coerce").to_numpy(dtype=np.float64)[is_kept]
     place = _place(handle, where)
     labels = _labels(handle, place)
     n_cells, n_genes = _open(handle[place]).shape

@@ -1,0 +1,189 @@
+"""What is known of one conjunction of antigens in each place: counted in cells, bounded by the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartarget.evidence.intervals import by_population
+from cartarget.evidence.panel import Panel
+from cartarget.evidence.power import LEAST
+from cartarget.logic.gate import Gate
+from cartarget.logic.shapes import Conjunction, evaluate
+from cartarget.safety.known import Flags, known
+
+BELOW, EXPOSED, UNRESOLVED, NO_VALUE = 0, 1, 2, 3
+"""What a summary or stain says: below the level, exposed, undecided, not measured."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A conjunction in each population and unit."""
+
+    low: Floats
+    high: Floats
+    complete: Flags
+    informed: Flags
+    explained: Flags
+    unit_state: NDArray[np.int8]
+    unit_explained: Flags
+    decided: Flags
+
+
+class Evidence:
+    """A panel as one batch of gates sees it: bits, measured flags and corrected fractions by letter."""
+
+    def __init__(self, panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> None:
+        self.panel, self.shape, self.known = panel, shape, known(panel)
+        self.row = {symbol: rows[:, column] for column, symbol in enumerate(shape.antigens)}
+        self.n = len(rows)
+        self.segment_owner = panel.packed.segments["population"].to_numpy(dtype=np.int64)
+        self.starts = panel.packed.segments["start"].to_numpy(dtype=np.int64)
+        words = panel.packed.segments["stop"].to_numpy(dtype=np.int64) - self.starts
+        self.word_owner = np.repeat(self.segment_owner, words)
+        self.is_whole = bool(np.all([self.measured(symbol).all() for symbol in shape.antigens]))
+        self.all_ones = _valid(panel)
+
+    def measured(self, symbol: str) -> Flags:
+        """Gates × populations: the antigen at a letter was measured."""
+        return self.panel.packed.is_measured[self.row[symbol]]
+
+    def corrected(self, symbol: str) -> Floats:
+        """Gates × populations: fraction of the antigen at a letter, for power corrected."""
+        return self.panel.corrected[self.row[symbol]]
+
+    def of(self, array: NDArray[Any], symbol: str) -> NDArray[Any]:
+        """Rows of an array of antigens for the antigen at a letter."""
+        return array[self.row[symbol]]
+
+    def bits(self, symbol: str) -> NDArray[np.uint64]:
+        """Gates × words: positivity of the antigen at a letter."""
+        return self.panel.packed.words[self.row[symbol]]
+
+    def open_bits(self, flags: Flags) -> NDArray[np.uint64]:
+        """Gates × populations as bits of all their observations."""
+        return np.where(flags[:, self.word_owner], self.all_ones, np.uint64(0))
+
+    def count(self, gate: Gate, *, optimistic: bool, believed: Flags | None = None) -> NDArray[np.int64]:
+        """Observations hit per segment, what was not measured taken as hitting least or most.
+
+        `believed`: populations in which a blocker blocks; None: all.
+        """
+        everything = None
+        if believed is not None and not believed.all():
+            everything = np.where(believed[self.word_owner], np.uint64(0), self.all_ones)
+
+        def value(symbol: str) -> NDArray[np.uint64]:
+            if self.is_whole or not optimistic:
+                return self.bits(symbol)
+            return self.bits(symbol) | self.open_bits(self.may_be(symbol) & ~self.measured(symbol))
+
+        def blocked(symbol: str) -> NDArray[np.uint64]:
+            own = ~self.bits(symbol) & self.all_ones
+            if not self.is_whole and not optimistic:
+                own = own & ~self.open_bits(~self.measured(symbol))
+            return own if everything is None else own | everything
+
+        hit = np.bitwise_count(evaluate(gate, value, blocked))
+        if not len(self.starts):
+            return np.zeros((self.n, 0), dtype=np.int64)
+        return np.add.reduceat(hit, self.starts, axis=1, dtype=np.int64)
+
+    def fraction(self, count: NDArray[np.int64]) -> Floats:
+        """Mean fraction per population, donors weighed."""
+        return by_population(count * self.panel.segment_weight, self.segment_owner, len(self.panel.populations))
+
+    def may_be(self, symbol: str) -> Flags:
+        """Gates × populations: not known to be absent from the tissue."""
+        return ~self.known.at_populations(self.known.absent)[self.row[symbol]]
+
+
+def _valid(panel: Panel) -> NDArray[np.uint64]:
+    """Per word, the bits that are observations."""
+    segments = panel.packed.segments
+    words = (segments["stop"] - segments["start"]).to_numpy()
+    at = np.arange(int(words.sum())) - np.repeat(np.cumsum(words) - words, words)
+    left = np.clip(np.repeat(segments["n_observations"].to_numpy(), words) - 64 * at, 0, 64).astype(np.uint64)
+    ones = ~np.uint64(0)
+    return np.where(left > 0, ones >> (np.uint64(64) - np.maximum(left, np.uint64(1))), np.uint64(0))
+
+
+def weigh(evidence: Evidence, one: Conjunction) -> Weighed:
+    """Hold one conjunction of a batch of gates against all evidence."""
+    panel, about = evidence.panel, evidence.known
+    samples = ~panel.is_cells & panel.is_normal
+    measured = [evidence.measured(symbol) for symbol in one.plain]
+    blocking = [evidence.measured(symbol) | samples for symbol in one.blockers]
+    complete = np.logical_and.reduce([*measured, *blocking])
+    informed = np.logical_or.reduce(measured)
+    low, high = _bounds(evidence, one, complete)
+    plain = [about.at_populations(about.explained)[evidence.row[s]] for s in one.plain]
+    blockers = [about.at_populations(about.typed)[evidence.row[s]] for s in one.blockers]
+    explained = _is_explained(plain, blockers) & samples
+    unit_state, unit_explained = _of_units(evidence, one)
+    told = (about.tells & informed & (complete | (high <= panel.highest_fraction))).astype(np.int64)
+    by_summary = np.logical_and.reduce([evidence.of(about.summed, s) for s in one.plain])
+    by_summary = by_summary | np.logical_or.reduce([evidence.of(about.below, s) for s in one.plain])
+    return Weighed(
+        low=low,
+        high=high,
+        complete=complete,
+        informed=informed,
+        explained=explained,
+        unit_state=unit_state,
+        unit_explained=unit_explained,
+        decided=(told @ about.place_of_population > 0) | by_summary,
+    )
+
+
+def _is_explained(plain: list[Flags], blockers: list[Flags]) -> Flags:
+    """Two literals of a conjunction or more are explained by cells, one of them plain."""
+    number = np.add.reduce([flags.astype(np.int8) for flags in [*plain, *blockers]])
+    return np.logical_or.reduce(plain) & (number >= 2)
+
+
+def _bounds(evidence: Evidence, one: Conjunction, complete: Flags) -> tuple[Floats, Floats]:
+    """Least and greatest fraction that a conjunction hits, corrected for power."""
+    panel = evidence.panel
+    if len(one.plain) == 1 and not one.blockers:
+        own = evidence.corrected(one.plain[0])
+        return own, np.where(complete, own, np.where(evidence.may_be(one.plain[0]), 1.0, 0.0))
+    believed = panel.is_cells | ~panel.is_normal
+    plain = evidence.fraction(evidence.count(one.gate, optimistic=False, believed=believed))
+    low = np.where(complete, _powered(evidence, one, plain), 0.0)
+    if evidence.is_whole:
+        return low, low
+    most = evidence.fraction(evidence.count(one.gate, optimistic=True, believed=believed))
+    return low, np.where(complete, low, _powered(evidence, one, most))
+
+
+def _powered(evidence: Evidence, one: Conjunction, fraction: Floats) -> Floats:
+    """Fraction over the power of the plain literals that were measured, and not above any of them alone."""
+    out, ceiling = fraction, np.ones_like(fraction)
+    for symbol in one.plain:
+        measured = evidence.measured(symbol)
+        out = out / np.where(measured, np.maximum(evidence.of(evidence.panel.power, symbol), LEAST), 1.0)
+        ceiling = np.where(measured, np.minimum(ceiling, evidence.corrected(symbol)), ceiling)
+    return np.minimum(out, ceiling)
+
+
+def _of_units(evidence: Evidence, one: Conjunction) -> tuple[NDArray[np.int8], Flags]:
+    """What summaries and stains say of a conjunction, and where cells decide instead."""
+    about, panel = evidence.known, evidence.panel
+    above = [evidence.of(panel.is_above, s) for s in one.plain]
+    maybe = [evidence.of(about.maybe, s) for s in one.plain]
+    is_known = [~np.isnan(evidence.of(panel.value, s)) for s in one.plain]
+    explained = _is_explained(
+        [evidence.of(about.explained_unit, s) for s in one.plain],
+        [evidence.of(about.typed_unit, s) for s in one.blockers],
+    )
+    there = np.logical_and.reduce(maybe) & np.logical_or.reduce(above)
+    hit = EXPOSED if len(one.plain) == 1 else UNRESOLVED
+    below = np.logical_and.reduce(is_known) | ~np.logical_and.reduce(maybe)
+    state = np.select([there & ~explained, below], [hit, BELOW], default=NO_VALUE)
+    return state.astype(np.int8), there & explained
