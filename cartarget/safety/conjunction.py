@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from cartarget.evidence.intervals import by_population
 from cartarget.evidence.panel import Panel
 from cartarget.evidence.power import LEAST
+from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
-from cartarget.logic.shapes import Conjunction, evaluate
+from cartarget.logic.shapes import Conjunction, conjunctions, evaluate
 from cartarget.safety.known import Flags, known
 
 BELOW, EXPOSED, UNRESOLVED, NO_VALUE = 0, 1, 2, 3
@@ -187,3 +188,29 @@ def _of_units(evidence: Evidence, one: Conjunction) -> tuple[NDArray[np.int8], F
     below = np.logical_and.reduce(is_known) | ~np.logical_and.reduce(maybe)
     state = np.select([there & ~explained, below], [hit, BELOW], default=NO_VALUE)
     return state.astype(np.int8), there & explained
+
+
+def beside_the_point(panel: Panel, gates: Gates) -> Flags:
+    """Places whose level says nothing of harm: where cells decide, and cells for antigens that must meet in one.
+
+    Returns
+    -------
+    Gates × populations and units.
+    """
+    about, samples = known(panel), ~panel.is_cells & panel.is_normal
+    n = len(panel.populations)
+    out = np.zeros((len(gates), n + len(panel.units)), dtype=bool)
+    for batch in gates.batches():
+        parts = conjunctions(batch.shape)
+        if all(len(one.plain) == 1 for one in parts):
+            continue
+        out[batch.at, :n] |= panel.is_cells
+        explained = []
+        for one in parts:
+            plain = [np.hstack([about.at_populations(about.explained) & samples, about.explained_unit])[batch.of(s)]
+                     for s in one.plain]  # fmt: skip
+            block = [np.hstack([about.at_populations(about.typed) & samples, about.typed_unit])[batch.of(s)]
+                     for s in one.blockers]  # fmt: skip
+            explained.append(_is_explained(plain, block))
+        out[batch.at] |= np.logical_and.reduce(explained)
+    return out

@@ -11,13 +11,13 @@ from cartarget.evidence.intervals import fraction_interval, posterior_quantile
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
 from cartarget.safety.beside import names
-from cartarget.safety.conjunction import EXPOSED, NO_VALUE, UNRESOLVED
+from cartarget.safety.conjunction import EXPOSED, NO_VALUE, UNRESOLVED, beside_the_point
 from cartarget.safety.judge import Judged
 from cartarget.safety.known import ROUNDING, UNSAFE, known
-from cartarget.safety.window import Windows
+from cartarget.safety.window import Levels, windows
 
 
-def score(panel: Panel, gates: Gates, judged: Judged, windows: Windows, *, floor: float = 0.5) -> pd.DataFrame:
+def score(panel: Panel, gates: Gates, judged: Judged, levels: Levels, *, floor: float = 0.5) -> pd.DataFrame:
     """Score gates: one row a gate, in the columns of `cartarget.contracts`.
 
     Coverage is the fraction of patients hit (bulk) or the mean over patients of the fraction of malignant cells hit
@@ -25,14 +25,14 @@ def score(panel: Panel, gates: Gates, judged: Judged, windows: Windows, *, floor
     the normal populations outside the origin that may decide: posterior medians, thin populations left out, a summary
     or stain that exposes counted as 1. Its upper bound takes the one-sided 95 % bound of what a gate may hit at most,
     thin populations included, and 1 where a required place is open. Selectivity is coverage (tenth percentile over
-    patients in single cell) minus liability. A gate without a blocker whose window is below 0 is unsafe.
+    patients in single cell) minus liability.
 
     Parameters
     ----------
     panel
         Evidence on the antigens.
-    gates, judged, windows
-        The gates, held against the evidence, and their windows.
+    gates, judged, levels
+        The gates, held against the evidence, and their levels.
     floor
         Coverage that makes a gate eligible.
 
@@ -42,8 +42,8 @@ def score(panel: Panel, gates: Gates, judged: Judged, windows: Windows, *, floor
     """
     frame = _coverage(panel, judged, floor)
     median, upper = _exposures(panel, judged)
-    places = _Places(panel)
-    level = _levels(panel, windows)
+    places, window = _Places(panel), windows(panel, levels)
+    level = np.hstack([np.nan_to_num(window.level, nan=-1.0), np.full((len(gates), len(panel.required)), -1.0)])
     for suffix, chosen in (("", ~places.is_origin), ("_origin", places.is_origin)):
         value, place = _worst(median, chosen, places, level)
         bound, bounding = _worst(upper, chosen, places, level)
@@ -62,23 +62,26 @@ def score(panel: Panel, gates: Gates, judged: Judged, windows: Windows, *, floor
     frame["liability_naive"] = _naive(panel, judged)
     frame["liability_trans"] = _trans(panel, judged, median, places)
     frame = frame.assign(**_people(panel, judged))
-    frame["window"] = windows.vital
-    frame["window_population"] = places.name(windows.worst)
-    frame["window_important"] = windows.important
-    frame["window_tolerable"] = windows.tolerable
-    frame["window_origin"] = windows.origin
-    frame["safety_class"] = np.array(CLASSES, dtype=object)[final_class(gates, judged, windows)]
+    frame["window"] = window.vital
+    frame["window_population"] = places.name(window.worst)
+    for tier in ("important", "tolerable", "origin"):
+        frame[f"window_{tier}"] = getattr(window, tier)
+    frame["safety_class"] = np.array(CLASSES, dtype=object)[final_class(panel, gates, judged, levels)]
     frame["is_safety_known"] = judged.is_known
     return frame.assign(**_tissues(panel, judged))
 
 
-def final_class(gates: Gates, judged: Judged, windows: Windows) -> NDArray[np.int64]:
+def final_class(panel: Panel, gates: Gates, judged: Judged, levels: Levels) -> NDArray[np.int64]:
     """The class with the window asked too."""
-    return np.where(is_closed(gates, windows.vital), UNSAFE, judged.safety_class)
+    return np.where(is_closed(panel, gates, levels), UNSAFE, judged.safety_class)
 
 
-def is_closed(gates: Gates, window: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Gates that reach vital tissue before the tumour: no blocker, and a window below 0 (missing: not known)."""
+def is_closed(panel: Panel, gates: Gates, levels: Levels) -> NDArray[np.bool_]:
+    """Gates that are unsafe since vital tissue stands above the tumour: no blocker, and a window below 0.
+
+    Places in which cells decide are not asked, nor are cells where antigens must meet inside one. No window, no word.
+    """
+    window = windows(panel, levels, hidden=beside_the_point(panel, gates)).vital
     return np.asarray(~gates.has_blocker & (window < 0))
 
 
@@ -134,12 +137,6 @@ class _Places:
     def evidence(self, place: NDArray[np.int64]) -> list[str | None]:
         """Kinds of evidence; None for −1 and for a place that nothing measured."""
         return list(self.kinds[place])
-
-
-def _levels(panel: Panel, windows: Windows) -> NDArray[np.float64]:
-    """Level of each gate in each place, to break ties by; −1 where it is not known."""
-    n = len(windows.level), len(panel.required)
-    return np.hstack([np.nan_to_num(windows.level.astype(np.float64), nan=-1.0), np.full(n, -1.0)])
 
 
 def _exposures(panel: Panel, judged: Judged) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -128,14 +128,17 @@ class Windows:
     origin: NDArray[np.float64]
 
 
-def windows(panel: Panel, levels: Levels) -> Windows:
+def windows(panel: Panel, levels: Levels, *, hidden: NDArray[np.bool_] | None = None) -> Windows:
     r"""Lower quartile of the tumour minus the 90th percentile of the worst tissue of a tier.
 
     :math:`W = Q_{25}(\text{tumour}) - \max_{t} Q_{90}(t)` on log2(level + 1), over tissues outside the origin;
-    higher is better. A summary's one number stands for its tissue's 90th percentile.
+    higher is better. A summary's one number stands for its tissue's 90th percentile. Places that are `hidden` (gates ×
+    populations and units) are not asked.
     """
     table, units = panel.populations, panel.units
     everything = np.hstack([levels.population, levels.unit])
+    if hidden is not None:
+        everything = np.where(hidden, np.nan, everything)
     tier = np.concatenate([table["tier"].astype(str), units["tier"].astype(str)]).astype(object)
     origin = np.concatenate([table["is_origin"].fillna(False).astype(bool), units["is_origin"].astype(bool)])
     origin[: len(table)] &= panel.is_normal

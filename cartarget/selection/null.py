@@ -16,7 +16,7 @@ from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
 from cartarget.safety.judge import judge
 from cartarget.safety.scores import score
-from cartarget.safety.window import gate_levels, windows
+from cartarget.safety.window import gate_levels
 from cartarget.selection.screen import score_gates
 
 BINS = 10
@@ -186,8 +186,9 @@ def _measures(panel: Panel, gates: Gates, *, progress: bool) -> NDArray[np.float
     starts = range(0, len(gates), CHUNK)
     for start in tqdm(starts, desc="random pairs", disable=None if progress else True, leave=False):
         part = gates.take(np.arange(start, min(start + CHUNK, len(gates))))
-        window = windows(panel, gate_levels(panel, part))
-        values = score(panel, part, judge(panel, part), window)[list(MEASURES)].to_numpy(dtype=np.float64)
+        values = score(panel, part, judge(panel, part), gate_levels(panel, part))[list(MEASURES)].to_numpy(
+            dtype=np.float64
+        )
         parts.append(np.where(np.isnan(values), -np.inf, values))
     return np.vstack(parts)
 

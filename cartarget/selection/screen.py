@@ -66,8 +66,7 @@ def score_gates(panel: Panel, *, gates: Gates, floor: float = 0.5) -> pd.DataFra
     >>> score_gates(panel, gates=Gates.parse(["CEACAM5 & MSLN"], panel=panel))["safety_class"].tolist()
     ['safe']
     """
-    window = windows(panel, gate_levels(panel, gates))
-    frame = score(panel, gates, judge(panel, gates), window, floor=floor)
+    frame = score(panel, gates, judge(panel, gates), gate_levels(panel, gates), floor=floor)
     frame = frame.assign(**protein_columns(panel, gates), tissues_thin=thin_required(panel, gates))
     frame.insert(0, "gate", gates.names(panel.symbols))
     frame["n_antigens"] = gates.size
@@ -219,10 +218,10 @@ def _reachable(panel: Panel, pairs: Gates, scan: Scan, top: int) -> NDArray[np.i
             tied = same & (scan.selectivity[better] >= scan.selectivity[edge] - 1e-3)
             return np.unique(np.concatenate([*found, better[tied]]))
         part = better[low : low + PART]
-        is_closed = _is_closed(panel, pairs.take(part))
-        kept += int((~is_closed).sum())
-        found.append(part[~is_closed])
-        closed.append(part[is_closed])
+        shut = is_closed(panel, own := pairs.take(part), gate_levels(panel, own))
+        kept += int((~shut).sum())
+        found.append(part[~shut])
+        closed.append(part[shut])
     unsafe = np.concatenate([ranked[~is_better], *closed])
     if len(unsafe) > top:
         window = np.concatenate([_window(panel, pairs.take(unsafe[i : i + PART])) for i in range(0, len(unsafe), PART)])
@@ -234,11 +233,6 @@ def _reachable(panel: Panel, pairs: Gates, scan: Scan, top: int) -> NDArray[np.i
 
 def _window(panel: Panel, gates: Gates) -> NDArray[np.float64]:
     return windows(panel, gate_levels(panel, gates)).vital
-
-
-def _is_closed(panel: Panel, gates: Gates) -> NDArray[np.bool_]:
-    """Gates without a blocker whose window is below 0."""
-    return is_closed(gates, _window(panel, gates))
 
 
 def _cut(ranked: pd.DataFrame, top: int) -> tuple[NDArray[np.bool_], int]:

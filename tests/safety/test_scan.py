@@ -10,7 +10,7 @@ from cartarget.safety.judge import judge
 from cartarget.safety.known import GAIN
 from cartarget.safety.scan import scan_pairs
 from cartarget.safety.scores import final_class, score
-from cartarget.safety.window import gate_levels, windows
+from cartarget.safety.window import gate_levels
 from tests.panels import random_panel
 
 
@@ -21,16 +21,16 @@ def every_gate(n):
 
 
 def written_out(panel, floor):
-    """Class, selectivity and eligibility of every gate and single, by the readable path; the singles' with the window."""
+    """Class, selectivity and eligibility of every gate and single, the readable way; of singles with the window."""
     n = len(panel.symbols)
     a, b, op = every_gate(n)
     gates = Gates.join([Gates.singles(n), Gates.of_two(a, b, op)])
     a, b, op = (np.concatenate([x, y]) for x, y in ((np.arange(n), a), (np.arange(n), b), (np.zeros(n, int), op)))
     judged = judge(panel, gates)
-    window = windows(panel, gate_levels(panel, gates))
-    frame = score(panel, gates, judged, window, floor=floor)
+    levels = gate_levels(panel, gates)
+    frame = score(panel, gates, judged, levels, floor=floor)
     kinds = judged.safety_class.copy()
-    kinds[:n] = final_class(gates, judged, window)[:n]
+    kinds[:n] = final_class(panel, gates, judged, levels)[:n]
     return a, b, op, kinds, frame["selectivity"].to_numpy(), frame["is_eligible"].to_numpy()
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cartarget.logic.gate import Gate
-from cartarget.search.branch import plan_of
 from cartarget.logic.shapes import shapes, without
+from cartarget.search.branch import plan_of
 from cartarget.search.template import Template, every
 
 PUBLISHED = {
