@@ -153,8 +153,8 @@ def load_run(config: Config) -> Run:
 
 
 def _harmonised(config: Config, tiers: Tiers, origin: Sequence[str]) -> dict[str, AnnData]:
+    from cartarget.atlas.harmonise import harmonise
     from cartarget.atlas.store import read_stored
-    from cartarget.safety.tiers import harmonise
 
     atlases = {}
     for atlas in config.used_atlases:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cartarget.atlas.names import name_key
 from cartarget.errors import InputError
 
 TIERS: dict[str, tuple[float, float]] = {
@@ -57,11 +57,6 @@ class Place:
         """
         where = f"{self.tissue} ({self.part})" if self.part else self.tissue
         return f"{where}: {self.cell_type}" if self.cell_type else where
-
-
-def name_key(name: str) -> str:
-    """A name without case, spaces and punctuation; `+` stays, for CD4+ is not CD4."""
-    return re.sub(r"[^a-z0-9+]", "", name.casefold())
 
 
 def name_pattern(name: str) -> str:

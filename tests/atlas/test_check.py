@@ -66,6 +66,18 @@ def test_the_command_prints_what_is_understood_of_a_row_of_a_sheet(tmp_path: Pat
     assert "every tissue and cell type has a tier" in done.stdout
 
 
+def test_cells_that_name_no_place_are_printed(tmp_path: Path) -> None:
+    for name in ("config", "resources"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    cells(tmp_path / "x.h5ad")
+    rows = ["name\tpath\tmalignant\tmalignant_values\tdonor\ttissue", "mine\tx.h5ad\tlabel\tT\twho\tunknown"]
+    (tmp_path / "mine.tsv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "run.yaml").write_text("name: x\nindication: read\n")
+    done = call("check", "run.yaml", "--sheet", "mine.tsv", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "note: 2 normal observations of 2 donors name neither a tissue nor a cell type" in done.stdout
+
+
 def test_all_that_is_wrong_is_told_with_the_nearest_name(tmp_path: Path) -> None:
     for name in ("config", "resources"):
         (tmp_path / name).symlink_to(ROOT / name)
