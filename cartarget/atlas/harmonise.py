@@ -101,7 +101,7 @@ def harmonise(
 
     Examples
     --------
-    >>> import anndata
+    >>> import anndata, numpy as np
     >>> from cartarget import read_tiers
     >>> obs = pd.DataFrame({"side": "normal", "donor": "d", "tissue": ["Cerebellum"], "cell_type": ""}, index=["o"])
     >>> adata = anndata.AnnData(np.zeros((1, 1)), obs=obs, uns={"cartarget": {"kind": "summary"}})
