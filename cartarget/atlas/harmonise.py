@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
+from cartarget.atlas.contract import check_donors
 from cartarget.atlas.names import NOT_STATED, is_missing, name_key
 from cartarget.atlas.public.ontology import FILES, Ontology, read_obo
 from cartarget.errors import InputError
@@ -95,9 +96,9 @@ def harmonise(
     Raises
     ------
     InputError
-        A normal tissue (or, where none is named, a cell type), or a tissue of origin, is unknown: all are listed, each
-        with the nearest known names and, where UBERON and the Cell Ontology were fetched, with what it is part of; the
-        row to add is shown.
+        A sample or cell has no donor. A normal tissue (or, where none is named, a cell type), or a tissue of origin, is
+        unknown: all are listed, each with the nearest known names and, where UBERON and the Cell Ontology were fetched,
+        with what it is part of; the row to add is shown.
 
     Examples
     --------
@@ -109,6 +110,7 @@ def harmonise(
     >>> found.obs["population"].item(), found.obs["tier"].item()
     ('brain (cerebellum)', 'vital')
     """
+    check_donors(adata)
     home = _origin(origin, tiers)
     keys = _keys(adata)
     unique = keys.drop_duplicates()

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cartarget.atlas.cellxgene import ORGANISM, with_organism
 from cartarget.atlas.formats.hdf5 import guarded, probe
 from cartarget.atlas.labels import label_cells
 from cartarget.atlas.readers.single_cell import CHUNK, build_cells
@@ -89,7 +90,9 @@ def read_store(
             raise InputError(f"{where}: it holds no {key!r}, so it is not an .h5ad file; write one with anndata")
     cells = read_elem(handle["obs"])
     cells.index = cells.index.astype(str)
-    obs, is_kept = label_cells(cells, atlas=atlas, where=f"{where}: obs")
+    uns = handle.get("uns", {})
+    cells = with_organism(cells, {name: read_elem(uns[name]) for name in ORGANISM if name in uns})
+    obs, is_kept, notes = label_cells(cells, atlas=atlas, where=f"{where}: obs")
     place = _place(handle, where)
     labels = _labels(handle, place)
     n_cells, n_genes = _open(handle[place]).shape
@@ -106,7 +109,7 @@ def read_store(
         files=[{"path": where, "sha256": sha256}],
         genes=genes,
         keep=keep,
-        notes=[f"values are read from {place}"],
+        notes=[f"values are read from {place}", *notes],
     )
 
 
