@@ -31,7 +31,8 @@ _PRENATAL_IDS = frozenset({*range(2, 76), *range(197, 204), 205})
 """Parts of the prenatal stage (HsapDv:0000045) in the Human Developmental Stages ontology of 2025-01-23."""
 
 _CULTURED = frozenset({"organoid", "cell culture", "primary cell culture", "cell line"})
-_SUFFIX = re.compile(r"\((?:organoid|cell culture)\)$", re.IGNORECASE)
+_CULTURE = re.compile(r"\((?:organoid|cell culture)\)$|^CL:|^CVCL", re.IGNORECASE)
+"""How a tissue says so before schema 4, or with the id of a cell type or a cell line in place of a tissue's."""
 
 CULTURED = "cultured, no tissue"
 DISEASED = "disease"
@@ -130,7 +131,7 @@ def not_normal_tissue(cells: pd.DataFrame, *, tissue: pd.Series, normal: Collect
     for name in ("tissue", "tissue_ontology_term_id"):
         places = text_of(cells, name)
         if places is not None:
-            why[places.str.contains(_SUFFIX)] = CULTURED
+            why[places.str.contains(_CULTURE)] = CULTURED
     diseases = text_of(cells, *DISEASE)
     if diseases is not None:
         is_well = diseases.map(label_key).isin({*map(label_key, NO_DISEASE), *normal})

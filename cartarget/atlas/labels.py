@@ -92,13 +92,13 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> Label
         for values in _labelled_columns(cells, atlas, where):
             left.out(_is_one_of(values, atlas.labels.exclude_values), "labels.exclude_values names them")
     left.out(cellxgene.is_repeated(cells), "is_primary_data is false: they stand in another data set too")
+    cellxgene.refuse_other_species(cells[left.is_kept], where=where)
     side = _sides(cells, left, atlas=atlas, where=where)
     tissue = _tissues(cells, side, atlas=atlas, where=where)
     _leave_out_no_tissue(cells, left, side=side, tissue=tissue, atlas=atlas)
     is_kept = left.is_kept
     if not is_kept.any():
         raise InputError(f"{where}: no observation is left: {'; '.join(left.notes()) or 'the table is empty'}")
-    cellxgene.refuse_other_species(cells[is_kept], where=where)
     obs = _obs(cells, side, tissue, is_kept, atlas=atlas, where=where)
     foetal = int((obs["tissue"] == FETAL).sum())
     notes = [f"{foetal:,} normal observations are of an embryo or a foetus (development_stage)"] if foetal else []

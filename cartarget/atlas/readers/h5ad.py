@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -83,15 +84,13 @@ def read_store(
     handle: Any, *, atlas: AtlasConfig, where: str, genes: GeneTable | None, keep: Collection[str] | None, sha256: str
 ) -> AnnData:
     """Read single cells from an open HDF5 file or zarr group that anndata wrote; `sha256` is its checksum."""
-    from anndata.io import read_elem
-
     for key in ("obs", "var"):
         if key not in handle:
             raise InputError(f"{where}: it holds no {key!r}, so it is not an .h5ad file; write one with anndata")
-    cells = read_elem(handle["obs"])
+    cells = _elem(handle["obs"])
     cells.index = cells.index.astype(str)
     uns = handle.get("uns", {})
-    cells = with_organism(cells, {name: read_elem(uns[name]) for name in ORGANISM if name in uns})
+    cells = with_organism(cells, {name: _elem(uns[name]) for name in ORGANISM if name in uns})
     obs, is_kept, notes = label_cells(cells, atlas=atlas, where=f"{where}: obs")
     place = _place(handle, where)
     labels = _labels(handle, place)
@@ -111,6 +110,16 @@ def read_store(
         keep=keep,
         notes=[f"values are read from {place}", *notes],
     )
+
+
+def _elem(element: Any) -> Any:
+    """An element as anndata reads it, of whatever age the file is."""
+    from anndata import OldFormatWarning
+    from anndata.io import read_elem
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OldFormatWarning)
+        return read_elem(element)
 
 
 def _open(element: Any) -> Any:
@@ -139,11 +148,9 @@ def _place(handle: Any, where: str) -> str:
 
 def _labels(handle: Any, place: str) -> pd.DataFrame:
     """What each column is called: its symbol and its Ensembl id as far as the file has them."""
-    from anndata.io import read_elem
-
-    var = read_elem(handle["var"])
+    var = _elem(handle["var"])
     if place == "raw/X":
-        raw = read_elem(handle["raw/var"])
+        raw = _elem(handle["raw/var"])
         var = raw.join(var[var.columns.difference(raw.columns)], how="left")
     names = pd.Series(var.index.astype(str), index=var.index)
     texts = [names] + [var[column].astype(object) for column in var]
