@@ -32,6 +32,28 @@ class Tiers:
         return tuple(row.tissue for row in self.rows if row.is_required and not row.cell_type)
 
     @property
+    def required_cell_types(self) -> tuple[str, ...]:
+        """Cell types that must be measured before anything is called safe, as `tissue: cell type`.
+
+        Examples
+        --------
+        >>> "heart: cardiomyocyte" in read_tiers("config/tissue_tiers.tsv").required_cell_types
+        True
+        """
+        return tuple(row.place.population for row in self.rows if row.is_required and row.cell_type)
+
+    @property
+    def stand_in(self) -> frozenset[str]:
+        """Those of `required_cell_types` that bulk or a summary of the whole organ may stand in for, as a bound.
+
+        Examples
+        --------
+        >>> "heart: cardiomyocyte" in read_tiers("config/tissue_tiers.tsv").stand_in
+        True
+        """
+        return frozenset(row.place.population for row in self.rows if row.stand_in)
+
+    @property
     def rare(self) -> tuple[str, ...]:
         """Vital tissues and cell types that are not required: to be named where no atlas measures them."""
         return tuple(
@@ -108,7 +130,7 @@ class Tiers:
 
     def how_to_add(self, name: str) -> str:
         """What to write into the table so that it knows a name."""
-        row = "\\t".join([name or "my tissue", "", "", "vital", "1", "0.05", "no", "", "", "", "reason", "source"])
+        row = "\\t".join([name or "my tissue", "", "", "vital", "1", "0.05", "no", "", "", "", "", "reason", "source"])
         return f"Add the name to the `names` of its tissue there; or add a row ({', '.join(COLUMNS)}): {row}"
 
     def for_sex(self, sex: str) -> Tiers:
@@ -128,7 +150,7 @@ class Tiers:
         rows = (
             row
             if not sex or row.sex in ("", sex)
-            else dataclasses.replace(row, tier="ignored", weight=weight, cap=cap, is_required=False)
+            else dataclasses.replace(row, tier="ignored", weight=weight, cap=cap, is_required=False, stand_in=False)
             for row in self.rows
         )
         return Tiers(tuple(rows), self.path)
@@ -139,7 +161,9 @@ def read_tiers(path: str | os.PathLike[str]) -> Tiers:
 
     A tab-separated file with the columns `tissue` (`any tissue`: a cell type wherever it lives), `cell_type`
     (empty: the whole tissue), `ontology_id` (UBERON or CL), `tier` (vital, important, tolerable, ignored),
-    `weight` and `cap` (empty: the tier's default), `required` (yes or no), `names` (other names, separated
+    `weight` and `cap` (empty: the tier's default), `required` (yes or no), `stand_in` (`organ` or empty, for a required
+    cell type: where none of its cells are measured, bulk samples or a summary of the whole organ may stand in for it,
+    as a bound), `names` (other names, separated
     by `|`; a final `*` matches any ending), `parts` (regions that stay populations of their own;
     `given=part` renames), `sex` (empty, female, male), `reason`, `source`. Lines that start with `#` are
     skipped.
@@ -147,8 +171,9 @@ def read_tiers(path: str | os.PathLike[str]) -> Tiers:
     Raises
     ------
     InputError
-        A column is missing, a tissue has no tier or an unknown one, a weight or cap lies outside [0, 1],
-        a row has no reason or source, or two rows claim one name. The message gives the line.
+        A column is missing, a tissue has no tier or an unknown one, a weight or cap lies outside [0, 1], `stand_in` is
+        another word or stands on a row that is no required cell type, a row has no reason or source, or two rows claim
+        one name. The message gives the line.
 
     Examples
     --------

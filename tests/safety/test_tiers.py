@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cartarget.errors import InputError
-from cartarget.safety.tier_table import TIERS, Row
+from cartarget.safety.tier_table import COLUMNS, TIERS, Row
 from cartarget.safety.tiers import Tiers, read_tiers
 
 HEAD = "tissue\tcell_type\ttier\tweight\tcap\trequired\tnames\tparts\treason\tsource\n"
@@ -247,3 +247,66 @@ def test_a_table_may_call_more_names_not_stated(tmp_path: Path) -> None:
     tiers = read_tiers(table(tmp_path, *rows))
     assert tiers.find("Various", "myocyte").population == "heart: myocyte"
     assert read_tiers(table(tmp_path, *rows[1:])).find("unknown") is None, "without such a row it is not known"
+
+
+def test_required_cell_types_are_named_by_tissue_and_an_organ_may_stand_in() -> None:
+    tiers = shipped()
+    rows = [row for row in tiers.rows if row.cell_type and row.is_required]
+    assert tiers.required_cell_types == tuple(f"{row.tissue}: {row.cell_type}" for row in rows)
+    assert {"heart: cardiomyocyte", "liver: hepatocyte", "lung: alveolar type 1 cell"} <= set(tiers.required_cell_types)
+    assert tiers.stand_in == set(tiers.required_cell_types), "the shipped table lets the organ bound each of them"
+    assert all(row.stand_in == (bool(row.cell_type) and row.is_required) for row in tiers.rows)
+    assert not set(tiers.required) & set(tiers.required_cell_types)
+    for name in tiers.required_cell_types:
+        assert tiers.find(*name.split(": ")).population == name
+
+
+def test_a_stand_in_is_read_and_has_no_default(tmp_path: Path) -> None:
+    head = "tissue\tcell_type\ttier\trequired\tstand_in\treason\tsource\n"
+    lines = ["heart\t\tvital\tyes\t\twhy\tsrc", "heart\tmyocyte\tvital\tyes\torgan\twhy\tsrc",
+             "heart\tpacemaker cell\tvital\tyes\t\twhy\tsrc", "heart\tfibroblast\tvital\tno\t\twhy\tsrc"]  # fmt: skip
+    (tmp_path / "t.tsv").write_text(head + "\n".join(lines) + "\n")
+    tiers = read_tiers(tmp_path / "t.tsv")
+    assert [row.stand_in for row in tiers.rows] == [False, True, False, False]
+    assert tiers.required == ("heart",)
+    assert tiers.required_cell_types == ("heart: myocyte", "heart: pacemaker cell")
+    assert tiers.stand_in == {"heart: myocyte"}
+    assert not read_tiers(table(tmp_path, "heart|>|>vital|>|>|>yes|>|>|>why|>src")).stand_in, "an older table has none"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("heart\tmyocyte\tvital\tyes\tbulk\twhy\tsrc", "line 3: stand_in is 'bulk'; expected organ or nothing"),
+        ("heart\tmyocyte\tvital\tyes\tOrgan\twhy\tsrc", "line 3: stand_in is 'Organ'; expected organ or nothing"),
+        (
+            "heart\tmyocyte\tvital\tno\torgan\twhy\tsrc",
+            "line 3: stand_in is 'organ' for 'myocyte', which is not required",
+        ),
+        ("lung\t\tvital\tyes\torgan\twhy\tsrc", "line 3: stand_in is 'organ' for 'lung', which is a whole tissue"),
+        (
+            "any tissue\tmyocyte\tvital\tyes\torgan\twhy\tsrc",
+            "line 3: stand_in is 'organ' for 'myocyte', which has no organ",
+        ),
+    ],
+)
+def test_a_stand_in_that_makes_no_sense_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    head = "tissue\tcell_type\ttier\trequired\tstand_in\treason\tsource\nheart\t\tvital\tyes\t\twhy\tsrc\n"
+    (tmp_path / "t.tsv").write_text(head + line + "\n")
+    with pytest.raises(InputError) as error:
+        read_tiers(tmp_path / "t.tsv")
+    assert message in str(error.value)
+
+
+def test_no_organ_of_the_other_sex_is_required_or_stands_in(tmp_path: Path) -> None:
+    head = "tissue\tcell_type\ttier\trequired\tstand_in\tsex\treason\tsource\n"
+    rows = ["ovary\t\tvital\tyes\t\tfemale\twhy\tsrc", "ovary\toocyte\tvital\tyes\torgan\tfemale\twhy\tsrc"]
+    (tmp_path / "t.tsv").write_text(head + "\n".join(rows) + "\n")
+    tiers = read_tiers(tmp_path / "t.tsv")
+    assert tiers.for_sex("female").stand_in == {"ovary: oocyte"}
+    assert (tiers.for_sex("male").required_cell_types, tiers.for_sex("male").stand_in) == ((), frozenset())
+
+
+def test_the_row_to_add_has_a_cell_for_each_column() -> None:
+    text = shipped().how_to_add("hart")
+    assert text.split(": ")[-1].count("\\t") == len(COLUMNS) - 1
