@@ -7,11 +7,11 @@ origin that has a column of such a name is read alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pandas as pd
 
-from cartarget.atlas.names import is_missing, label_key, name_key
+from cartarget.atlas.names import are, is_missing, label_key, name_key
 from cartarget.errors import InputError
 
 DISEASE = ("disease", "disease_ontology_term_id")
@@ -67,6 +67,18 @@ def counted(values: pd.Series, *, most: int = 8) -> str:
     return shown + (f" and {len(counts) - most:,} more" if len(counts) > most else "")
 
 
+def one_of(values: pd.Series, words: Iterable[str]) -> pd.Series:
+    """Which labels are one of some words, whatever their case and the blanks around them.
+
+    Examples
+    --------
+    >>> one_of(pd.Series(["Tumor ", "normal"]), ["tumor"]).tolist()
+    [True, False]
+    """
+    keys = {label_key(word) for word in words}
+    return are(values, lambda text: label_key(text) in keys)
+
+
 def is_repeated(cells: pd.DataFrame) -> pd.Series:
     """Whether an observation stands in another data set too (`is_primary_data` is false).
 
@@ -76,7 +88,7 @@ def is_repeated(cells: pd.DataFrame) -> pd.Series:
     [False, True]
     """
     values = text_of(cells, "is_primary_data")
-    return pd.Series(False, index=cells.index) if values is None else values.map(label_key).isin(["false", "no", "0"])
+    return pd.Series(False, index=cells.index) if values is None else one_of(values, ("false", "no", "0"))
 
 
 def refuse_other_species(cells: pd.DataFrame, *, where: str) -> None:
@@ -97,7 +109,7 @@ def refuse_other_species(cells: pd.DataFrame, *, where: str) -> None:
         values = text_of(cells, name)
         if values is None:
             continue
-        other = values[~values.map(lambda text: is_missing(text) or name_key(text) in _HUMAN)]
+        other = values[~are(values, lambda text: is_missing(text) or name_key(text) in _HUMAN)]
         if len(other):
             raise InputError(
                 f"{where}: column {name!r} holds {counted(other)} of {len(cells):,} observations; expected human "
@@ -115,7 +127,7 @@ def not_normal_tissue(cells: pd.DataFrame, *, tissue: pd.Series, normal: Collect
     tissue
         Tissue of each observation. The surroundings of a tumour claim to be no normal tissue, and may be diseased.
     normal
-        Labels (as `cartarget.atlas.names.label_key` gives them) that mean normal by the configuration.
+        Labels that mean normal by the configuration.
 
     Examples
     --------
@@ -127,15 +139,15 @@ def not_normal_tissue(cells: pd.DataFrame, *, tissue: pd.Series, normal: Collect
     why = pd.Series("", index=cells.index, dtype=object)
     types = text_of(cells, "tissue_type")
     if types is not None:
-        why[types.map(label_key).isin(_CULTURED)] = CULTURED
+        why[one_of(types, _CULTURED)] = CULTURED
     for name in ("tissue", "tissue_ontology_term_id"):
         places = text_of(cells, name)
         if places is not None:
-            why[places.str.contains(_CULTURE)] = CULTURED
+            why[are(places, lambda text: bool(_CULTURE.search(text)))] = CULTURED
     diseases = text_of(cells, *DISEASE)
     if diseases is not None:
-        is_well = diseases.map(label_key).isin({*map(label_key, NO_DISEASE), *normal})
-        is_around = tissue.map(name_key).isin(_SURROUNDINGS)
+        is_well = one_of(diseases, (*NO_DISEASE, *normal))
+        is_around = are(tissue, lambda text: name_key(text) in _SURROUNDINGS)
         why[(why == "") & ~is_well & ~is_around] = DISEASED
     return why
 
@@ -156,7 +168,7 @@ def is_prenatal(cells: pd.DataFrame) -> pd.Series:
     for name in _STAGE:
         values = text_of(cells, name)
         if values is not None:
-            found |= values.map({text: _says_prenatal(text) for text in values.unique()}).astype(bool)
+            found |= are(values, _says_prenatal)
     return found
 
 
@@ -176,7 +188,7 @@ def assays(cells: pd.DataFrame) -> pd.Series | None:
     values = text_of(cells, "suspension_type")
     if values is None:
         return None
-    return values.map(label_key).isin(["nucleus", "nuclei"]).map({True: "nuclei", False: "cells"})
+    return one_of(values, ("nucleus", "nuclei")).map({True: "nuclei", False: "cells"})
 
 
 def with_organism(cells: pd.DataFrame, uns: Mapping[str, object]) -> pd.DataFrame:

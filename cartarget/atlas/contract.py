@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from cartarget.atlas.names import is_missing
+from cartarget.atlas.names import are, is_missing
 from cartarget.errors import InputError
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def tell_nobody(donors: pd.Series, side: pd.Series) -> Nobody | None:
     "'nan', '' for 2 of 3 observations (normal 2)"
     """
     values = donors.astype(str)
-    is_nobody = values.map({value: is_missing(value) for value in values.unique()}).astype(bool).to_numpy()
+    is_nobody = are(values, is_missing).to_numpy()
     if not is_nobody.any():
         return None
     words = ", ".join(map(repr, values[is_nobody].unique()[:4]))
@@ -216,6 +216,8 @@ def _check_obs(obs: pd.DataFrame, *, where: str, role: str | None) -> None:
         if obs[column].isna().any():
             gap = obs.index[obs[column].isna()][0]
             raise InputError(f"{where}: obs[{column!r}] is empty for {gap!r}; expected text")
+    for assay in set(obs["assay"]) - {"cells", "nuclei"} if "assay" in obs else ():
+        raise InputError(f"{where}: obs['assay'] holds {assay!r}; expected cells or nuclei, or no such column")
     for side in set(obs["side"]) - set(SIDES):
         raise InputError(f"{where}: obs['side'] holds {side!r}; expected tumor or normal")
     nameless = (obs["side"] == "normal") & (obs["tissue"].astype(str) == "") & (obs["cell_type"].astype(str) == "")

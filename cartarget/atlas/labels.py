@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cartarget.atlas import cellxgene
 from cartarget.atlas.contract import tell_nobody
-from cartarget.atlas.names import NOT_STATED, is_missing, label_key
+from cartarget.atlas.names import NOT_STATED, are, is_missing, label_key
 from cartarget.config import AtlasConfig
 from cartarget.errors import ConfigError, InputError
 
@@ -90,7 +90,7 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> Label
     left = _LeftOut(cells.index)
     if atlas.labels.exclude_values:
         for values in _labelled_columns(cells, atlas, where):
-            left.out(_is_one_of(values, atlas.labels.exclude_values), "labels.exclude_values names them")
+            left.out(cellxgene.one_of(values, atlas.labels.exclude_values), "labels.exclude_values names them")
     left.out(cellxgene.is_repeated(cells), "is_primary_data is false: they stand in another data set too")
     cellxgene.refuse_other_species(cells[left.is_kept], where=where)
     side = _sides(cells, left, atlas=atlas, where=where)
@@ -134,7 +134,7 @@ def _obs(
 ) -> pd.DataFrame:
     kind = _column(cells, "cell_type", atlas, where)
     types = side.map({"tumor": MALIGNANT}).fillna("") if kind is None else _without_missing(kind)
-    is_nowhere = (side == "normal") & tissue.map(is_missing) & (types == "")
+    is_nowhere = (side == "normal") & are(tissue, is_missing) & (types == "")
     about = {
         "side": side,
         "donor": atlas.name,
@@ -158,9 +158,9 @@ def _sides(cells: pd.DataFrame, left: _LeftOut, *, atlas: AtlasConfig, where: st
     """`tumor` or `normal`; empty where the column says nothing, and the row is left out."""
     labels, name = atlas.labels, atlas.labels.malignant or "side"
     values = _find(cells, name, "malignant", atlas, where)
-    is_malignant = _is_one_of(values, _words(labels.malignant_values, MALIGNANT_WORDS, labels.normal_values))
+    is_malignant = cellxgene.one_of(values, _words(labels.malignant_values, MALIGNANT_WORDS, labels.normal_values))
     obvious = (*NORMAL_WORDS, *cellxgene.NO_DISEASE) if name in cellxgene.DISEASE else NORMAL_WORDS
-    is_normal = _is_one_of(values, _words(labels.normal_values, obvious, labels.malignant_values))
+    is_normal = cellxgene.one_of(values, _words(labels.normal_values, obvious, labels.malignant_values))
     if labels.malignant_values and not is_malignant.any():
         found = ", ".join(map(repr, sorted(set(values))[:8]))
         raise InputError(
@@ -169,7 +169,7 @@ def _sides(cells: pd.DataFrame, left: _LeftOut, *, atlas: AtlasConfig, where: st
         )
     side = pd.Series("", index=cells.index, dtype=object)
     side[is_normal], side[is_malignant] = "normal", "tumor"
-    left.out((side == "") & values.map(is_missing), f"column {name!r} does not say whether they are malignant")
+    left.out((side == "") & are(values, is_missing), f"column {name!r} does not say whether they are malignant")
     if name in cellxgene.DISEASE and labels.malignant_values == []:
         _leave_out_diseased(left, values, side == "")
     open_ = values[(side == "").to_numpy() & left.is_kept]
@@ -187,13 +187,8 @@ def _words(named: list[str] | None, obvious: tuple[str, ...], other: list[str] |
     return [word for word in obvious if word not in taken] if named is None else named
 
 
-def _is_one_of(values: pd.Series, words: list[str]) -> pd.Series:
-    keys = {label_key(word) for word in words}
-    return values.map({value: label_key(value) in keys for value in values.unique()}).astype(bool)
-
-
 def _without_missing(values: pd.Series) -> pd.Series:
-    return values.map({value: "" if is_missing(value) else value for value in values.unique()})
+    return values.mask(are(values, is_missing), "")
 
 
 def _tissues(cells: pd.DataFrame, side: pd.Series, *, atlas: AtlasConfig, where: str) -> pd.Series:
@@ -207,8 +202,8 @@ def _leave_out_no_tissue(
     cells: pd.DataFrame, left: _LeftOut, *, side: pd.Series, tissue: pd.Series, atlas: AtlasConfig
 ) -> None:
     """Leave out what stands on the normal side and is no normal tissue: cultured or diseased."""
-    normal = {label_key(value) for value in atlas.labels.normal_values or []}
-    why = cellxgene.not_normal_tissue(cells, tissue=tissue, normal=normal).where(side == "normal", "")
+    why = cellxgene.not_normal_tissue(cells, tissue=tissue, normal=atlas.labels.normal_values or [])
+    why = why.where(side == "normal", "")
     left.out(why == cellxgene.CULTURED, "they are cultured (organoid, cell culture), which is no normal tissue")
     diseases = cellxgene.text_of(cells, *cellxgene.DISEASE)
     if diseases is not None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOT_STATED = "not stated"
 """The place of what names no place."""
@@ -44,3 +49,15 @@ def label_key(text: str) -> str:
     ('tumor', '1', 'grade 1.0')
     """
     return re.sub(r"^([+-]?\d+)\.0+$", r"\1", text.strip().casefold())
+
+
+def are(values: pd.Series, test: Callable[[str], bool]) -> pd.Series:
+    """Which texts pass a test; each distinct text is tested once, since a column holds few of them many times.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> are(pd.Series(["liver", "nan", "liver"]), is_missing).tolist()
+    [False, True, False]
+    """
+    return values.map({value: test(value) for value in values.unique()}).astype(bool)
