@@ -16,7 +16,9 @@ class CellLabels(Strict):
 
     malignant: str | None = Field(None, description="column that tells malignant cells; none: use `side`")
     malignant_values: list[str] | None = Field(
-        None, description="values of that column that mean malignant, any case; none: yes, true, 1, malignant, tumor"
+        None,
+        description="values of that column that mean malignant, any case; none: yes, true, 1, malignant, tumor; []: no "
+        "cell is malignant",
     )
     normal_values: list[str] | None = Field(
         None,

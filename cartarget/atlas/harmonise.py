@@ -163,11 +163,10 @@ def _tell_not_stated(adata: AnnData) -> None:
     lost = adata.obs[((adata.obs["side"] == "normal") & (adata.obs["tissue"] == NOT_STATED)).to_numpy()]
     if not len(lost):
         return
-    donors = lost["donor"].astype(str)
-    whose = f" of {donors.nunique():,} donors" if (donors != "").any() else ""
+    donors = set(lost["donor"].astype(str)) - {""}
+    whose = f", of {len(donors):,} donor{'' if len(donors) == 1 else 's'}" if donors else ""
     note = (
-        f"{len(lost):,} normal observations{whose} name neither a tissue nor a cell type: "
-        f"they are '{NOT_STATED}' and count nowhere"
+        f"normal, but neither tissue nor cell type is named: {len(lost):,}{whose}; '{NOT_STATED}', they count nowhere"
     )
     about = adata.uns["cartarget"]
     adata.uns["cartarget"] = {**about, "notes": [*about.get("notes", []), note]}

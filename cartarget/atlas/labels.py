@@ -41,7 +41,7 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> Label
 
     - *side*: `tumor` where the column `labels.malignant` (without it: `side`) holds one of `labels.malignant_values`,
       `normal` where it holds one of `labels.normal_values`; without these, the obvious words (`MALIGNANT_WORDS`,
-      `NORMAL_WORDS`). Where it is missing, the cell is left out; any other value is an error.
+      `NORMAL_WORDS`; an empty list: none). Where it is missing, the cell is left out; any other value is an error.
     - *donor*: the column `labels.donor` (the table's index if it is called so, or `cell`), of which
       `labels.donor_pattern` may cut out the first group; without it all cells are of one donor, the atlas.
     - *tissue*: malignant cells: `tumor`. Others: the column `labels.tissue`, else the atlas's `tissue`, else
@@ -90,8 +90,8 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> Label
     left = _LeftOut(cells.index)
     if atlas.labels.exclude_values:
         for values in _labelled_columns(cells, atlas, where):
-            left.out(cellxgene.one_of(values, atlas.labels.exclude_values), "labels.exclude_values names them")
-    left.out(cellxgene.is_repeated(cells), "is_primary_data is false: they stand in another data set too")
+            left.out(cellxgene.one_of(values, atlas.labels.exclude_values), "named in labels.exclude_values")
+    left.out(cellxgene.is_repeated(cells), "is_primary_data is false, part of another data set too")
     cellxgene.refuse_other_species(cells[left.is_kept], where=where)
     side = _sides(cells, left, atlas=atlas, where=where)
     tissue = _tissues(cells, side, atlas=atlas, where=where)
@@ -101,7 +101,7 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> Label
         raise InputError(f"{where}: no observation is left: {'; '.join(left.notes()) or 'the table is empty'}")
     obs = _obs(cells, side, tissue, is_kept, atlas=atlas, where=where)
     foetal = int((obs["tissue"] == FETAL).sum())
-    notes = [f"{foetal:,} normal observations are of an embryo or a foetus (development_stage)"] if foetal else []
+    notes = [f"fetal tissue by development_stage: {foetal:,} of the normal side"] if foetal else []
     return Labelled(obs, is_kept, [*left.notes(), *notes])
 
 
@@ -120,7 +120,7 @@ class _LeftOut:
 
     def notes(self) -> list[str]:
         counts = self._why[self._why != ""].value_counts(sort=False)
-        return [f"{n:,} observations are left out: {why}" for why, n in counts.items()]
+        return [f"{n:,} observation{'' if n == 1 else 's'} left out: {why}" for why, n in counts.items()]
 
 
 def _obs(
@@ -169,7 +169,7 @@ def _sides(cells: pd.DataFrame, left: _LeftOut, *, atlas: AtlasConfig, where: st
         )
     side = pd.Series("", index=cells.index, dtype=object)
     side[is_normal], side[is_malignant] = "normal", "tumor"
-    left.out((side == "") & are(values, is_missing), f"column {name!r} does not say whether they are malignant")
+    left.out((side == "") & are(values, is_missing), f"column {name!r} does not say whether malignant")
     if name in cellxgene.DISEASE and labels.malignant_values == []:
         _leave_out_diseased(left, values, side == "")
     open_ = values[(side == "").to_numpy() & left.is_kept]
@@ -204,7 +204,7 @@ def _leave_out_no_tissue(
     """Leave out what stands on the normal side and is no normal tissue: cultured or diseased."""
     why = cellxgene.not_normal_tissue(cells, tissue=tissue, normal=atlas.labels.normal_values or [])
     why = why.where(side == "normal", "")
-    left.out(why == cellxgene.CULTURED, "they are cultured (organoid, cell culture), which is no normal tissue")
+    left.out(why == cellxgene.CULTURED, "cultured (organoid, cell culture), no normal tissue")
     diseases = cellxgene.text_of(cells, *cellxgene.DISEASE)
     if diseases is not None:
         _leave_out_diseased(left, diseases, why == cellxgene.DISEASED)
@@ -215,7 +215,7 @@ def _leave_out_diseased(left: _LeftOut, diseases: pd.Series, which: pd.Series) -
     if len(found):
         left.out(
             which,
-            f"their disease is {cellxgene.counted(found)}, no normal tissue unless labels.normal_values names it",
+            f"disease is {cellxgene.counted(found)}, no normal tissue unless labels.normal_values names it",
         )
 
 

@@ -78,7 +78,7 @@ def test_cells_that_name_no_place_are_printed(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text("name: x\nindication: read\n")
     done = call("check", "run.yaml", "--sheet", "mine.tsv", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "note: 2 normal observations of 2 donors name neither a tissue nor a cell type" in done.stdout
+    assert "note: normal, but neither tissue nor cell type is named: 2, of 2 donors" in done.stdout
 
 
 def test_all_that_is_wrong_is_told_with_the_nearest_name(tmp_path: Path) -> None:

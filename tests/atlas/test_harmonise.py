@@ -112,7 +112,7 @@ def test_cells_that_name_no_place_are_told() -> None:
     assert list(result.obs["population"]) == ["heart: cardiomyocyte", "not stated", "not stated", "heart"]
     assert list(result.obs["tier"]) == ["vital", "ignored", "ignored", "vital"]
     before, note = result.uns["cartarget"]["notes"]
-    assert before == "before" and note.startswith("2 normal observations of 2 donors name neither a tissue nor a cell")
+    assert before == "before" and note.startswith("normal, but neither tissue nor cell type is named: 2, of 2 donors; ")
     assert adata.uns["cartarget"]["notes"] == ["before"], "the atlas given is left alone"
     stated = harmonise(atlas(rows[:1]), tiers=shipped(), origin=["lung"])
     assert "notes" not in stated.uns["cartarget"], "nothing to tell"

@@ -58,7 +58,7 @@ def test_nobodys_cells_can_be_left_out_by_name() -> None:
     cells = {"side": ["tumor", "normal", "normal"], "who": ["P1", "Unknown ", "P2"]}
     found = labelled(cells, donor="who", exclude_values=["unknown"])
     assert found.is_kept.tolist() == [True, False, True]
-    assert found.notes == ["1 observations are left out: labels.exclude_values names them"]
+    assert found.notes == ["1 observation left out: named in labels.exclude_values"]
 
 
 def test_a_cell_that_is_left_out_needs_no_donor() -> None:
@@ -135,7 +135,7 @@ def test_a_value_that_is_not_named_does_not_become_normal() -> None:
     assert "name each in atlases.mine.labels.malignant_values, normal_values or exclude_values" in text
     found = labelled(cells, malignant="label", exclude_values=["Unresolved", "low quality"])
     assert found.obs["side"].tolist() == ["tumor", "normal"]
-    assert found.notes == ["3 observations are left out: labels.exclude_values names them"]
+    assert found.notes == ["3 observations left out: named in labels.exclude_values"]
     named = labelled(cells, malignant="label", normal_values=["no", "unresolved", "low quality"])
     assert named.obs["side"].tolist() == ["tumor"] + ["normal"] * 4
 
@@ -154,8 +154,8 @@ def test_each_cell_is_named_left_out_or_refused(values: list[str]) -> None:
     assert found.is_kept.tolist() == [value in expected for value in values]
     n_out, n_missing = values.count("out"), values.count("nan")
     said = " ".join(found.notes)
-    assert (f"{n_out} observations are left out: labels.exclude_values" in said) == bool(n_out)
-    assert (f"{n_missing} observations are left out: column 'label' does not say" in said) == bool(n_missing)
+    assert (f"{n_out} observations left out: labels.exclude_values" in said) == bool(n_out)
+    assert (f"{n_missing} observations left out: column 'label' does not say" in said) == bool(n_missing)
 
 
 def test_no_malignant_value_still_asks_for_the_normal_ones() -> None:
@@ -169,7 +169,7 @@ def test_no_malignant_value_still_asks_for_the_normal_ones() -> None:
 def test_a_missing_malignant_label_is_neither_side(word: object) -> None:
     found = labelled({"label": ["yes", "no", word]}, malignant="label")
     assert found.is_kept.tolist() == [True, True, False]
-    assert found.notes == ["1 observations are left out: column 'label' does not say whether they are malignant"]
+    assert found.notes == ["1 observation left out: column 'label' does not say whether malignant"]
     assert labelled({"side": ["tumor", "normal", word]}).is_kept.tolist() == [True, True, False]
 
 
@@ -197,7 +197,9 @@ def test_neither_tissue_nor_type_is_read_and_told(word: object) -> None:
     adata.uns["cartarget"] = {"kind": "cells", "atlas": "m", "notes": []}
     placed = harmonise(adata, tiers=read_tiers("config/tissue_tiers.tsv"), origin=["colon"])
     assert placed.obs["population"].tolist() == ["heart: cardiomyocyte", "not stated", "lung: x"]
-    assert placed.uns["cartarget"]["notes"][0].startswith("1 normal observations of 1 donors name neither")
+    assert placed.uns["cartarget"]["notes"][0].startswith(
+        "normal, but neither tissue nor cell type is named: 1, of 1 donor;"
+    )
 
 
 def test_values_of_both_sides_are_refused() -> None:
