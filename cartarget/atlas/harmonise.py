@@ -165,9 +165,7 @@ def _tell_not_stated(adata: AnnData) -> None:
         return
     donors = set(lost["donor"].astype(str)) - {""}
     whose = f", of {len(donors):,} donor{'' if len(donors) == 1 else 's'}" if donors else ""
-    note = (
-        f"normal, but neither tissue nor cell type is named: {len(lost):,}{whose}; '{NOT_STATED}', they count nowhere"
-    )
+    note = f"normal, but neither tissue nor cell type is named: {len(lost):,}{whose}; '{NOT_STATED}', counted nowhere"
     about = adata.uns["cartarget"]
     adata.uns["cartarget"] = {**about, "notes": [*about.get("notes", []), note]}
 
