@@ -11,8 +11,8 @@ from typing import Any
 from cartarget.errors import InputError
 
 _OWN = (
-    "name", "reader", "path", "role", "unit", "tissue", "samples", "indications", "tumor", "normal", "nuclei", "call_doublets",
-    "locations", "pipeline", "scaling", "purity", "release", "licence", "citation",
+    "name", "reader", "path", "role", "unit", "tissue", "samples", "indications", "tumor", "normal", "nuclei",
+    "call_doublets", "locations", "pipeline", "scaling", "purity", "release", "licence", "citation",
 )  # fmt: skip
 _LABELS = {
     "malignant": "malignant", "malignant_values": "malignant_values", "normal_values": "normal_values",
