@@ -46,7 +46,8 @@ class Panel:
         Mean fraction positive, antigens × populations.
     power
         Chance that a cell of the population shows the antigen if it carries it, antigens × populations; 1 where depths
-        are not known, and in samples. Below 0.2 the antigen counts as not measured (`packed.is_measured`).
+        are not known, and in samples. Below 0.2 the antigen counts as not measured (`packed.is_measured`), but what
+        was seen of it counts.
     units
         Summary-level evidence: one row a tissue or cell type of an atlas, with its tier, weight, cap,
         `evidence` (`summary` or `protein`), `atlas`, `unit`.
@@ -130,8 +131,12 @@ class Panel:
 
     @cached_property
     def corrected(self) -> NDArray[np.float64]:
-        """Fraction positive over power, at most 1, antigens × populations; 0 where not measured."""
-        return np.where(self.packed.is_measured, np.minimum(self.fraction / np.maximum(self.power, LEAST), 1.0), 0.0)
+        """Fraction positive over power, at most 1, antigens × populations.
+
+        Where the power is too low the plain fraction: what was seen was seen. 0 where not measured.
+        """
+        over = np.minimum(self.fraction / np.maximum(self.power, LEAST), 1.0)
+        return np.where(self.packed.is_measured, over, self.fraction)
 
     @cached_property
     def patient_weight(self) -> NDArray[np.float64]:

@@ -82,7 +82,7 @@ def _of_cells(part: Part) -> NDArray[np.float64]:
     cells, counts, depths = part.seen.T
     shown = cells > 0
     size = np.where(shown, cells, 1.0)
-    carried = -np.log1p(-detection_from_counts((counts + 0.5) / size))
+    carried = -np.log1p(-np.minimum(detection_from_counts((counts + 0.5) / size), 1 - 1e-12))
     return np.where(shown, carried / np.maximum(depths / size, 1.0), np.nan)
 
 

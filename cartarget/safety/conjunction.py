@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Weighed:
-    """A conjunction in each population and unit."""
+    """A conjunction in each population, unit and required place.
+
+    `low` and `most` are what it hits at least and at most; `high` is `most`, or nothing where what was not measured may
+    be left out of account.
+    """
 
     low: Floats
     high: Floats
+    most: Floats
     complete: Flags
+    told: Flags
     informed: Flags
     explained: Flags
     unit_state: NDArray[np.int8]
@@ -49,6 +56,7 @@ class Evidence:
         self.word_owner = np.repeat(self.segment_owner, words)
         self.is_whole = bool(np.all([self.measured(symbol).all() for symbol in shape.antigens]))
         self.all_ones = _valid(panel)
+        self._spared: dict[tuple[str, ...], Flags] = {}
 
     def measured(self, symbol: str) -> Flags:
         """Gates × populations: the antigen at a letter was measured."""
@@ -82,7 +90,7 @@ class Evidence:
         def value(symbol: str) -> NDArray[np.uint64]:
             if self.is_whole or not optimistic:
                 return self.bits(symbol)
-            return self.bits(symbol) | self.open_bits(self.may_be(symbol) & ~self.measured(symbol))
+            return self.bits(symbol) | self.open_bits(~self.measured(symbol))
 
         def blocked(symbol: str) -> NDArray[np.uint64]:
             own = ~self.bits(symbol) & self.all_ones
@@ -99,9 +107,29 @@ class Evidence:
         """Mean fraction per population, donors weighed."""
         return by_population(count * self.panel.segment_weight, self.segment_owner, len(self.panel.populations))
 
-    def may_be(self, symbol: str) -> Flags:
-        """Gates × populations: not known to be absent from the tissue."""
-        return ~self.known.at_populations(self.known.absent)[self.row[symbol]]
+    def may_be(self, symbols: tuple[str, ...]) -> Flags:
+        """Gates × populations: antigens are not known to be absent together from the tissue."""
+        about = self.known
+        if len(symbols) == 1:
+            return ~about.at_populations(about.absent)[self.row[symbols[0]]]
+        if symbols not in self._spared:
+            self._spared[symbols] = self._spares(Conjunction(symbols, ()))
+        return ~self._spared[symbols]
+
+    def _spares(self, one: Conjunction) -> Flags:
+        """Gates × populations: the conjunction is decided at every required place of the tissue, and breaks nothing."""
+        about, found = self.known, weigh(self, one)
+        limit = self.panel.highest_fraction
+        unsure = ~found.complete & found.informed & ~found.explained & (found.high > limit)
+        harm = ((found.told & ~found.explained & (found.low > limit)) | unsure) & self.panel.is_normal
+        capped = (self.panel.units["cap"] < 1).to_numpy(dtype=bool)
+        at_unit = ((found.unit_state == EXPOSED) | (found.unit_state == UNRESOLVED)) & capped
+        bad = np.zeros((self.n, len(about.tissues)), dtype=bool)
+        for number in range(len(about.tissues)):
+            bad[:, number] = harm[:, about.of_population == number].any(axis=1)
+            bad[:, number] |= at_unit[:, about.of_unit == number].any(axis=1)
+        bad |= (~found.decided).astype(np.int64) @ about.in_tissue > 0
+        return about.at_populations(~bad)
 
 
 def _valid(panel: Panel) -> NDArray[np.uint64]:
@@ -122,23 +150,25 @@ def weigh(evidence: Evidence, one: Conjunction) -> Weighed:
     blocking = [evidence.measured(symbol) | samples for symbol in one.blockers]
     complete = np.logical_and.reduce([*measured, *blocking])
     informed = np.logical_or.reduce(measured)
-    low, high = _bounds(evidence, one, complete)
+    low, most = _bounds(evidence, one, complete)
+    high = np.where(complete | _rest_may_be(evidence, one), most, low)
     plain = [about.at_populations(about.explained)[evidence.row[s]] for s in one.plain]
     blockers = [about.at_populations(about.typed)[evidence.row[s]] for s in one.blockers]
-    explained = _is_explained(plain, blockers) & samples
     unit_state, unit_explained = _of_units(evidence, one)
-    told = (about.tells & informed & (complete | (high <= panel.highest_fraction))).astype(np.int64)
+    tells = (about.tells & informed & (complete | (high <= panel.highest_fraction))).astype(np.int64)
     by_summary = np.logical_and.reduce([evidence.of(about.summed, s) for s in one.plain])
     by_summary = by_summary | np.logical_or.reduce([evidence.of(about.below, s) for s in one.plain])
     return Weighed(
         low=low,
         high=high,
+        most=most,
         complete=complete,
+        told=complete | (low > 0),
         informed=informed,
-        explained=explained,
+        explained=_is_explained(plain, blockers) & samples,
         unit_state=unit_state,
         unit_explained=unit_explained,
-        decided=(told @ about.place_of_population > 0) | by_summary,
+        decided=(tells @ about.place_of_population > 0) | by_summary,
     )
 
 
@@ -149,28 +179,59 @@ def _is_explained(plain: list[Flags], blockers: list[Flags]) -> Flags:
 
 
 def _bounds(evidence: Evidence, one: Conjunction, complete: Flags) -> tuple[Floats, Floats]:
-    """Least and greatest fraction that a conjunction hits, corrected for power."""
+    """Least and greatest fraction that a conjunction hits, corrected for power.
+
+    Where the power for a plain antigen is too low, what was seen counts and what was not stays open.
+    """
     panel = evidence.panel
     if len(one.plain) == 1 and not one.blockers:
         own = evidence.corrected(one.plain[0])
-        return own, np.where(complete, own, np.where(evidence.may_be(one.plain[0]), 1.0, 0.0))
+        return own, np.where(complete, own, 1.0)
     believed = panel.is_cells | ~panel.is_normal
-    plain = evidence.fraction(evidence.count(one.gate, optimistic=False, believed=believed))
-    low = np.where(complete, _powered(evidence, one, plain), 0.0)
+    low = _powered(evidence, one, believed)
     if evidence.is_whole:
         return low, low
     most = evidence.fraction(evidence.count(one.gate, optimistic=True, believed=believed))
-    return low, np.where(complete, low, _powered(evidence, one, most))
-
-
-def _powered(evidence: Evidence, one: Conjunction, fraction: Floats) -> Floats:
-    """Fraction over the power of the plain literals that were measured, and not above any of them alone."""
-    out, ceiling = fraction, np.ones_like(fraction)
+    out, ceiling = most, np.ones_like(most)
     for symbol in one.plain:
         measured = evidence.measured(symbol)
-        out = out / np.where(measured, np.maximum(evidence.of(evidence.panel.power, symbol), LEAST), 1.0)
+        out = out / np.where(measured, np.maximum(evidence.of(panel.power, symbol), LEAST), 1.0)
         ceiling = np.where(measured, np.minimum(ceiling, evidence.corrected(symbol)), ceiling)
-    return np.minimum(out, ceiling)
+    return low, np.where(complete, low, np.maximum(np.minimum(out, ceiling), low))
+
+
+def _powered(evidence: Evidence, one: Conjunction, believed: Flags) -> Floats:
+    """Fraction over the power of the plain literals, and not above what any part of the conjunction allows.
+
+    The least over the parts S of the plain literals, all blockers with them, of f(S) / ∏ power(S).
+    """
+    least = np.minimum.reduce([evidence.corrected(symbol) for symbol in one.plain])
+    n = len(one.plain)
+    everywhere = bool(np.all([(evidence.of(evidence.panel.power, s) >= 1).all() for s in one.plain]))
+    for size in (n,) if everywhere else range(1 if one.blockers else 2, n + 1):
+        for part in combinations(one.plain, size):
+            count = evidence.count(Conjunction(part, one.blockers).gate, optimistic=False, believed=believed)
+            fraction = evidence.fraction(count)
+            for symbol in part:
+                strength = np.maximum(evidence.of(evidence.panel.power, symbol), LEAST)
+                fraction = fraction / np.where(evidence.measured(symbol), strength, 1.0)
+            least = np.minimum(least, fraction)
+    return least
+
+
+def _rest_may_be(evidence: Evidence, one: Conjunction) -> Flags:
+    """Gates × populations: the plain antigens that were not measured there may all be there.
+
+    They may not where they, as a gate of their own, keep the cap in the tissue and all its required places are known.
+    """
+    out = np.ones((evidence.n, len(evidence.panel.populations)), dtype=bool)
+    gone = {symbol: ~evidence.measured(symbol) for symbol in one.plain}
+    for size in range(1, len(one.plain)):
+        for part in combinations(one.plain, size):
+            here = np.logical_and.reduce([gone[symbol] for symbol in part])
+            if here.any():
+                out &= ~here | evidence.may_be(part)
+    return out
 
 
 def _of_units(evidence: Evidence, one: Conjunction) -> tuple[NDArray[np.int8], Flags]:

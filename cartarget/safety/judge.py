@@ -132,7 +132,7 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
     least = evidence.count(shape, optimistic=False, believed=believed)
     parts = [weigh(evidence, one) for one in conjunctions(shape)]
     complete = np.logical_and.reduce([part.complete for part in parts])
-    told = np.logical_or.reduce([part.complete for part in parts])
+    told = np.logical_or.reduce([part.told for part in parts])
     explained = np.stack([part.explained for part in parts])
     plain = evidence.fraction(least)
     low, high = _joined(evidence, parts, plain, believed)
@@ -187,22 +187,22 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
 def _joined(evidence: Evidence, parts: list[Weighed], plain: Floats, believed: Flags) -> tuple[Floats, Floats]:
     """Least and greatest fraction that the whole gate hits, corrected for power."""
     if len(parts) == 1:
-        return parts[0].low, parts[0].high
+        return parts[0].low, parts[0].most
     shape, gates = evidence.shape, conjunctions(evidence.shape)
     added = np.zeros_like(plain)
     for one, part in zip(gates, parts, strict=True):
         counted = _plain_fraction(evidence, one, believed)
-        added += np.where(part.complete, part.low - counted, 0.0)
+        added += np.where(part.told, part.low - counted, 0.0)
     low = np.minimum(plain + added, 1.0)
     low = np.minimum(low, _ceiling(shape, lambda s: evidence.corrected(s), np.ones_like(plain)))
-    high = np.minimum(np.add.reduce([part.high for part in parts]), 1.0)
+    high = np.minimum(np.add.reduce([part.most for part in parts]), 1.0)
     complete = np.logical_and.reduce([part.complete for part in parts])
     return low, np.where(complete, low, np.maximum(high, low))
 
 
 def _plain_fraction(evidence: Evidence, one: Conjunction, believed: Flags) -> Floats:
     if len(one.plain) == 1 and not one.blockers:
-        return np.where(evidence.measured(one.plain[0]), evidence.of(evidence.panel.fraction, one.plain[0]), 0.0)
+        return evidence.of(evidence.panel.fraction, one.plain[0])
     return evidence.fraction(evidence.count(one.gate, optimistic=False, believed=believed))
 
 

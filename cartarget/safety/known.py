@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from cartarget.evidence.intervals import posterior_quantile
+from cartarget.evidence.intervals import by_population, posterior_quantile
+from cartarget.evidence.packed import count_positive
 from cartarget.evidence.panel import MEASURED_DONORS, THIN_CELLS, Panel
 
 SAFE, ORIGIN_ONLY, UNKNOWN, UNSAFE = 0, 1, 2, 3
@@ -45,7 +46,8 @@ class Known:
     breaks
         Antigens × populations: the antigen alone breaks the cap.
     absent
-        Antigens × tissues: something that tells measured it there, and nothing there breaks the cap.
+        Antigens × tissues: nothing there breaks the cap by the antigen alone, and every required place of the tissue
+        was measured. Where it was not measured it may then be left out of account, as the antigen alone would be.
     typed
         Antigens × tissues: the cell types that the tier table asks of the tissue were measured in cells.
     explained
@@ -56,10 +58,14 @@ class Known:
         Antigens × units: at the level, or not measured and not absent.
     place_of_population, place_of_unit
         Required places that a population or RNA summary tells of, × `panel.required`.
+    alone
+        Antigens × required places: something tells of the antigen alone.
     summed
         Antigens × required places: an RNA summary measured it.
     below
         Antigens × required places: an RNA summary measured it below the level.
+    in_tissue
+        Required places × tissues: 1 where the place lies in the tissue.
     in_origin
         Required places that lie in the origin.
     need
@@ -81,8 +87,10 @@ class Known:
     maybe: Flags
     place_of_population: Flags
     place_of_unit: Flags
+    alone: Flags
     summed: Flags
     below: Flags
+    in_tissue: NDArray[np.int64]
     in_origin: Flags
     need: NDArray[np.int64]
     most_people: NDArray[np.int64]
@@ -123,7 +131,9 @@ def _known(panel: Panel) -> Known:
     tells = normal & (table["n_donors"] >= MEASURED_DONORS).to_numpy()
     tells &= ~panel.is_cells | (table["n_observations"] >= THIN_CELLS).to_numpy()
     measured = panel.packed.is_measured
-    breaks = measured & (panel.corrected > panel.highest_fraction) & normal
+    need, most_people = _need(panel), _most_people(panel)
+    breaks = (measured | (panel.fraction > 0)) & (panel.corrected > panel.highest_fraction) & normal
+    breaks |= _people_over(panel, need) > most_people
     rna = (units["evidence"] == "summary").to_numpy(dtype=bool)
     is_known = ~np.isnan(panel.value)
 
@@ -138,11 +148,10 @@ def _known(panel: Panel) -> Known:
     no_unit = np.zeros_like(panel.is_above)
     capped = panel.is_above & (units["cap"] < 1).to_numpy(dtype=bool)
     broken = anywhere(breaks, capped)
-    shown = anywhere(breaks & ~panel.is_cells, panel.is_above)
+    shown = anywhere(_shown(panel), panel.is_above)
     enough = panel.is_cells & normal & (table["n_observations"] >= THIN_CELLS).to_numpy()
     carried = measured & (panel.corrected >= SEEN)
     seen = anywhere(carried & enough, no_unit)
-    absent = anywhere(measured & tells, is_known & rna) & ~broken
     typed = _typed(panel, tissues, of_population, tells)
     places = [_Required(name) for name in panel.required]
     of_place = (
@@ -151,6 +160,11 @@ def _known(panel: Panel) -> Known:
     unit_place = np.zeros((len(units), len(places)), dtype=bool)
     for column, place in enumerate(places):
         unit_place[:, column] = rna & _units_of(panel, place)
+    summed = (is_known.astype(np.int64) @ unit_place) > 0
+    alone = ((measured & tells).astype(np.int64) @ of_place > 0) | summed
+    in_tissue = np.array([[place.tissue == tissue for tissue in tissues] for place in places], dtype=np.int64)
+    in_tissue = in_tissue.reshape(len(places), len(tissues))
+    absent = ~broken & ~((~alone).astype(np.int64) @ in_tissue > 0)
     return Known(
         tissues=tissues,
         of_population=of_population,
@@ -164,11 +178,13 @@ def _known(panel: Panel) -> Known:
         maybe=panel.is_above | (~is_known & ~absent[:, of_unit]),
         place_of_population=of_place,
         place_of_unit=unit_place,
-        summed=(is_known.astype(np.int64) @ unit_place) > 0,
+        alone=alone,
+        summed=summed,
         below=((is_known & ~panel.is_above).astype(np.int64) @ unit_place) > 0,
+        in_tissue=in_tissue,
         in_origin=np.array([place.tissue in panel.origin for place in places], dtype=bool),
-        need=_need(panel),
-        most_people=_most_people(panel),
+        need=need,
+        most_people=most_people,
     )
 
 
@@ -221,6 +237,25 @@ def _typed(panel: Panel, tissues: tuple[str, ...], of_population: NDArray[np.int
         asked = [here & (cell_type == name) for name in wanted.get(tissue, [])] or [here]
         out[:, number] = np.logical_and.reduce([panel.packed.is_measured[:, own].any(axis=1) for own in asked])
     return out
+
+
+def _shown(panel: Panel) -> Flags:
+    """Antigens × populations: samples that show an antigen on more of the donors than its cap allows, or than 5 %."""
+    table = panel.populations
+    cap = np.minimum(table["cap"].fillna(1.0).to_numpy(dtype=np.float64), SEEN)
+    out = np.zeros(panel.fraction.shape, dtype=bool)
+    own = np.flatnonzero(panel.is_normal & ~panel.is_cells)
+    thin = table["is_thin"].to_numpy(dtype=bool)[own]
+    fraction, n = panel.fraction[:, own], table["n_effective"].to_numpy(dtype=np.float64)[own]
+    out[:, own] = np.where(thin, fraction, posterior_quantile(fraction, n, q=0.5)) > cap[own]
+    return out & panel.packed.is_measured
+
+
+def _people_over(panel: Panel, need: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Donors over the cap by each antigen alone, antigens × populations."""
+    over = (count_positive(panel.packed) >= need).astype(np.float64)
+    owner = panel.packed.segments["population"].to_numpy(dtype=np.int64)
+    return by_population(over, owner, len(panel.populations)).astype(np.int64)
 
 
 def _need(panel: Panel) -> NDArray[np.int64]:

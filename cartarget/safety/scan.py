@@ -16,7 +16,6 @@ from cartarget.safety.known import GAIN, ROUNDING, UNSAFE
 from cartarget.safety.scan_kernel import Singles, judge_singles, scan_rows
 from cartarget.safety.scan_layout import terms
 from cartarget.safety.scores import is_closed
-from cartarget.safety.window import gate_levels
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def scan_pairs(
     singles = Singles(floor - ROUNDING, GAIN - 1e-6, np.empty(n, np.int64), np.empty(n))
     judge_singles(t, singles.kind, singles.score)
     alone = Gates.singles(n)
-    singles.kind[is_closed(panel, alone, gate_levels(panel, alone))] = UNSAFE
+    singles.kind[is_closed(panel, alone)] = UNSAFE
 
     def task(first: int, last: int) -> tuple[NDArray[Any], ...]:
         code = np.empty((last - first, 4, n), dtype=np.uint8)

@@ -148,32 +148,25 @@ def _bounds(op, cells, x, y, p, both, t):  # type: ignore[no-untyped-def]
     known_x, known_y = t.is_measured[p, x], t.is_measured[p, y]
     cx, cy = t.corrected[p, x], t.corrected[p, y]
     if op == ANY:
-        return min(cx + cy - both, 1.0), 0.0, known_x or known_y, known_x and known_y, False
+        low = min(cx + cy - both, 1.0)
+        return low, 0.0, known_x or known_y or low > 0, known_x and known_y, False
     if op == BOTH:
         explained = not cells and t.explained[p, x] and t.explained[p, y]
+        low = min(both * t.gain[p, x] * t.gain[p, y], min(cx, cy))
         if known_x and known_y:
-            low = min(both * t.gain[p, x] * t.gain[p, y], min(cx, cy))
             return low, low, True, True, explained
         if known_x:
-            return 0.0, 0.0 if t.absent[p, y] else cx, False, True, explained
+            return low, 0.0 if t.absent[p, y] else cx, low > 0, True, explained
         if known_y:
-            return 0.0, 0.0 if t.absent[p, x] else cy, False, True, explained
-        return 0.0, 1.0, False, False, explained
+            return low, 0.0 if t.absent[p, x] else cy, low > 0, True, explained
+        return low, 1.0, low > 0, False, explained
     explained = not cells and t.explained[p, x] and t.typed[p, y]
     if not cells:
-        return cx, cx, known_x, known_x, explained
-    if known_x and known_y:
+        return cx, cx, known_x or cx > 0, known_x, explained
+    if known_y:
         low = min((t.fraction[p, x] - both) * t.gain[p, x], cx)
-        return low, low, True, True, False
+        return low, low if known_x else 1.0, known_x or low > 0, known_x, False
     return 0.0, cx, False, known_x, False
-
-
-@compiled
-def _people(op, kind, x, y, p, j, t, s):  # type: ignore[no-untyped-def]
-    """Donors over the cap; where one member of an OR was not measured, by the other alone."""
-    if op == ANY and not (t.is_measured[p, x] and t.is_measured[p, y]):
-        return t.people[p, x] if t.is_measured[p, x] else t.people[p, y]
-    return s.over[kind, p, j]
 
 
 @compiled
@@ -187,15 +180,16 @@ def _expose(shape, p, t, s):  # type: ignore[no-untyped-def]
     for j in range(size):
         x, y = (low + j, a) if swap else (a, low + j)
         f, most, told, informed, explained = _bounds(op, cells, x, y, p, s.both[p, j], t)
+        complete = t.is_measured[p, x] and (t.is_measured[p, y] or (op == NOT and not cells))
         if weight > 0 and not origin and informed:
             s.status[j] |= MAY_DECIDE
-        if op != ANY and t.tells[p] and informed and (told or most <= limit):
+        if op != ANY and t.tells[p] and informed and (complete or most <= limit):
             s.decided[j] |= t.place[p]
-        if not told and informed and not explained and most > limit:
+        if op != ANY and not complete and informed and not explained and most > limit:
             s.status[j] |= doubt
         if not told or explained:
             continue
-        if f > limit or (cells and _people(op, kind, x, y, p, j, t, s) > t.most_people[p]):
+        if f > limit or (cells and s.over[kind, p, j] > t.most_people[p]):
             s.status[j] |= bad
         if weight > 0 and not origin:
             place = min(max(f, 0.0), 1.0) * (last + 1)

@@ -107,7 +107,7 @@ def terms(panel: Panel) -> Terms:
         hits=_turned(hits),
         fraction=_turned(panel.fraction),
         corrected=_turned(panel.corrected),
-        gain=_turned(1 / np.maximum(panel.power, LEAST)),
+        gain=_turned(np.where(panel.packed.is_measured, 1 / np.maximum(panel.power, LEAST), 1.0)),
         is_measured=_turned(panel.packed.is_measured),
         absent=_turned(about.at_populations(about.absent)),
         explained=_turned(about.at_populations(about.explained)),
@@ -127,7 +127,7 @@ def terms(panel: Panel) -> Terms:
         median=posterior_quantile(np.linspace(0, 1, _GRID + 1)[None, :], n_effective[:, None], q=0.5),
         place=_bits(about.place_of_population)[:, 0],
         **_of_units(panel, about),
-        alone_place=_bits(_alone(panel, about))[:, 0],
+        alone_place=_bits(about.alone)[:, 0],
         summed_place=_bits(about.summed)[:, 0],
         below_place=_bits(about.below)[:, 0],
         origin_place=_bits(about.in_origin)[0, 0],
@@ -154,12 +154,6 @@ def _of_units(panel: Panel, about: Known) -> dict[str, Any]:
         "weight_unit": _bits(weight[None, :] == levels[:, None]) if len(levels) else np.zeros((0, 1), np.uint64),
         "weight_levels": levels,
     }
-
-
-def _alone(panel: Panel, about: Known) -> NDArray[np.bool_]:
-    """Antigens × required places: something tells of the antigen alone."""
-    told = (panel.packed.is_measured & about.tells).astype(np.int64) @ about.place_of_population > 0
-    return np.asarray(told | about.summed)
 
 
 def _people(panel: Panel, about: Known, hits: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -10,11 +13,13 @@ from cartarget.contracts import CLASSES
 from cartarget.evidence.intervals import fraction_interval, posterior_quantile
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
+from cartarget.logic.gate import Gate, letter
+from cartarget.logic.shapes import conjunctions
 from cartarget.safety.beside import names
 from cartarget.safety.conjunction import EXPOSED, NO_VALUE, UNRESOLVED, beside_the_point
 from cartarget.safety.judge import Judged
 from cartarget.safety.known import ROUNDING, UNSAFE, known
-from cartarget.safety.window import Levels, windows
+from cartarget.safety.window import Levels, gate_levels, windows
 
 
 def score(panel: Panel, gates: Gates, judged: Judged, levels: Levels, *, floor: float = 0.5) -> pd.DataFrame:
@@ -66,23 +71,55 @@ def score(panel: Panel, gates: Gates, judged: Judged, levels: Levels, *, floor: 
     frame["window_population"] = places.name(window.worst)
     for tier in ("important", "tolerable", "origin"):
         frame[f"window_{tier}"] = getattr(window, tier)
-    frame["safety_class"] = np.array(CLASSES, dtype=object)[final_class(panel, gates, judged, levels)]
+    frame["safety_class"] = np.array(CLASSES, dtype=object)[final_class(panel, gates, judged)]
     frame["is_safety_known"] = judged.is_known
     return frame.assign(**_tissues(panel, judged))
 
 
-def final_class(panel: Panel, gates: Gates, judged: Judged, levels: Levels) -> NDArray[np.int64]:
+def final_class(panel: Panel, gates: Gates, judged: Judged) -> NDArray[np.int64]:
     """The class with the window asked too."""
-    return np.where(is_closed(panel, gates, levels), UNSAFE, judged.safety_class)
+    return np.where(is_closed(panel, gates), UNSAFE, judged.safety_class)
 
 
-def is_closed(panel: Panel, gates: Gates, levels: Levels) -> NDArray[np.bool_]:
-    """Gates that are unsafe since vital tissue stands above the tumour: no blocker, and a window below 0.
+def is_closed(panel: Panel, gates: Gates) -> NDArray[np.bool_]:
+    """Gates that are unsafe since vital tissue stands above the tumour.
 
-    Places in which cells decide are not asked, nor are cells where antigens must meet inside one. No window, no word.
+    Some conjunction without a blocker has no part with a window of 0 or more: neither one of its antigens, nor some of
+    them together, nor all. Places in which cells decide are not asked of antigens together, nor are cells, where they
+    must meet inside one. Where there is no window nothing is said.
     """
-    window = windows(panel, levels, hidden=beside_the_point(panel, gates)).vital
-    return np.asarray(~gates.has_blocker & (window < 0))
+    alone = _alone_closed(panel)
+    out = np.zeros(len(gates), dtype=bool)
+    for batch in gates.batches():
+        for one in conjunctions(batch.shape):
+            if one.blockers:
+                continue
+            rows = np.stack([batch.of(symbol) for symbol in one.plain], axis=1)
+            shut = np.array(alone[rows].all(axis=1))
+            for size in range(2, len(one.plain) + 1):
+                for part in combinations(range(len(one.plain)), size):
+                    asked = np.flatnonzero(shut)
+                    own = Gates((_AND[size],), np.zeros(len(asked), dtype=np.int64), rows[asked][:, list(part)])
+                    shut[asked] = _window(panel, own) < 0
+            out[batch.at] |= shut
+    return out
+
+
+_AND = {size: Gate("&", parts=tuple(Gate.literal(letter(i)) for i in range(size))) for size in range(2, 13)}
+_CLOSED: WeakKeyDictionary[Panel, NDArray[np.bool_]] = WeakKeyDictionary()
+
+
+def _alone_closed(panel: Panel) -> NDArray[np.bool_]:
+    """Antigens whose own window is below 0; reckoned once a panel."""
+    if panel not in _CLOSED:
+        _CLOSED[panel] = _window(panel, Gates.singles(len(panel.symbols))) < 0
+    return _CLOSED[panel]
+
+
+def _window(panel: Panel, gates: Gates) -> NDArray[np.float64]:
+    if not len(gates):
+        return np.zeros(0)
+    return windows(panel, gate_levels(panel, gates), hidden=beside_the_point(panel, gates)).vital
 
 
 def _coverage(panel: Panel, judged: Judged, floor: float) -> pd.DataFrame:

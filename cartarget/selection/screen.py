@@ -220,7 +220,7 @@ def _reachable(panel: Panel, pairs: Gates, scan: Scan, top: int) -> NDArray[np.i
             tied = same & (scan.selectivity[better] >= scan.selectivity[edge] - 1e-3)
             return np.unique(np.concatenate([*found, better[tied]]))
         part = better[low : low + PART]
-        shut = is_closed(panel, own := pairs.take(part), gate_levels(panel, own))
+        shut = is_closed(panel, pairs.take(part))
         kept += int((~shut).sum())
         found.append(part[~shut])
         closed.append(part[shut])

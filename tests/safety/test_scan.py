@@ -30,7 +30,7 @@ def written_out(panel, floor):
     levels = gate_levels(panel, gates)
     frame = score(panel, gates, judged, levels, floor=floor)
     kinds = judged.safety_class.copy()
-    kinds[:n] = final_class(panel, gates, judged, levels)[:n]
+    kinds[:n] = final_class(panel, gates, judged)[:n]
     return a, b, op, kinds, frame["selectivity"].to_numpy(), frame["is_eligible"].to_numpy()
 
 
