@@ -75,7 +75,7 @@ def test_a_wrong_value_is_named(tmp_path: Path, rows: list[str], message: str) -
 
 
 def test_rows_stand_beside_the_atlases_of_a_configuration(tmp_path: Path) -> None:
-    path = str(sheet(tmp_path, "name, path, role", "mine, cells.h5ad, joined"))
+    path = str(sheet(tmp_path, "name, path, role", "mine, cells.h5ad, shown"))
     own = [{"name": "simulated", "reader": "simulated"}]
     config = parse_config({"atlases": own, "sheet": path})
     assert [atlas.name for atlas in config.atlases] == ["simulated", "mine"]

@@ -49,8 +49,8 @@ def _obs(key: str, value: object) -> Callable[[anndata.AnnData], object]:
 
 
 def test_a_whole_atlas_passes_with_a_hostile_gene_name() -> None:
-    validate_atlas(atlas(), role="primary")
-    validate_atlas(atlas(sparse.csr_matrix(np.eye(2, dtype=np.float32)), kind="cells", unit="counts"), role="primary")
+    validate_atlas(atlas())
+    validate_atlas(atlas(sparse.csr_matrix(np.eye(2, dtype=np.float32)), kind="cells", unit="counts"))
     validate_atlas(atlas(np.array([[np.nan, 3], [0, 1]], dtype=np.float32), kind="protein", unit="stain"))
     assert atlas().var_names[1] == HOSTILE
 
@@ -99,5 +99,5 @@ def test_each_broken_rule_is_named(adata: Callable[[], anndata.AnnData], message
 def test_a_primary_atlas_needs_both_sides(side: str, missing: str) -> None:
     adata = broken(_obs("side", side))
     with pytest.raises(InputError, match=f"no {missing} observation; a primary atlas needs both sides"):
-        validate_atlas(adata, role="primary")
-    validate_atlas(adata, role="joined")
+        validate_atlas(adata)
+    validate_atlas(adata)

@@ -135,7 +135,7 @@ def test_an_atlas_of_normal_tissue_has_no_malignant_value(tmp_path):
     labels = LABELS.model_copy(
         update={"malignant_values": [], "normal_values": [*NORMAL, "carcinoma"], "tissue": "organ"}
     )
-    adata = read(tmp_path, make(), labels, role="joined")
+    adata = read(tmp_path, make(), labels, role="counted")
     assert set(adata.obs["side"]) == {"normal"}
     assert adata.obs["tissue"].tolist() == ["colon", "colon", "lung", "lung", "colon"]
 
