@@ -18,10 +18,10 @@ import pandas as pd
 from cartarget.errors import InputError
 from cartarget.evidence.part import Part
 
-FORM = 1
+FORM = 2
 """Version of the form; a store of another one is counted again."""
 
-_ARRAYS = ("donor", "is_measured", "key", "levels", "level_population", "level_donor", "depth", "seen")
+_ARRAYS = ("donor", "is_measured", "key", "levels", "level_population", "level_donor", "level_depth", "depth", "seen")
 _TABLES = ("populations", "segments")
 _TEXTS = ("atlas", "kind", "unit", "symbols", "thresholds", "donors")
 

@@ -46,7 +46,12 @@ def fold_of(adata: anndata.AnnData, panel: Panel, *, folds: int) -> np.ndarray:
 
 def true_coverage(gates: Gates, rate: np.ndarray) -> np.ndarray:
     out = np.empty(len(gates))
-    rule = {"A": lambda a: a, "A | B": lambda a, b: a + b - a * b, "A & B": np.multiply, "A & ~B": lambda a, b: a - a * b}
+    rule = {
+        "A": lambda a: a,
+        "A | B": lambda a, b: a + b - a * b,
+        "A & B": np.multiply,
+        "A & ~B": lambda a, b: a - a * b,
+    }
     for shape, at, rows in gates.batches():
         out[at] = rule[str(shape)](*rate[rows].T)
     return out
