@@ -65,13 +65,12 @@ def join(
     if ranking is None:
         ranking = next((p.kind for p in parts if (p.populations["side"] == "tumor").any()), "")
     table["is_ranking"] = (table["side"] == "tumor") & (table["kind"] == ranking)
-    order = np.lexsort(
-        (table["row"], table["assay"], table["population"], table["side"] == "normal", ~table["is_ranking"])
-    )
+    order = _order(table)
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     own = [np.where(codes >= 0, rank[codes], -1) for codes in own]
-    table = table.iloc[order].reset_index(drop=True)
+    table = table.iloc[order].drop(columns="mask").reset_index(drop=True)
+    table["population"] = _unique(table)
     packed = _packed(parts, own, kept, table, symbols=symbols, thresholds=thresholds)
     depth = np.zeros((len(table), len(DEPTHS)), dtype=np.int64)
     for part, codes in zip(parts, own, strict=True):
@@ -99,25 +98,33 @@ def _places(
 ) -> tuple[pd.DataFrame, list[NDArray[np.int64]]]:
     """Joined populations, and for each part the joined population of each of its own; −1 where none of it is kept."""
     frames = []
-    for number, part in enumerate(parts):
+    for part in parts:
         masks = _aligned(part, symbols, part.is_measured, missing=False)
         tumor = (part.populations["side"] == "tumor").to_numpy()
         mask = [b"" if own else np.packbits(column).tobytes() for own, column in zip(tumor, masks.T, strict=True)]
-        frames.append(part.populations.assign(kind=part.kind, atlas=part.atlas, part=number, mask=mask))
+        frames.append(part.populations.assign(kind=part.kind, atlas=part.atlas, mask=mask))
     every = pd.concat(frames, ignore_index=True)
-    every["row"] = np.arange(len(every))
     filled = np.concatenate([_n_kept(part, own) > 0 for part, own in zip(parts, kept, strict=True)])
     edges = np.cumsum([len(part.populations) for part in parts])[:-1]
     every = every[filled]
     key = ["side", "population", "kind", "assay", "mask"]
     code = every.groupby(key, sort=False).ngroup().to_numpy()
-    table = every.drop_duplicates(key).drop(columns=["part", "mask"]).reset_index(drop=True)
-    atlases = every.groupby(code)["atlas"].agg(lambda names: ", ".join(dict.fromkeys(names)))
+    table = every.drop_duplicates(key).reset_index(drop=True)
+    atlases = every.groupby(code)["atlas"].agg(lambda names: ", ".join(sorted(set(names))))
     table["atlas"] = atlases.to_numpy(dtype=object)
-    table["population"] = _unique(table)
     codes = np.full(len(filled), -1, dtype=np.int64)
     codes[filled] = code
     return table, np.split(codes, edges)
+
+
+def _order(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Order of populations, the same whatever the order of the parts; of one place, what measured most comes first."""
+    mask = table["mask"]
+    least = -mask.map(lambda octets: int.from_bytes(octets, "big").bit_count()).to_numpy(dtype=np.int64)
+    text = mask.map(bytes.hex)
+    is_normal = table["side"] == "normal"
+    keys = (text, least, table["assay"], table["kind"], table["population"], is_normal, ~table["is_ranking"])
+    return np.asarray(np.lexsort(keys), dtype=np.int64)
 
 
 def _of_bits(part: Part) -> NDArray[np.int64]:
@@ -179,8 +186,7 @@ def _packed(
     else:
         filled = layout.fill(lambda rows: _gather(words, sources[rows], bits[rows]), n_antigens=len(symbols))
     spread = layout.spread(people.astype(np.int32), missing=-1)
-    columns = [c for c in table if c != "row"]
-    return Packed(tuple(symbols), filled, layout.segments, table[columns], measured, spread, tuple(donors))
+    return Packed(tuple(symbols), filled, layout.segments, table, measured, spread, tuple(donors))
 
 
 def _gather(
