@@ -93,7 +93,8 @@ def residual_liability(
     One row a gate: `detection`, `detection_lower` (of the blocker), `detection_populations` (where it was read off);
     `liability_residual`, `liability_residual_upper` (worst of weight × residual exposure outside the origin, over
     normal populations that may decide, and over exposed units, which count as 1; posterior median, and one-sided 95 %
-    bound at the lower rate), `liability_residual_population`. Missing for gates without a blocker.
+    bound at the lower rate), `liability_residual_population`. Missing for gates without a blocker. A blocker that was
+    not measured in a population spares nothing there.
     """
     table = rates.set_index("symbol").reindex(list(panel.symbols))
     blocked = np.flatnonzero(gates.has_blocker)
@@ -110,13 +111,15 @@ def residual_liability(
     decides = np.flatnonzero(panel.decides & ~panel.is_origin)
     n = panel.populations["n_effective"].to_numpy(dtype=np.float64)[decides]
     x, whole = low[np.ix_(blocked, decides)], unblocked[np.ix_(blocked, decides)]
+    is_known = _blockers_measured(gates, panel.packed.is_measured)[np.ix_(blocked, decides)]
     nowhere = np.zeros((len(gates), len(panel.units)), dtype=bool)
     of_units, of_unit = _unit_loads(panel, (nowhere if exposed is None else exposed)[blocked])
     named = [*panel.populations["population"].astype(str).to_numpy(dtype=object)[decides], *of_unit, None]
 
     def worst(q: float, rate: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         d = frame.loc[blocked, rate].to_numpy(dtype=np.float64)[:, None]
-        load = panel.weight[decides] * posterior_quantile(residual_exposure(x, antigen=whole, detection=d), n, q=q)
+        hit = np.where(is_known, residual_exposure(x, antigen=whole, detection=d), whole)
+        load = panel.weight[decides] * posterior_quantile(hit, n, q=q)
         load = np.hstack([np.where(np.isnan(whole), -1.0, load), of_units, np.full((len(load), 1), -1.0)])
         place = load.argmax(axis=1)
         value = load[np.arange(len(load)), place]
@@ -138,6 +141,16 @@ def _least_detected(gates: Gates, rate: NDArray[np.float64]) -> NDArray[np.int64
             rows = np.stack(own, axis=1)
             least = np.nan_to_num(rate, nan=-1.0)[rows].argmin(axis=1)
             out[batch.at] = rows[np.arange(len(rows)), least]
+    return out
+
+
+def _blockers_measured(gates: Gates, is_measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Gates × populations: every blocker of the gate was measured."""
+    out = np.ones((len(gates), is_measured.shape[1]), dtype=bool)
+    for batch in gates.batches():
+        for one in batch.shape.literals:
+            if one.is_negated:
+                out[batch.at] &= is_measured[batch.of(one.symbol)]
     return out
 
 

@@ -125,6 +125,18 @@ def test_a_summary_in_which_the_antigen_is_high_is_residual_too():
     assert row["liability_residual_upper"] == 1
 
 
+def test_a_blocker_that_was_not_measured_spares_nothing():
+    """A and B in every lung sample; the heart's samples have A, and were not asked for B, which cells show well."""
+    values = {"lung": 20.0, "heart": 0.0}
+    normal = {name: {f"d{i}": np.array([[20.0, b]]) for i in range(25)} for name, b in values.items()}
+    tumor = {f"p{i}": np.array([[20.0, 0.0]]) for i in range(30)}
+    samples = observations("samples", tumor, normal, symbols=["A", "B"], unmeasured={"heart": ["B"]})
+    panel = build_panel(samples, symbols=["A", "B"], required=REQUIRED, origin=ORIGIN)
+    row = residual(panel, gates_of(panel, "A & ~B"), rates=detection_rates(atlas(0, detection=0.9))).iloc[0]
+    assert row["liability_residual_population"] == "heart"
+    assert row["liability_residual"] > 0.95, "not one in ten, as if B were seen there"
+
+
 def test_gates_without_a_blocker_have_no_residual():
     panel = panel_of(atlas(0))
     frame = residual(panel, gates_of(panel, "A", "A & C"), rates=detection_rates(atlas(0)))
