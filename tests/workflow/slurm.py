@@ -15,7 +15,7 @@ from getpass import getuser
 from pathlib import Path
 
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol", "sinfo", "squeue")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol", "sinfo", "squeue", "setpriv")
 MEMORY_MB = 20_000
 """What the node says it has: Slurm shares it out, and nothing holds a job to its part."""
 CONFIGURATION = """\
@@ -24,7 +24,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={control}
 SlurmdPort={node}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=20
 SlurmUser={user}
 SlurmdUser={user}
 StateSaveLocation={folder}/state
@@ -93,10 +93,10 @@ def free_port() -> int:
 
 @contextmanager
 def daemon(command: list[str], *, environment: dict[str, str], told: Path) -> Iterator[None]:
-    """A program in the foreground, ended with the block however that ends."""
+    """A program in the foreground, ended with the block however that ends, and with this process if it is killed."""
     with open(told, "w") as log:
         process = subprocess.Popen(
-            [str(shutil.which(command[0], path=PATH)), *command[1:]],
+            ["setpriv", "--pdeathsig", "TERM", str(shutil.which(command[0], path=PATH)), *command[1:]],
             env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
