@@ -91,7 +91,7 @@ def test_a_killed_job_is_told_and_a_second_call_finishes(
         path.unlink()
     read_at = (run / "work" / "simulated.h5ad").stat().st_mtime_ns
 
-    first = start(slurm, folder, table)
+    first = start(slurm, folder, table, "--retries", "0")
     until((run / "log" / "gates.log").exists, what="gates begins its work", seconds=LONG)
     slurm.ask("scancel", running(slurm, "gates"))
     code, said = end(first)
