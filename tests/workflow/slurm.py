@@ -16,6 +16,8 @@ from pathlib import Path
 
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol", "sinfo", "squeue", "setpriv")
+LONG = 600.0
+"""Seconds to wait for anything: far more than it takes, since the machine may be busy."""
 MEMORY_MB = 20_000
 """What the node says it has: Slurm shares it out, and nothing holds a job to its part."""
 CONFIGURATION = """\
@@ -63,7 +65,7 @@ class OneNode:
 
     def ask(self, *command: str) -> str:
         """What one of Slurm's commands says."""
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=LONG, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -75,12 +77,12 @@ class OneNode:
         return {number: comment.removeprefix("rule_") for number, comment in map(str.split, lines)}
 
 
-def until(found: Callable[[], object], *, what: str, seconds: float = 60) -> None:
+def until(found: Callable[[], object], *, what: str) -> None:
     """Wait for something, and say what if it does not come."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + LONG
     while not found():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds:g} s")
+            raise TimeoutError(f"{what}: not within {LONG:g} s")
         time.sleep(0.1)
 
 
@@ -104,7 +106,7 @@ def daemon(command: list[str], *, environment: dict[str, str], told: Path) -> It
     finally:
         process.terminate()
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

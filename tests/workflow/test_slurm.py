@@ -11,12 +11,10 @@ import pytest
 
 from tests.shared import alone, common
 from tests.workflow.place import ROOT, RUN, command, delivered, workplace
-from tests.workflow.slurm import OneNode, missing, one_node, until
+from tests.workflow.slurm import LONG, OneNode, missing, one_node, until
 
 PROFILE = ["--workflow-profile", "workflow/profiles/slurm", "--slurm-no-account", "--latency-wait", "5"]
 PROFILE += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
-LONG = 600
-"""Seconds: far more than it takes, since the machine may be busy."""
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +42,17 @@ def end(run: subprocess.Popen[str]) -> tuple[int, str]:
     return run.returncode, said
 
 
-def running(node: OneNode, rule: str) -> str:
+def running(node: OneNode, run: subprocess.Popen[str], rule: str) -> str:
     """The number of a rule's job once it runs."""
-    until(lambda: rule in node.jobs("running").values(), what=f"{rule} runs", seconds=LONG)
-    return next(number for number, name in node.jobs("running").items() if name == rule)
+    found: list[str] = []
+
+    def look() -> bool:
+        found.extend(number for number, name in node.jobs("running").items() if name == rule)
+        return bool(found) or run.poll() is not None
+
+    until(look, what=f"{rule} runs")
+    assert found, f"it ended before {rule} ran:\n{end(run)[1]}"
+    return found[0]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +63,7 @@ def through_a_lost_node(
     folder = workplace(tmp_path_factory.mktemp("slurm") / "here", tmp_path_factory)
     run = start(slurm, folder)
     try:
-        number = running(slurm, "read")
+        number = running(slurm, run, "read")
         slurm.ask("scontrol", "update", f"nodename={slurm.name}", "state=down", "reason=test")
         until(lambda: number in slurm.jobs("pending"), what="the job is put back into the queue")
         seen = [slurm.ask("sinfo", "--noheader", "--format", "%T")]
@@ -92,8 +97,9 @@ def test_a_killed_job_is_told_and_a_second_call_finishes(
     read_at = (run / "work" / "simulated.h5ad").stat().st_mtime_ns
 
     first = start(slurm, folder, table, "--retries", "0")
-    until((run / "log" / "gates.log").exists, what="gates begins its work", seconds=LONG)
-    slurm.ask("scancel", running(slurm, "gates"))
+    number = running(slurm, first, "gates")
+    until((run / "log" / "gates.log").exists, what="gates begins its work")
+    slurm.ask("scancel", number)
     code, said = end(first)
     assert code != 0
     assert "Error in rule gates" in said and "CANCELLED" in said, said
