@@ -43,7 +43,7 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2
 MpiDefault=none
 MailProg=/bin/true
 SlurmdParameters=config_overrides
-ReturnToService=2
+ReturnToService=0
 KillWait=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
