@@ -45,16 +45,18 @@ def results(folder: Path, shared: Path, example: str, **changes: object) -> tupl
 
 BRIEF = Trust(gates=30, folds=3, bootstrap=4, chance=50)
 """Every means by which gates are held to account, with few samples: the tests ask what, not how precisely."""
+FIRST = 2000
+"""Gates that are listed, of ten thousand: no test looks further down."""
 
 
 @pytest.fixture(scope="module")
 def rectal(shared_data, tmp_path_factory):
-    return results(tmp_path_factory.mktemp("rectal"), shared_data, "rectal", trust=BRIEF)[1]
+    return results(tmp_path_factory.mktemp("rectal"), shared_data, "rectal", trust=BRIEF, top=FIRST)[1]
 
 
 @pytest.fixture(scope="module")
 def lung(shared_data, tmp_path_factory):
-    return results(tmp_path_factory.mktemp("lung"), shared_data, "lung_single_cell", trust=BRIEF)[1]
+    return results(tmp_path_factory.mktemp("lung"), shared_data, "lung_single_cell", trust=BRIEF, top=FIRST)[1]
 
 
 def exposed(tables, gate):

@@ -10,8 +10,8 @@ rule read:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grows(2000, 4),
+        runtime=grows(20, 0.05),
     params:
         # a function, since {indication} in a file pattern is no wildcard
         atlases=lambda wildcards: lookup(dpath="atlases", within=config),
@@ -36,8 +36,8 @@ rule count:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grows(2000, 4),
+        runtime=grows(20, 0.05),
     params:
         indication=lookup(dpath="indication", within=config),
         origin=lookup(dpath="origin", within=config),
