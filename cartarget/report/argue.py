@@ -36,7 +36,8 @@ BUDGET = 2_400_000
 """Bytes that the evidence may take in the report, compressed and before base64."""
 
 _POPULATION = (
-    "population", "kind", "assay", "atlas", "tissue", "cell_type", "tier", "weight", "cap", "n_donors", "n_observations",
+    "population", "kind", "assay", "atlas", "tissue", "cell_type", "tier", "weight", "cap", "n_donors",
+    "n_observations",
 )  # fmt: skip
 _FLAGS = ("is_required", "is_origin", "is_thin")
 _UNIT = ("population", "tissue", "cell_type", "tier", "weight", "cap", "evidence", "atlas", "unit")

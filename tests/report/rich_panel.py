@@ -54,7 +54,7 @@ class Atlas:
         return adata
 
 
-def rich_panel(seed: int, *, n_genes: int = 7) -> Panel:
+def rich_panel(seed: int, *, n_genes: int = 7, count: int = 1) -> Panel:
     """A panel of cells, nuclei, samples, a summary and stains, each with its holes; seeds take turns in what ranks."""
     rng = np.random.default_rng(1000 + seed)
     symbols = [f"G{i}" for i in range(n_genes)]
@@ -103,5 +103,6 @@ def rich_panel(seed: int, *, n_genes: int = 7) -> Panel:
         origin=ORIGIN,
         summaries=[summary(levels(30.0), symbols=symbols)],
         proteins=[stains],
+        count=count,
         primary="bulk" if seed % 3 == 2 else "single_cell",
     )

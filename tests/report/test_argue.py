@@ -78,10 +78,10 @@ def every_gate(panel: Panel) -> Gates:
 
 
 def judged_in_node(
-    panel: Panel, gates: Gates, frame: pd.DataFrame, tie: list[int], folder: Path, *, exposed: bool = False
+    panels: list[Panel], frame: pd.DataFrame, settings: list[dict[str, Any]], folder: Path, *, exposed: bool = False
 ) -> list[dict[str, Any]]:
-    texts = frame["gate"].tolist()
-    evidence = counted_evidence([panel], thresholds=[1.0], base=1.0, unit="counts", gates=texts)
+    texts, thresholds = frame["gate"].tolist(), list(range(1, len(panels) + 1))
+    evidence = counted_evidence(panels, thresholds=thresholds, base=1, unit="counts", gates=texts)
     closing, tissues = evidence.header["closing"], evidence.header["tissues"]
     shutil.copytree(ASSETS, folder / "assets")
     (folder / "package.json").write_text('{"type": "module"}')
@@ -89,8 +89,8 @@ def judged_in_node(
         "block": evidence_block(evidence).encode(),
         "texts": texts,
         "closing": closing_numbers(texts, frame["window"], closing=closing, tissues=tissues),
-        "tie": tie,
-        "settings": [one | {"threshold": 0} for one in SETTINGS],
+        "tie": ties(frame),
+        "settings": settings,
         "exposed": exposed,
     }
     (folder / "given.json").write_text(json.dumps(given))
@@ -152,13 +152,16 @@ def as_shipped(panel: Panel) -> Panel:
     return replace(panel, power=panel.power.astype(np.float32).astype(float))
 
 
-def hold_together(panel: Panel, tmp_path: Path) -> None:
-    """Every gate of a panel under every setting: class, numbers, places, redundancy, ranks and ideas are the same."""
-    gates = every_gate(panel)
-    first = expected(panel, gates, 0.5)
-    found = judged_in_node(panel, gates, first, ties(first), tmp_path)
-    for settings, result in zip(SETTINGS, found, strict=True):
-        moved = argued(panel, tiers=settings["tiers"], tolerated=settings["tolerated"])
+def hold_together(panels: list[Panel], tmp_path: Path) -> None:
+    """Every gate under every setting: class, numbers, places, redundancy, ranks and ideas are the same.
+
+    `panels` are counted at rising thresholds; the settings take turns in them.
+    """
+    gates = every_gate(panels[0])
+    asked = [one | {"threshold": place % len(panels)} for place, one in enumerate(SETTINGS)]
+    found = judged_in_node(panels, expected(panels[0], gates, 0.5), asked, tmp_path)
+    for settings, result in zip(asked, found, strict=True):
+        moved = argued(panels[settings["threshold"]], tiers=settings["tiers"], tolerated=settings["tolerated"])
         frame, (median, upper) = expected(moved, gates, settings["floor"]), exposures(moved, gates)
         page = pd.DataFrame(result["rows"]).reindex(
             columns=[*TEXTS, *PLACES, *LISTS, *NUMBERS, *PEOPLE, *FLAGS, "people_population"]
@@ -195,13 +198,13 @@ def hold_together(panel: Panel, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["samples", "cells"])
 @pytest.mark.parametrize("seed", range(2))
 def test_the_page_judges_as_the_package_does(seed: int, kind: str, tmp_path: Path) -> None:
-    hold_together(random_panel(seed, kind=kind), tmp_path)
+    hold_together([random_panel(seed, kind=kind)], tmp_path)
 
 
 @pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
 @pytest.mark.parametrize("seed", range(6))
 def test_several_atlases_are_judged_as_the_package_does(seed: int, tmp_path: Path) -> None:
-    hold_together(as_shipped(rich_panel(seed)), tmp_path)
+    hold_together([as_shipped(rich_panel(seed, count=count)) for count in (1, 2)], tmp_path)
 
 
 @pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
@@ -211,7 +214,7 @@ def test_several_atlases_are_judged_as_the_package_does(seed: int, tmp_path: Pat
 def test_a_card_drawn_from_counts_says_what_the_exposure_table_says(panel: Panel, tmp_path: Path) -> None:
     gates = every_gate(panel)
     first = expected(panel, gates, 0.5)
-    found = judged_in_node(panel, gates, first, list(range(len(gates))), tmp_path, exposed=True)[0]
+    found = judged_in_node([panel], first, [SETTINGS[0] | {"threshold": 0}], tmp_path, exposed=True)[0]
     table = expose(panel, gates=gates)
     others = table["population"].isin(panel.populations.loc[~panel.is_tumor & ~panel.is_normal, "population"])
     table = table[(table["evidence"] != "protein") & ~((table["side"] == "tumor") & others)]
