@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
+from cartarget.cell_labels import CellLabels, Strict
 from cartarget.errors import ConfigError
 from cartarget.sheet import read_rows
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 RETIRED_ROLES = {
@@ -30,26 +27,7 @@ RETIRED_ROLES = {
 """Roles of earlier versions, and the line to write instead."""
 
 
-class CellLabels(_Strict):
-    """How a single-cell atlas says which cells are malignant, whose they are and what they are."""
-
-    malignant: str | None = Field(None, description="column that tells malignant cells; none: use `side`")
-    malignant_values: list[str] = Field(["yes"], description="values of that column that mean malignant")
-    exclude_values: list[str] = Field(
-        [], description="values of the cell type column that are neither tumour nor a known normal type"
-    )
-    doublet: str | None = Field(None, description="column that says yes or true for doublets; none: no calls are given")
-    donor: str | None = Field(
-        None, description="column of the patient or donor; none: one donor, so every population is thin"
-    )
-    donor_pattern: str | None = Field(
-        None, description="regular expression whose first group is the donor, searched in the donor column"
-    )
-    cell_type: str | None = Field(None, description="column of the cell type")
-    tissue: str | None = Field(None, description="column of the tissue; none: the atlas's `tissue`")
-
-
-class Census(_Strict):
+class Census(Strict):
     """Which cells of CELLxGENE Census an atlas is made of; duplicates (`is_primary_data` false) are always left out."""
 
     release: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] = Field(
@@ -63,7 +41,7 @@ class Census(_Strict):
     )
 
 
-class AtlasConfig(_Strict):
+class AtlasConfig(Strict):
     """One atlas: where it is, how it is read, and what it is evidence of."""
 
     name: Name = Field(description="short name, shown beside every number that comes from it")
@@ -106,6 +84,10 @@ class AtlasConfig(_Strict):
     census: Census | None = Field(
         None, description="h5ad: what the workflow asks CELLxGENE Census for, to be kept at path"
     )
+    nuclei: bool = Field(
+        False,
+        description="single cell: all are nuclei, which are kept apart from cells; h5ad: told by suspension_type too",
+    )
     call_doublets: bool = Field(False, description="single-cell counts: call doublets with Scrublet (minutes)")
     labels: CellLabels = Field(default_factory=lambda: CellLabels(), description="single cell: which columns mean what")
     locations: str | None = Field(None, description="ihc: subcellular location table, for the membrane rule")
@@ -122,7 +104,7 @@ class AtlasConfig(_Strict):
         return given
 
 
-class Genes(_Strict):
+class Genes(Strict):
     """What genes are called."""
 
     table: str | None = Field(
@@ -131,7 +113,7 @@ class Genes(_Strict):
     )
 
 
-class Surface(_Strict):
+class Surface(Strict):
     """What sits on the cell surface."""
 
     votes: str | None = Field(
@@ -146,7 +128,7 @@ class Surface(_Strict):
     )
 
 
-class Thresholds(_Strict):
+class Thresholds(Strict):
     """What counts as positive."""
 
     bulk: Annotated[float, Field(gt=0)] = Field(10.0, description="bulk samples: positive at or above this many CPM")
@@ -154,7 +136,7 @@ class Thresholds(_Strict):
     protein: Literal["Low", "Medium", "High"] = Field("Medium", description="stain that counts as positive")
 
 
-class Larger(_Strict):
+class Larger(Strict):
     """Gates of three to five antigens, searched exactly and held to the rules for gates of two."""
 
     templates: list[str] = Field(
@@ -166,7 +148,7 @@ class Larger(_Strict):
     )
 
 
-class Trust(_Strict):
+class Trust(Strict):
     """How the first gates are held to account."""
 
     gates: Annotated[int, Field(ge=0)] = Field(200, description="how many of the first gates")
@@ -181,7 +163,7 @@ class Trust(_Strict):
     )
 
 
-class Config(_Strict):
+class Config(Strict):
     """A run of cartarget."""
 
     name: Name = Field("demo", description="name of the run; results go to <results>/<name>/")

@@ -37,8 +37,8 @@ class Atlases(Mapping[str, "AnnData"]):
 
     def __getitem__(self, name: str) -> AnnData:
         if name not in self._held:
+            from cartarget.atlas.harmonise import harmonise
             from cartarget.atlas.store import read_stored
-            from cartarget.safety.tiers import harmonise
 
             path = work_path(self._config, self._asked[name])
             if not path.exists():

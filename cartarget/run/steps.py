@@ -212,10 +212,10 @@ def counted(config: Config) -> list[AtlasConfig]:
 
 def count_one(config: Config, atlas: AtlasConfig) -> None:
     """Count one atlas into the evidence store, at every threshold that is asked for later."""
+    from cartarget.atlas.harmonise import harmonise
     from cartarget.atlas.store import read_stored
     from cartarget.evidence.part import count_atlas
     from cartarget.evidence.store import write_part
-    from cartarget.safety.tiers import harmonise
 
     inputs = [work_path(config, atlas).as_posix(), (config.run_dir / "work" / "genes.parquet").as_posix(), config.tiers]
     asked = question(config, keys=COUNTED, inputs=inputs)

@@ -99,7 +99,10 @@ class Known:
 
     def at_populations(self, flags: Flags) -> Flags:
         """Antigens × tissues as antigens × populations; False for tumours."""
-        return np.where(self.of_population >= 0, flags[:, self.of_population], False)
+        out = np.zeros((len(flags), len(self.of_population)), dtype=bool)
+        normal = self.of_population >= 0
+        out[:, normal] = flags[:, self.of_population[normal]]
+        return out
 
 
 _HELD: WeakKeyDictionary[Panel, Known] = WeakKeyDictionary()

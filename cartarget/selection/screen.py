@@ -110,7 +110,9 @@ def screen_antigens(
     frame = frame.rename(columns={"gate": "symbol"})
     frame["control"] = control_column(frame["symbol"], controls)
     if surface is not None:
-        frame = frame.merge(surface.drop(columns=["is_candidate", "aliases"], errors="ignore"), on="symbol", how="left")
+        frame = frame.merge(
+            surface.drop(columns=["is_candidate", "is_whole", "aliases"], errors="ignore"), on="symbol", how="left"
+        )
     frame["surface_status"] = frame["surface_status"].fillna("unknown") if "surface_status" in frame else "unknown"
     return rank(frame, name="symbol")
 

@@ -102,6 +102,8 @@ def build_cells(
         chunks, columns=columns, cells=obs.index, names=names, atlas=atlas, where=where
     )
     obs = _with_depth(obs, library, n_genes=len(labels)) if unit == "counts" else obs
+    if atlas.nuclei:
+        obs = obs.assign(assay="nuclei")
     is_measured = None
     if held is not None:
         per_name = np.column_stack(list(held.values())).astype(np.int32)
