@@ -74,6 +74,25 @@ export function openArgument(block, { antigens, gates, larger, run }) {
     exposure: (result, gate) => exposureOf(ev, result.now, gate) };
 }
 
+/** Columns that are reckoned for a row when it is asked for. */
+const detailed = (ev) => ["coverage_lower", "coverage_upper", "coverage_median", "coverage_p10", "liability_upper", "liability_upper_population", "liability_origin",
+  "liability_origin_upper", "liability_origin_population", "selectivity_origin", "is_safety_known", "tissues_broken", "tissues_unresolved", "tissues_unmeasured",
+  "protein_veto", "liability_naive", "liability_trans", "tissues_explained", "people_over_cap", "people_n", "people_population", "people_share_lower", "people_share_upper",
+  ev.isCells ? "coverage_cells" : "coverage_samples"];
+
+/** What a card shows of a gate of three antigens or more instead of the run's numbers; what it adds to its parts is not reckoned again. */
+export function overridesLarger(argument, result, larger) {
+  const memo = new Map();
+  const found = (row) => {
+    if (!memo.has(row)) { const gate = argument.find(larger.key.told(row)); memo.set(row, gate && argument.details(result, gate)); }
+    return memo.get(row);
+  };
+  const fresh = [...detailed(argument.ev), "safety_class", "coverage", "liability", "liability_population", "liability_evidence", "liability_n_donors", "liability_n_observations", "selectivity", "is_eligible"];
+  const stale = ["rank", "is_redundant", "best_member", "gain_coverage", "gain_liability", "gain_window", "gain_selectivity"];
+  return Object.fromEntries([...fresh.map((name) => [name, (row) => (found(row) ? found(row)[name] ?? null : larger.by[name].told(row))]),
+    ...stale.map((name) => [name, (row) => (found(row) ? null : larger.by[name].told(row))])]);
+}
+
 /** What the tables show instead of the run's numbers, column by column; a function of the row. */
 export function overrides(argument, result, name) {
   const list = name === "gates" ? argument.pairs : argument.alone;
@@ -93,10 +112,7 @@ export function overrides(argument, result, name) {
     liability_n_donors: of((g) => behind(argument.ev, judged.where[g], "n_donors")), liability_n_observations: of((g) => behind(argument.ev, judged.where[g], "n_observations")),
     selectivity: of((g) => judged.selectivity[g]), is_eligible: of((g) => judged.isEligible[g] === 1),
   };
-  const slow = ["coverage_lower", "coverage_upper", "coverage_median", "coverage_p10", "liability_upper", "liability_upper_population", "liability_origin",
-    "liability_origin_upper", "liability_origin_population", "selectivity_origin", "is_safety_known", "tissues_broken", "tissues_unresolved", "tissues_unmeasured",
-    "protein_veto", "liability_naive", "liability_trans", "tissues_explained", "people_over_cap", "people_n", "people_population", "people_share_lower", "people_share_upper",
-    argument.ev.isCells ? "coverage_cells" : "coverage_samples"];
+  const slow = detailed(argument.ev);
   const all = { ...quick, ...Object.fromEntries(slow.map((field) => [field, detail(field)])) };
   if (name === "antigens") return all;
   return { ...all, is_redundant: of((g) => result.redundant[g] === 1), ...gains(result, list, of) };

@@ -134,6 +134,20 @@ function ceilingOf({ parts, isAny, place, negated }, corrected, rows, P, p) {
   return Math.min(out, 1);
 }
 
+function tenth(values) {
+  const sorted = values.sort();
+  const place = 0.1 * (sorted.length - 1), at = Math.floor(place);
+  const next = sorted[Math.min(at + 1, sorted.length - 1)];
+  return sorted[at] + (next - sorted[at]) * (place - at);
+}
+
+/** Mean coverage, and what selectivity is reckoned by: in cells the tenth percentile over patients that are not thin. */
+function coverageOf(ev, low) {
+  let coverage = 0;
+  for (let p = 0; p < ev.n_tumor; p += 1) coverage += low[p] * ev.patient_weight[p];
+  return { coverage, reach: ev.isCells ? tenth(low.subarray(0, ev.n_tumor).filter((_, p) => ev.tells_low_end[p])) : coverage };
+}
+
 /** Conjunctions of more than one literal are counted; the rest stand among the antigens. */
 const isCounted = ({ plain, blockers }) => plain.length + blockers.length > 1;
 
@@ -141,16 +155,16 @@ const isCounted = ({ plain, blockers }) => plain.length + blockers.length > 1;
 export const sizeOf = ({ shape }) => shape.parts.filter(isCounted).length + (shape.parts.length > 1 ? 1 : 0);
 
 /**
- * Count one gate: `low` (fraction hit at least, for power corrected; in tumours the plain fraction), and of each
- * conjunction `share` (the same where all of it was measured, else what the measured part of it hits) and `state`.
- * `room` is where the numbers go.
+ * Count one gate: `low` (fraction hit at least, for power corrected; in tumours the plain fraction), `state` (was all of
+ * it measured, something of each conjunction), its coverage, and of each conjunction `share` (as `low` where all of it
+ * was measured, else what the measured part of it hits) and `state`. `room` is where the numbers go.
  */
 export function countGate(ev, base, { shape, rows }, room) {
   const { P } = ev;
   let used = 0;
   const next = () => ({ share: room.share.subarray(used, used + P), state: room.state.subarray(used, used += P) });
   const parts = shape.parts.map((part) => (isCounted(part) ? next() : { share: base.corrected.subarray(rows[part.plain[0]] * P, (rows[part.plain[0]] + 1) * P), state: base.state.subarray(rows[part.plain[0]] * P, (rows[part.plain[0]] + 1) * P) }));
-  const low = parts.length > 1 ? next().share : parts[0].share;
+  const { share: low, state: whole } = parts.length > 1 ? next() : parts[0];
   const asked = empty(), one = empty();
   for (let p = 0; p < P; p += 1) {
     let added = 0;
@@ -168,10 +182,11 @@ export function countGate(ev, base, { shape, rows }, room) {
       if (parts.length > 1 && !(ask(ev, base, part, rows, p, asked) & COMPLETE)) asked.n -= 1;
     }
     if (parts.length === 1) continue;
+    whole[p] = parts.reduce((all, { state }) => all & state[p], COMPLETE | INFORMED);
     const plain = asked.n ? meanIn(ev, base, asked, p) : 0;
     low[p] = p < ev.n_tumor ? plain : Math.min(plain + added, 1, ceilingOf(shape.tree, base.corrected, rows, P, p));
   }
-  return { low, parts };
+  return { low, state: whole, parts, ...coverageOf(ev, low) };
 }
 
 /** Count many gates, in one room. */

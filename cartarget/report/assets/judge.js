@@ -44,30 +44,34 @@ export function peopleOver(ev, about, gate, p) {
   return over;
 }
 
-/** Hold a gate against the populations: marks and standing fraction of each into `room`; tells whether one may decide. */
-function weighPopulations(ev, about, gate, counted, room) {
-  const { shape: { parts }, rows } = gate, { limit } = about, n = parts.length;
-  let mayDecide = false;
-  for (let p = ev.n_tumor; p < ev.P; p += 1) {
-    let told = false, isInformed = true, isComplete = true, isOpen = false, all = ev.samples[p] === 1, rest = 0, some = false;
-    for (let c = 0; c < n; c += 1) {
-      const one = counted.parts[c], state = one.state[p];
-      const explained = ev.samples[p] === 1 && isExplained(about, parts[c], rows, ev.ofPopulation[p]);
-      if (explained) some = true; else all = false;
-      if (state & COMPLETE) { told = true; if (!explained) rest += one.share[p]; continue; }
-      isComplete = false;
-      if (!(state & INFORMED)) isInformed = false;
-      else if (!explained && one.share[p] > limit[p] && highOf(ev, about, parts[c], rows, one, p) > limit[p]) isOpen = true;
-    }
-    if (isInformed && about.decides[p] && !ev.isOrigin[p]) mayDecide = true;
-    const low = !told ? 0 : some ? Math.min(counted.low[p], rest) : counted.low[p];
-    let marks = (told && !all ? COUNTED : 0) | (isComplete || isInformed ? BOUNDED : 0) | (all ? EXPLAINED : 0);
-    if (marks & COUNTED && (low > limit[p] || (low >= about.people.least[p] && peopleOver(ev, about, gate, p) > about.people.most[p]))) marks |= BREAKS;
-    else if (isOpen) marks |= UNRESOLVED;
-    room.marks[p] = marks;
-    room.low[p] = low;
+/** What a gate's conjunctions say together in one population, not all measured or perhaps explained: its marks; the standing fraction goes into `room`. */
+function weighParts(ev, about, gate, counted, p, room) {
+  const { shape: { parts }, rows } = gate, { limit } = about;
+  let told = false, isInformed = true, isOpen = false, all = ev.samples[p] === 1, rest = 0, some = false;
+  for (let c = 0; c < parts.length; c += 1) {
+    const one = counted.parts[c], state = one.state[p];
+    const explained = ev.samples[p] === 1 && isExplained(about, parts[c], rows, ev.ofPopulation[p]);
+    if (explained) some = true; else all = false;
+    if (!(state & INFORMED)) isInformed = false;
+    if (state & COMPLETE) { told = true; if (!explained) rest += one.share[p]; continue; }
+    if (state & INFORMED && !explained && one.share[p] > limit[p] && highOf(ev, about, parts[c], rows, one, p) > limit[p]) isOpen = true;
   }
-  return mayDecide;
+  room.low[p] = !told ? 0 : some ? Math.min(counted.low[p], rest) : counted.low[p];
+  return (told && !all ? COUNTED : 0) | (isInformed ? BOUNDED : 0) | (all ? EXPLAINED : 0) | (isOpen ? UNRESOLVED : 0);
+}
+
+/** Hold a gate against the populations: marks and standing fraction of each go into `room`, and what is said outside the origin and inside it. */
+function weighPopulations(ev, about, gate, counted, room) {
+  const { limit, people, decides } = about, { samples, isOrigin } = ev, { low, state } = counted;
+  room.outside = room.inside = 0;
+  room.mayDecide = false;
+  for (let p = ev.n_tumor; p < ev.P; p += 1) {
+    let marks = COUNTED | BOUNDED;
+    if (samples[p] || !(state[p] & COMPLETE)) marks = weighParts(ev, about, gate, counted, p, room); else room.low[p] = low[p];
+    if (marks & COUNTED && (room.low[p] > limit[p] || (room.low[p] >= people.least[p] && peopleOver(ev, about, gate, p) > people.most[p]))) marks = (marks | BREAKS) & ~UNRESOLVED;
+    room.marks[p] = marks;
+    if (isOrigin[p]) room.inside |= marks; else { room.outside |= marks; if (marks & BOUNDED && decides[p]) room.mayDecide = true; }
+  }
 }
 
 /** What summaries and stains say of a gate, as bits over the units: exposed, unresolved, without a value, and where cells decide instead. */
@@ -168,8 +172,11 @@ export function worstPlace(ev, gate, found) {
 export function exposuresOf(ev, about, room, isInside) {
   const found = [];
   let least = 0;
-  const asked = (p) => about.decides[p] && ev.isOrigin[p] === isInside && room.marks[p] & COUNTED;
-  for (let p = ev.n_tumor; p < ev.P; p += 1) if (asked(p)) least = Math.max(least, about.weight[p] * bottom(room.low[p], about.base.n[p]));
+  const asked = about.deciding[isInside], { weight, base: { n } } = about, { low, marks } = room;
+  for (let i = 0; i < asked.length; i += 1) {
+    const p = asked[i];
+    if (marks[p] & COUNTED) { const load = weight[p] * bottom(low[p], n[p]); if (load > least) least = load; }
+  }
   for (const { load, mask } of about.loads) {
     let isFound = false;
     for (let w = 0; w < ev.width; w += 1) {
@@ -178,29 +185,16 @@ export function exposuresOf(ev, about, room, isInside) {
     }
     if (isFound) { least = Math.max(least, load); break; }
   }
-  for (let p = ev.n_tumor; p < ev.P; p += 1) {
-    if (asked(p) && about.weight[p] * ceiling(room.low[p], about.base.n[p]) >= least - ROUNDING) found.push([about.weight[p] * medianOf(about, p, room.low[p]), p]);
+  for (let i = 0; i < asked.length; i += 1) {
+    const p = asked[i];
+    if (marks[p] & COUNTED && weight[p] * ceiling(low[p], n[p]) >= least - ROUNDING) found.push([weight[p] * medianOf(about, p, low[p]), p]);
   }
   return found;
 }
 
-function tenth(values) {
-  const sorted = values.sort();
-  const place = 0.1 * (sorted.length - 1), at = Math.floor(place);
-  const next = sorted[Math.min(at + 1, sorted.length - 1)];
-  return sorted[at] + (next - sorted[at]) * (place - at);
-}
-
-/** Mean coverage, and what selectivity is reckoned by: in cells the tenth percentile over patients that are not thin. */
-function coverageOf(ev, low) {
-  let coverage = 0;
-  for (let p = 0; p < ev.n_tumor; p += 1) coverage += low[p] * ev.patient_weight[p];
-  return { coverage, reach: ev.isCells ? tenth(low.subarray(0, ev.n_tumor).filter((_, p) => ev.tells_low_end[p])) : coverage };
-}
-
 /** Vital tissue stands above the tumour, with no blocker to help: a gate is unsafe. Tissues in which cells decide are not asked. */
 function isClosed(about, { shape: { parts }, rows, closing }) {
-  return (closing ?? []).some((t) => t < 0 || !parts.every((part) => isExplained(about, part, rows, t)));
+  return closing?.length > 0 && closing.some((t) => t < 0 || !parts.every((part) => isExplained(about, part, rows, t)));
 }
 
 /** Room for what is said of one gate. */
@@ -209,11 +203,11 @@ export const roomOf = (ev, { R }) => ({ marks: new Uint8Array(ev.P), low: new Fl
 
 /** Judge one gate; what is said of each place stays in `room`. */
 function judgeOne(ev, about, gate, counted, room) {
-  const mayDecide = weighPopulations(ev, about, gate, counted, room);
+  weighPopulations(ev, about, gate, counted, room);
   weighUnits(ev, about, gate, room);
   weighPlaces(ev, about, gate, counted, room);
-  let marks = 0, inside = 0, doubt = !mayDecide, isUnsafe = false, isHome = false, isHomeDoubt = false;
-  for (let p = ev.n_tumor; p < ev.P; p += 1) if (ev.isOrigin[p]) inside |= room.marks[p]; else marks |= room.marks[p];
+  const { outside, inside } = room, { coverage, reach } = counted;
+  let doubt = !room.mayDecide || (outside & UNRESOLVED) > 0, isUnsafe = (outside & BREAKS) > 0, isHome = (inside & BREAKS) > 0, isHomeDoubt = (inside & UNRESOLVED) > 0;
   for (let w = 0; w < ev.width; w += 1) {
     const hit = room.exposed[w] & about.capped[w], open = room.open[w] & about.capped[w], home = ev.unitOrigin[w];
     if (hit & ~home) isUnsafe = true;
@@ -222,12 +216,8 @@ function judgeOne(ev, about, gate, counted, room) {
     if (open & home) isHomeDoubt = true;
   }
   for (let r = 0; r < about.R; r += 1) { if (room.undecided[r] & about.required.outside[r]) doubt = true; if (room.undecided[r] & about.required.inside[r]) isHomeDoubt = true; }
-  if (marks & BREAKS || isClosed(about, gate)) isUnsafe = true;
-  if (marks & UNRESOLVED) doubt = true;
-  if (inside & BREAKS) isHome = true;
-  if (inside & UNRESOLVED) isHomeDoubt = true;
+  if (isClosed(about, gate)) isUnsafe = true;
   const { value: liability, where } = worstPlace(ev, gate, exposuresOf(ev, about, room, 0));
-  const { coverage, reach } = coverageOf(ev, counted.low);
   return { coverage, reach, liability, where, kind: isUnsafe ? 3 : doubt ? 2 : isHome || isHomeDoubt ? 1 : 0, isKnown: !doubt && !isHomeDoubt, selectivity: reach - (liability ?? 0) };
 }
 

@@ -69,8 +69,9 @@ export function knownOf(ev, base, settings) {
   const limit = Float64Array.from(populations, (place, p) => (p < nTumor || place.cap >= 1 ? 1 : place.is_thin ? place.cap : highestFraction(place.cap, base.n[p])) + 1e-9);
   const weight = Float64Array.from(populations, (place, p) => (p < nTumor ? 0 : place.weight));
   const above = arrays[`above.${base.threshold}`], required = requiredOf(ev), typed = typedOf(ev, base), R = required.all.length;
+  const decides = Uint8Array.from(populations, (place, p) => Number(weight[p] > 0 && !place.is_thin));
   const about = { base, populations, units, limit, weight, above, required, typed, R, T, capped: bitsOf(units, (unit) => unit.cap < 1), people: peopleOf(ev, base, populations),
-    decides: Uint8Array.from(populations, (place, p) => Number(weight[p] > 0 && !place.is_thin)), telling: populations.map((_, p) => p).filter((p) => required.ofPopulation[p].some(Boolean)),
+    decides, deciding: [0, 1].map((side) => Int32Array.from(populations.keys()).filter((p) => decides[p] && ev.isOrigin[p] === side)), telling: populations.map((_, p) => p).filter((p) => required.ofPopulation[p].some(Boolean)),
     loads: [...new Set(units.map((unit) => unit.weight).filter((load) => load > 0))].sort((x, y) => y - x).map((load) => ({ load, mask: bitsOf(units, (unit) => unit.weight === load) })),
     absent: new Uint8Array(n * T), explained: new Uint8Array(n * T), present: new Uint8Array(n * T), summed: new Uint32Array(n * R), below: new Uint32Array(n * R),
     known: new Uint32Array(n * width), maybe: new Uint32Array(n * width), explainedUnit: new Uint32Array(n * width), typedUnit: new Uint32Array(n * width) };
