@@ -91,7 +91,7 @@ def test_antigens_that_the_field_pursues_come_near_the_top(rectal):
     assert (ranks.loc[["CEACAM5", "EPCAM", "CDH17", "LGR5", "LY6G6D", "RNF43"]] <= n / 8).all()
     unknown = rectal["gates"].query("safety_class == 'unknown'")
     assert unknown["gate"].iloc[0] == "CDH17 & CDH3"
-    assert unknown["tissues_unresolved"].iloc[0] == "smooth muscle", "one tissue whose cells nobody counted keeps it back"
+    assert unknown["tissues_unresolved"].iloc[0] == "smooth muscle", "no cells were counted there"
 
 
 def test_housekeeping_and_intracellular_genes_lead_nothing(rectal):
