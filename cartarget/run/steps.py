@@ -182,7 +182,9 @@ def _write_argument(config: Config, run: Run) -> None:
     others = [config.model_copy(update={"thresholds": config.thresholds.model_copy(update={key: v})}) for v in values]
     panels = [run.panel if v == base else load_run(other).panel for v, other in zip(values, others, strict=True)]
     tiers = Path(config.tiers).read_text(encoding="utf-8")
-    evidence = counted_evidence(panels, thresholds=values, base=base, unit=unit, tiers=tiers)
+    tables = [read_table("gates", config.run_dir / f"{name}.parquet") for name in ("gates", "larger")]
+    gates = [gate for table in tables for gate in table["gate"]]
+    evidence = counted_evidence(panels, thresholds=values, base=base, unit=unit, tiers=tiers, gates=gates)
     write_evidence(evidence, config.run_dir / "work" / "argue.npz")
 
 
