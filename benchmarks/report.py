@@ -56,7 +56,8 @@ def simulated_run(folder: Path) -> Path:
     write_table("gates", found.table, folder / "gates")
     write_table("exposure", _first_exposure(run), folder / "exposure")
     (folder / "work").mkdir()
-    write_evidence(counted_evidence(panels, thresholds=[1, 2, 3], base=1, unit="counts"), folder / "work" / "argue.npz")
+    evidence = counted_evidence(panels, thresholds=[1, 2, 3], base=1, unit="counts", gates=found.table["gate"].tolist())
+    write_evidence(evidence, folder / "work" / "argue.npz")
     atlas = {"name": run.primary, "role": "counted", "kind": "cells", "unit": "counts", "release": "", "licence": ""}
     atlas |= {"citation": "", "n_observations": 1, "n_donors": 1, "notes": []}
     summary = {"name": "bench", "primary": "single_cell", "atlases": [atlas], "config": config.model_dump(mode="json")}
@@ -69,7 +70,7 @@ def _first_exposure(run: Any) -> Any:
     from cartarget.logic.batch import Gates
     from cartarget.selection.screen import expose
 
-    return expose(run.panel, gates=Gates.singles(1), atlas=run.primary)
+    return expose(run.panel, gates=Gates.singles(1))
 
 
 def plain_table(run: Path, target: Path) -> Path:

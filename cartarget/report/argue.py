@@ -26,7 +26,8 @@ from cartarget.evidence.panel import MEASURED_DONORS, THIN_CELLS, Panel
 from cartarget.evidence.power import LEAST
 from cartarget.files import whole
 from cartarget.logic.batch import Gates
-from cartarget.report.closing import closing_tissues
+from cartarget.logic.gate import Gate
+from cartarget.report.closing import closing_parts
 from cartarget.report.payload import Block, quantise_level
 from cartarget.safety.known import CHANCE, GAIN, SEEN, known
 from cartarget.safety.tier_table import TIERS
@@ -148,7 +149,7 @@ def counted_evidence(
         "populations": _records(first.populations.fillna({"weight": 0.0, "cap": 1.0}), _POPULATION, _FLAGS),
         "units": _records(first.units, _UNIT, ("is_required", "is_origin")),
         "tissues": known(first).tissues,
-        "closing": closing_tissues(first, gates),
+        "closing": closing_parts(first, [*(str(Gate.literal(symbol)) for symbol in first.symbols), *gates]),
         "n_tumor": int(first.is_tumor.sum()),
         "patient_weight": first.patient_weight.tolist(),
         "tells_low_end": first.tells_low_end.tolist(),

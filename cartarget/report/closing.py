@@ -1,101 +1,84 @@
-"""Where vital tissue stands above the tumour: what closes a gate, tissue by tissue, whatever a reader's caps."""
+"""Where vital tissue stands above the tumour: what closes a gate, part by part, whatever a reader's caps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import combinations
 
 import numpy as np
-import pandas as pd
 
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
 from cartarget.logic.shapes import conjunctions
+from cartarget.safety.known import known
+from cartarget.safety.scores import antigens_closed
 from cartarget.safety.window import gate_levels, windows
 
-ALWAYS = -1
-"""Stands for a gate that is closed wherever cells decide."""
 
+def closing_parts(panel: Panel, gates: Iterable[str]) -> dict[str, list[int]]:
+    """Parts of gates that a vital tissue closes, as numbers.
 
-def meets_in_one(gate: Gate) -> bool:
-    """Some antigens must meet in one cell: places in which cells decide are not asked for the gate's level.
-
-    Examples
-    --------
-    >>> meets_in_one(Gate.parse("A | B")), meets_in_one(Gate.parse("A | (B & C)"))
-    (False, True)
-    """
-    return any(len(one.plain) > 1 for one in conjunctions(gate))
-
-
-def closing_tissues(panel: Panel, gates: Sequence[str]) -> dict[str, list[str]]:
-    """Vital tissues whose bulk samples or summaries stand above the tumour, for gates whose antigens must meet.
-
-    A gate without a blocker is unsafe if its window is below 0, and a tissue in which cells decide is not asked. Where
-    cells decide depends on the caps, so that the page needs the tissues themselves.
+    A gate is unsafe if some conjunction without a blocker has no part with a window of 0 or more
+    (:func:`cartarget.safety.scores.is_closed`). Where cells decide, antigens together are not asked; where that is
+    depends on the caps, so that the page needs the tissues themselves.
 
     Parameters
     ----------
     panel
         Evidence on the antigens.
     gates
-        Gates as text; those that have a blocker or sense one antigen a conjunction are left out, and so are those with
-        an antigen that the panel lacks.
+        Gates as text; one with an antigen that the panel lacks is left out.
 
     Returns
     -------
-    Tissues of each gate that has some, sorted.
+    Numbers of each gate that has some, sorted: (sum of 2^i over the antigens i of a part, in the order in which the
+    gate names them) × tissues + the tissue whose bulk samples or summaries stand above the tumour. A single antigen
+    is closed or not whatever the tissue, which is then 0.
     """
     parsed = {text: Gate.parse(text) for text in gates}
-    asked = [
-        text
-        for text, gate in parsed.items()
-        if meets_in_one(gate)
-        and not any(one.is_negated for one in gate.literals)
-        and all(symbol in panel.index for symbol in gate.antigens)
-    ]
-    if not asked:
+    parts: dict[tuple[str, ...], list[tuple[str, int]]] = {}
+    for text, gate in parsed.items():
+        if any(symbol not in panel.index for symbol in gate.antigens):
+            continue
+        place = {symbol: number for number, symbol in enumerate(gate.antigens)}
+        asked = {
+            part
+            for one in conjunctions(gate)
+            if not one.blockers
+            for size in range(1, len(one.plain) + 1)
+            for part in combinations(sorted(one.plain), size)
+        }
+        for part in asked:
+            parts.setdefault(part, []).append((text, sum(1 << place[symbol] for symbol in part)))
+    n = len(known(panel).tissues)
+    alone = antigens_closed(panel)
+    found: dict[str, list[int]] = {}
+    for part, tissues in _closed(panel, [part for part in parts if len(part) > 1]).items():
+        for text, mask in parts[part]:
+            found.setdefault(text, []).extend(mask * n + tissue for tissue in tissues)
+    for part in parts:
+        if len(part) == 1 and alone[panel.index[part[0]]]:
+            for text, mask in parts[part]:
+                found.setdefault(text, []).append(mask * n)
+    return {text: sorted(numbers) for text, numbers in sorted(found.items())}
+
+
+def _closed(panel: Panel, parts: list[tuple[str, ...]]) -> dict[tuple[str, ...], list[int]]:
+    """Tissues, as numbers, that close antigens which must meet in one cell."""
+    if not parts:
         return {}
-    table, units = panel.populations, panel.units
-    levels = gate_levels(panel, Gates.parse(asked, panel=panel))
+    gates = Gates.parse([" & ".join(str(Gate.literal(symbol)) for symbol in part) for part in parts], panel=panel)
+    table, units, levels = panel.populations, panel.units, gate_levels(panel, gates)
     tissue = np.concatenate([table["tissue"].astype(str), units["tissue"].astype(str)])
     vital = np.concatenate([table["tier"].astype(str), units["tier"].astype(str)]) == "vital"
     in_cells = np.concatenate([panel.is_cells, np.zeros(len(units), dtype=bool)])
-    found: dict[str, list[str]] = {}
-    for name in sorted(set(tissue[vital & ~in_cells])):
-        hidden = np.broadcast_to(in_cells | (tissue != name), (len(asked), len(tissue)))
+    found: dict[tuple[str, ...], list[int]] = {}
+    for number, name in enumerate(known(panel).tissues):
+        here = (tissue == name) & vital & ~in_cells
+        if not here.any():
+            continue
+        hidden = np.broadcast_to(in_cells | (tissue != name), (len(parts), len(tissue)))
         for row in np.flatnonzero(windows(panel, levels, hidden=hidden).vital < 0):
-            found.setdefault(asked[row], []).append(name)
+            found.setdefault(parts[row], []).append(number)
     return found
-
-
-def closing_numbers(
-    names: Sequence[str], window: pd.Series, *, closing: dict[str, list[str]], tissues: Sequence[str]
-) -> list[list[int]]:
-    """What closes each row of a table: tissues as numbers, or `ALWAYS`.
-
-    Parameters
-    ----------
-    names, window
-        Gates, and their windows in the table.
-    closing
-        From :func:`closing_tissues`.
-    tissues
-        Tissues in the order in which they are numbered.
-
-    Examples
-    --------
-    >>> closing_numbers(["A", "A & B", "A & ~B"], pd.Series([-1.0, -1.0, -1.0]), closing={"A & B": ["lung"]},
-    ...                 tissues=["heart", "lung"])
-    [[-1], [1], []]
-    """
-    number = {name: place for place, name in enumerate(tissues)}
-    below = window.astype("float64").lt(0).tolist()
-    out = []
-    for text, is_below in zip(names, below, strict=True):
-        gate = Gate.parse(text)
-        if meets_in_one(gate):
-            out.append([number[name] for name in closing.get(text, [])])
-        else:
-            out.append([ALWAYS] if is_below and not any(one.is_negated for one in gate.literals) else [])
-    return out

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from cartarget.logic.batch import ANY, BOTH, NOT
 from cartarget.logic.gate import Gate
 from cartarget.report.argue import BUDGET, Evidence, evidence_block, fit_evidence
-from cartarget.report.closing import closing_numbers
 from cartarget.report.payload import Block
 
 FIRST = 200
@@ -45,7 +44,7 @@ def embed(
     The block, and the names of the rows that it holds no evidence on. `gate.a`, `gate.b`, `gate.op` (−1: no
     evidence, or more than two antigens) and `antigen.row` point into the evidence; `gate.tie` and `antigen.tie`
     number the rows by what ranks them when class and selectivity are alike; `gate.closing`, `antigen.closing` and
-    `larger.closing` number the tissues that close each row, from `….closing_at` on.
+    `larger.closing` hold what closes each row (:mod:`cartarget.report.closing`), from `….closing_at` on.
     """
     more = [] if larger is None else larger["gate"].astype(str).tolist()
     parsed = [Gate.parse(name) for name in gates["gate"].astype(str)]
@@ -58,7 +57,9 @@ def embed(
     closing = block.header.pop("closing")
     for prefix, frame, key in (("gate", gates, "gate"), ("antigen", antigens, "symbol"), ("larger", larger, "gate")):
         if frame is not None:
-            _add_closing(block, prefix, frame.assign(gate=_texts(frame[key], key)), closing)
+            found = [closing.get(text, []) for text in _texts(frame[key], key)]
+            block.arrays[f"{prefix}.closing"] = np.array([number for row in found for number in row], dtype=np.int32)
+            block.arrays[f"{prefix}.closing_at"] = np.cumsum([0, *map(len, found)]).astype(np.int32)
     table = np.array([_row(gate, row) for gate in parsed], dtype=np.int32).reshape(-1, 3)
     for place, name in enumerate(("a", "b", "op")):
         block.arrays[f"gate.{name}"] = np.ascontiguousarray(table[:, place])
@@ -73,14 +74,6 @@ def _texts(names: pd.Series, key: str) -> list[str]:
     """Rows of a table as gates: a symbol is quoted where it must be."""
     texts = names.astype(str).tolist()
     return [str(Gate.literal(text)) for text in texts] if key == "symbol" else texts
-
-
-def _add_closing(block: Block, prefix: str, frame: pd.DataFrame, closing: dict[str, list[str]]) -> None:
-    """Put what closes each row of a table into the block."""
-    texts = frame["gate"].tolist()
-    found = closing_numbers(texts, frame["window"], closing=closing, tissues=block.header["tissues"])
-    block.arrays[f"{prefix}.closing"] = np.array([number for row in found for number in row], dtype=np.int16)
-    block.arrays[f"{prefix}.closing_at"] = np.cumsum([0, *map(len, found)]).astype(np.int32)
 
 
 def _row(gate: Gate, row: dict[str, int]) -> tuple[int, int, int]:

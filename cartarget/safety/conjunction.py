@@ -94,8 +94,9 @@ class Evidence:
 
         def blocked(symbol: str) -> NDArray[np.uint64]:
             own = ~self.bits(symbol) & self.all_ones
-            if not self.is_whole and not optimistic:
-                own = own & ~self.open_bits(~self.measured(symbol))
+            if not self.is_whole:
+                open_bits = self.open_bits(~self.measured(symbol))
+                own = own | open_bits if optimistic else own & ~open_bits
             return own if everything is None else own | everything
 
         hit = np.bitwise_count(evaluate(gate, value, blocked))

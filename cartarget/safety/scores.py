@@ -88,7 +88,7 @@ def is_closed(panel: Panel, gates: Gates) -> NDArray[np.bool_]:
     them together, nor all. Places in which cells decide are not asked of antigens together, nor are cells, where they
     must meet inside one. Where there is no window nothing is said.
     """
-    alone = _alone_closed(panel)
+    alone = antigens_closed(panel)
     out = np.zeros(len(gates), dtype=bool)
     for batch in gates.batches():
         for one in conjunctions(batch.shape):
@@ -109,7 +109,7 @@ _AND = {size: Gate("&", parts=tuple(Gate.literal(letter(i)) for i in range(size)
 _CLOSED: WeakKeyDictionary[Panel, NDArray[np.bool_]] = WeakKeyDictionary()
 
 
-def _alone_closed(panel: Panel) -> NDArray[np.bool_]:
+def antigens_closed(panel: Panel) -> NDArray[np.bool_]:
     """Antigens whose own window is below 0; reckoned once a panel."""
     if panel not in _CLOSED:
         _CLOSED[panel] = _window(panel, Gates.singles(len(panel.symbols))) < 0

@@ -29,7 +29,6 @@ from cartarget.report.argue import (
     read_evidence,
     write_evidence,
 )
-from cartarget.report.closing import closing_numbers
 from cartarget.report.embed import embed
 from cartarget.safety.judge import judge
 from cartarget.safety.scores import _exposures, _Places
@@ -82,13 +81,12 @@ def judged_in_node(
 ) -> list[dict[str, Any]]:
     texts, thresholds = frame["gate"].tolist(), list(range(1, len(panels) + 1))
     evidence = counted_evidence(panels, thresholds=thresholds, base=1, unit="counts", gates=texts)
-    closing, tissues = evidence.header["closing"], evidence.header["tissues"]
     shutil.copytree(ASSETS, folder / "assets")
     (folder / "package.json").write_text('{"type": "module"}')
     given = {
         "block": evidence_block(evidence).encode(),
         "texts": texts,
-        "closing": closing_numbers(texts, frame["window"], closing=closing, tissues=tissues),
+        "closing": [evidence.header["closing"].get(text, []) for text in texts],
         "tie": ties(frame),
         "settings": settings,
         "exposed": exposed,

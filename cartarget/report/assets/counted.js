@@ -1,6 +1,7 @@
 // Packed counts: what gates hit in each population, before any cap or weight is asked. Nothing here touches the page.
 
-export const [COMPLETE, INFORMED] = [1, 2];
+/** Of a conjunction in a population: all of it was measured; some antigen that it senses was; it hits something for sure. */
+export const [COMPLETE, INFORMED, TOLD] = [1, 2, 4];
 
 export function popcount(word) {
   let v = word - ((word >>> 1) & 0x55555555);
@@ -49,8 +50,8 @@ export function countAntigens(ev, threshold) {
     for (let p = 0; p < P; p += 1) {
       const i = row * P + p;
       base.fraction[i] = meanIn(ev, base, asked, p);
-      base.corrected[i] = measured[i] ? Math.min(base.fraction[i] / Math.max(power[i], ev.least_power), 1) : 0;
-      base.state[i] = measured[i] ? COMPLETE | INFORMED : 0;
+      base.corrected[i] = measured[i] ? Math.min(base.fraction[i] / Math.max(power[i], ev.least_power), 1) : base.fraction[i];
+      base.state[i] = measured[i] ? COMPLETE | INFORMED | TOLD : base.fraction[i] > 0 ? TOLD : 0;
     }
   }
   return base;
@@ -84,43 +85,77 @@ function meanIn(ev, { words, weight }, asked, p) {
   return sum;
 }
 
+/** What was measured of a conjunction in one population. In normal samples a blocker blocks nothing, and is not asked. */
+function measuredOf(ev, base, { plain, blockers }, rows, p) {
+  let state = COMPLETE;
+  for (const letter of plain) if (base.measured[rows[letter] * ev.P + p]) state |= INFORMED; else state &= ~COMPLETE;
+  if (!ev.samples[p]) for (const letter of blockers) if (!base.measured[rows[letter] * ev.P + p]) state &= ~COMPLETE;
+  return state;
+}
+
 /**
- * Put a conjunction into what is asked of a population: what was measured of it. In normal samples a blocker blocks
- * nothing, unless blockers are `believed`. Tells whether all of it was measured, and some of what it senses.
+ * Put a conjunction into what is asked of a population. In normal samples a blocker blocks nothing, unless `believed`.
+ * What was not measured hits least: a blocker then blocks everything, and the conjunction is left out; or `most`: it
+ * stands in nobody's way.
  */
-function ask(ev, base, { plain, blockers }, rows, p, asked, believed = false) {
-  let k = asked.n ? asked.stops[asked.n - 1] : 0, state = COMPLETE;
-  for (const letter of plain) {
-    if (base.measured[rows[letter] * ev.P + p]) { asked.at[k] = rows[letter] * ev.W; asked.flip[k] = 0; k += 1; state |= INFORMED; } else state &= ~COMPLETE;
-  }
-  for (const letter of blockers) {
-    if (ev.samples[p] && !believed) continue;
-    if (base.measured[rows[letter] * ev.P + p]) { asked.at[k] = rows[letter] * ev.W; asked.flip[k] = -1; k += 1; } else state &= ~COMPLETE;
+function ask(ev, base, { plain, blockers }, rows, p, asked, { believed = false, most = false } = {}) {
+  let k = asked.n ? asked.stops[asked.n - 1] : 0;
+  for (const letter of plain) if (!most || base.measured[rows[letter] * ev.P + p]) { asked.at[k] = rows[letter] * ev.W; asked.flip[k] = 0; k += 1; }
+  for (const letter of ev.samples[p] && !believed ? [] : blockers) {
+    if (base.measured[rows[letter] * ev.P + p]) { asked.at[k] = rows[letter] * ev.W; asked.flip[k] = -1; k += 1; } else if (!most) return;
   }
   asked.stops[asked.n] = k;
   asked.n += 1;
-  return state;
 }
 
 const empty = () => ({ n: 0, at: [], flip: [], stops: [] });
 
-/** A whole gate as it is asked of one population: the conjunctions of which all was measured; null if there is none. */
+/** A whole gate as it is asked of one population: what it hits at least; null if no conjunction can be counted. */
 export function askGate(ev, base, { shape, rows }, p, { believed = false } = {}) {
   const asked = empty();
-  for (const part of shape.parts) if (!(ask(ev, base, part, rows, p, asked, believed) & COMPLETE)) asked.n -= 1;
+  for (const part of shape.parts) ask(ev, base, part, rows, p, asked, { believed });
   return asked.n ? asked : null;
 }
 
-/** Fraction over the power of the antigens sensed that were measured, and not above any of them alone. */
-function powered(ev, base, plain, rows, p, fraction) {
-  let out = fraction, ceiling = 1;
+const one = empty();
+
+/** Mean fraction that a conjunction hits in one population: least, or most. */
+function fractionOf(ev, base, part, rows, p, how) {
+  one.n = 0;
+  ask(ev, base, part, rows, p, one, how);
+  return one.n ? meanIn(ev, base, one, p) : 0;
+}
+
+const strength = (ev, base, i) => Math.max(base.power[i], ev.least_power);
+
+/** What a conjunction hits at least: its fraction over the power of what it senses, and no more than any part of it allows. */
+function lowOf(ev, base, { plain, blockers }, rows, p, fraction) {
+  let least = 1, isPowered = true;
   for (const letter of plain) {
     const i = rows[letter] * ev.P + p;
+    least = Math.min(least, base.corrected[i]);
+    if (base.power[i] < 1) isPowered = false;
+  }
+  if (isPowered || fraction === 0) return Math.min(least, fraction);
+  for (let mask = (1 << plain.length) - 1; mask > 0; mask -= 1) {
+    const part = plain.filter((_, i) => mask & (1 << i));
+    if (part.length === 1 && !blockers.length) continue;
+    const own = part.length === plain.length ? fraction : fractionOf(ev, base, { plain: part, blockers }, rows, p);
+    least = Math.min(least, part.reduce((value, letter) => { const i = rows[letter] * ev.P + p; return base.measured[i] ? value / strength(ev, base, i) : value; }, own));
+  }
+  return least;
+}
+
+/** What a conjunction of which not all was measured hits at most: what the measured part of it hits. */
+function mostOf(ev, base, part, rows, p, low) {
+  let out = fractionOf(ev, base, part, rows, p, { most: true }), ceiling = 1;
+  for (const letter of part.plain) {
+    const i = rows[letter] * ev.P + p;
     if (!base.measured[i]) continue;
-    out /= Math.max(base.power[i], ev.least_power);
+    out /= strength(ev, base, i);
     ceiling = Math.min(ceiling, base.corrected[i]);
   }
-  return Math.min(out, ceiling);
+  return Math.max(Math.min(out, ceiling), low);
 }
 
 /** What the parts of a gate alone allow: the least of an AND, the sum of an OR; a blocker allows everything. */
@@ -152,51 +187,57 @@ function coverageOf(ev, low) {
 const isCounted = ({ plain, blockers }) => plain.length + blockers.length > 1;
 
 /** Numbers that a gate takes up, per population. */
-export const sizeOf = ({ shape }) => shape.parts.filter(isCounted).length + (shape.parts.length > 1 ? 1 : 0);
+export const sizeOf = ({ shape }) => 2 * shape.parts.filter(isCounted).length + (shape.parts.length > 1 ? 1 : 0);
 
 /**
  * Count one gate: `low` (fraction hit at least, for power corrected; in tumours the plain fraction), `state` (was all of
- * it measured, something of each conjunction), its coverage, and of each conjunction `share` (as `low` where all of it
- * was measured, else what the measured part of it hits) and `state`. `room` is where the numbers go.
+ * it measured, something of each conjunction), its coverage, and of each conjunction `low`, `most` and `state`. Of an
+ * antigen alone that was not measured there is no `most`: it may be everywhere. `room` is where the numbers go.
  */
 export function countGate(ev, base, { shape, rows }, room) {
   const { P } = ev;
   let used = 0;
-  const next = () => ({ share: room.share.subarray(used, used + P), state: room.state.subarray(used, used += P) });
-  const parts = shape.parts.map((part) => (isCounted(part) ? next() : { share: base.corrected.subarray(rows[part.plain[0]] * P, (rows[part.plain[0]] + 1) * P), state: base.state.subarray(rows[part.plain[0]] * P, (rows[part.plain[0]] + 1) * P) }));
-  const { share: low, state: whole } = parts.length > 1 ? next() : parts[0];
-  const asked = empty(), one = empty();
+  const next = () => ({ values: room.values.subarray(used, used + P), state: room.state.subarray(used, used += P) });
+  const parts = shape.parts.map((part) => {
+    const first = rows[part.plain[0]] * P;
+    if (!isCounted(part)) return { low: base.corrected.subarray(first, first + P), most: null, state: base.state.subarray(first, first + P) };
+    const { values: low, state } = next(), { values: most } = next();
+    return { low, most, state };
+  });
+  const { values: low, state: whole } = parts.length > 1 ? next() : { values: parts[0].low, state: parts[0].state };
+  const asked = empty();
   for (let p = 0; p < P; p += 1) {
     let added = 0;
     asked.n = 0;
     for (let c = 0; c < parts.length; c += 1) {
-      const part = shape.parts[c];
+      const part = shape.parts[c], own = parts[c];
       if (isCounted(part)) {
-        one.n = 0;
-        const state = ask(ev, base, part, rows, p, one);
-        const plain = state & INFORMED ? meanIn(ev, base, one, p) : 0;
-        parts[c].state[p] = state;
-        parts[c].share[p] = powered(ev, base, part.plain, rows, p, plain);
-        if (state & COMPLETE) added += parts[c].share[p] - plain;
-      } else if (parts[c].state[p]) added += parts[c].share[p] - base.fraction[rows[part.plain[0]] * P + p];
-      if (parts.length > 1 && !(ask(ev, base, part, rows, p, asked) & COMPLETE)) asked.n -= 1;
+        const state = measuredOf(ev, base, part, rows, p), plain = fractionOf(ev, base, part, rows, p);
+        own.low[p] = p < ev.n_tumor ? plain : lowOf(ev, base, part, rows, p, plain);
+        own.most[p] = state & COMPLETE ? own.low[p] : state & INFORMED ? mostOf(ev, base, part, rows, p, own.low[p]) : 1;
+        own.state[p] = state & COMPLETE || own.low[p] > 0 ? state | TOLD : state;
+        if (own.state[p] & TOLD) added += own.low[p] - plain;
+      } else if (own.state[p] & TOLD) added += own.low[p] - base.fraction[rows[part.plain[0]] * P + p];
+      if (parts.length > 1) ask(ev, base, part, rows, p, asked);
     }
     if (parts.length === 1) continue;
-    whole[p] = parts.reduce((all, { state }) => all & state[p], COMPLETE | INFORMED);
+    whole[p] = parts.reduce((all, { state }) => (all & state[p] & (COMPLETE | INFORMED)) | ((all | state[p]) & TOLD), COMPLETE | INFORMED);
     const plain = asked.n ? meanIn(ev, base, asked, p) : 0;
     low[p] = p < ev.n_tumor ? plain : Math.min(plain + added, 1, ceilingOf(shape.tree, base.corrected, rows, P, p));
   }
   return { low, state: whole, parts, ...coverageOf(ev, low) };
 }
 
+/** Room for the numbers of gates. */
+export const numbersFor = (ev, size) => ({ values: new Float64Array(size * ev.P), state: new Uint8Array(size * ev.P) });
+
 /** Count many gates, in one room. */
 export function countGates(ev, base, gates) {
-  const total = gates.reduce((sum, gate) => sum + sizeOf(gate), 0) * ev.P;
-  const share = new Float64Array(total), state = new Uint8Array(total);
+  const { values, state } = numbersFor(ev, gates.reduce((sum, gate) => sum + sizeOf(gate), 0));
   let at = 0;
   return gates.map((gate) => {
     const end = at + sizeOf(gate) * ev.P;
-    const found = countGate(ev, base, gate, { share: share.subarray(at, end), state: state.subarray(at, end) });
+    const found = countGate(ev, base, gate, { values: values.subarray(at, end), state: state.subarray(at, end) });
     at = end;
     return found;
   });

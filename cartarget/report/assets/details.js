@@ -3,7 +3,8 @@
 import { MISSING } from "./payload.js";
 import { posterior, studentRatio } from "./special.js";
 import { askGate, countIn, hasBit } from "./counted.js";
-import { KINDS, COUNTED, BREAKS, UNRESOLVED, BOUNDED, EXPLAINED, behind, evidenceOf, exposuresOf, highestOf, levelOf, medianOf, peopleOver, placeName, worstPlace } from "./judge.js";
+import { KINDS, COUNTED, BREAKS, UNRESOLVED, BOUNDED, EXPLAINED, behind, evidenceOf, exposuresOf, highestOf, levelOf, peopleOver, placeName, worstPlace } from "./judge.js";
+import { medianOf } from "./known.js";
 
 const listed = (names) => [...new Set(names)].sort().join(", ");
 
@@ -75,7 +76,7 @@ function weighed(ev, now, gate) {
   const states = ev.units.map((_, u) => ["exposed", "open", "unknown"].find((name) => hasBit(found.room[name], u)) ?? "below");
   return { ...found, about, marks, low, states, hits: summed(ev, counts, (count) => count), spread: effective.map((n, p) => (marks[p] & COUNTED ? n : about.base.n[p])),
     isComplete: (p) => found.counted.parts.every(({ state }) => state[p] & 1),
-    high: (p) => Math.max(highestOf(ev, about, gate, found.counted, p), low[p]),
+    high: (p) => Math.max(highestOf(gate, found.counted, p), low[p]),
     naive: summed(ev, countsOf(ev, about.base, gate, true), (count, s) => count * about.base.weight[s]), trans: transOf(ev, about, gate, low) };
 }
 
@@ -171,7 +172,7 @@ export function detailsOf(ev, now, gate, { floor }) {
     liability_n_donors: behind(ev, one.where, "n_donors"), liability_n_observations: behind(ev, one.where, "n_observations"), liability_upper: most(outside.value, one.liability),
     liability_upper_population: placeName(ev, outside.where), liability_origin: origin.value, liability_origin_population: placeName(ev, origin.where),
     liability_origin_upper: most(inside.value, origin.value), selectivity: one.selectivity, selectivity_origin: one.reach - Math.max(one.liability ?? 0, origin.value ?? 0),
-    liability_naive: heaviest(ev, one, one.naive, (p) => ev.samples[p]), liability_trans: trans === null ? one.liability : Math.max(trans, one.liability ?? 0), ...peopleRow(ev, gate, one),
+    liability_naive: heaviest(ev, one, one.naive, (p) => ev.samples[p] && gate.rows.every((row) => about.base.measured[row * ev.P + p])), liability_trans: trans === null ? one.liability : Math.max(trans, one.liability ?? 0), ...peopleRow(ev, gate, one),
     is_safety_known: one.isKnown, tissues_broken: listed([...tissuesOf(BREAKS), ...unitsOf(isBroken)]), protein_veto: listed(unitsOf((u) => isBroken(u) && ev.units[u].evidence === "protein")),
     tissues_unresolved: listed([...tissuesOf(UNRESOLVED), ...unitsOf((u) => one.states[u] === "open" && about.units[u].cap < 1)]),
     tissues_explained: listed([...tissuesOf(EXPLAINED), ...unitsOf((u) => hasBit(one.room.unitExplained, u))]), tissues_unmeasured: listed(ev.required.filter((_, r) => hasBit(one.room.undecided, r))),

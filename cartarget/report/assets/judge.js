@@ -1,8 +1,7 @@
 // Gates judged again from packed counts, by the rules of cartarget.safety. Nothing here touches the page.
 
-import { posterior } from "./special.js";
-import { COMPLETE, INFORMED, askGate, countAntigens, countGate, countGates, countIn, sizeOf } from "./counted.js";
-import { knownOf } from "./known.js";
+import { COMPLETE, INFORMED, TOLD, askGate, countAntigens, countGate, countGates, hasBit, numbersFor, sizeOf } from "./counted.js";
+import { knownOf, medianOf, overCap } from "./known.js";
 import { ALONE } from "./gate.js";
 import { MISSING } from "./payload.js";
 
@@ -21,27 +20,41 @@ function isExplained(about, { plain, blockers }, rows, t) {
   return number > 1;
 }
 
-/** Greatest fraction that a conjunction hits in a population: none where an antigen that was not measured is absent. */
-function highOf(ev, about, { plain }, rows, counted, p) {
-  if (!(counted.state[p] & COMPLETE)) {
-    for (const letter of plain) {
-      const row = rows[letter];
-      if (!about.base.measured[row * ev.P + p] && about.absent[row * about.T + ev.ofPopulation[p]]) return 0;
+/** Every choice of two letters or more. */
+const choicesOf = (letters) => Array.from({ length: 1 << letters.length }, (_, mask) => letters.filter((_, i) => mask & (1 << i))).filter((part) => part.length > 1);
+
+/** Antigens that are known to be absent together from a tissue: a gate of theirs is decided there, and breaks nothing. */
+function isSpared(ev, about, letters, rows, t) {
+  const own = letters.map((letter) => rows[letter]).sort((x, y) => x - y), key = own.join();
+  if (!about.spared.has(key)) {
+    const gate = { shape: { parts: [{ plain: own.map((_, i) => i), blockers: [] }] }, rows: own };
+    const counted = countGate(ev, about.base, gate, numbersFor(ev, sizeOf(gate))), room = roomOf(ev, about), bad = new Uint8Array(about.T);
+    for (let p = ev.n_tumor; p < ev.P; p += 1) {
+      const marks = weighParts(ev, about, gate, counted, p, room);
+      if (marks & UNRESOLVED || (marks & COUNTED && room.low[p] > about.limit[p])) bad[ev.ofPopulation[p]] = 1;
     }
+    weighUnits(ev, about, gate, room);
+    ev.units.forEach((_, u) => { if (hasBit(about.capped, u) && (hasBit(room.exposed, u) || hasBit(room.open, u))) bad[ev.ofUnit[u]] = 1; });
+    weighPlaces(ev, about, gate, counted, room);
+    ev.places.forEach((place, r) => { if (hasBit(room.undecided, r)) bad[ev.tissues.indexOf(place.tissue)] = 1; });
+    about.spared.set(key, bad);
   }
-  return counted.share[p];
+  return !about.spared.get(key)[t];
 }
 
-/** Donors whose own hits are more than the cap allows; in samples those that are hit. */
+/** Greatest fraction that a conjunction hits for the class: `low` where the antigens that were not measured are known not to be there, or not together. */
+function highOf(ev, about, { plain }, rows, counted, p) {
+  if (counted.state[p] & COMPLETE) return counted.low[p];
+  const gone = plain.filter((letter) => !about.base.measured[rows[letter] * ev.P + p]), t = ev.ofPopulation[p];
+  const isLeft = plain.length > 1 && (gone.some((letter) => about.absent[rows[letter] * about.T + t])
+    || (gone.length > 1 && choicesOf(gone).some((part) => part.length < plain.length && isSpared(ev, about, part, rows, t))));
+  return isLeft ? counted.low[p] : counted.most ? counted.most[p] : 1;
+}
+
+/** Donors over the cap by a gate. */
 export function peopleOver(ev, about, gate, p) {
   const asked = askGate(ev, about.base, gate, p);
-  let over = 0;
-  if (!asked) return 0;
-  for (let s = ev.first[p]; s < ev.first[p + 1]; s += 1) {
-    const count = countIn(ev, about.base.words, asked, s);
-    over += ev.samples[p] ? Math.min(count, ev.donors[s]) : Number(count >= about.people.need[s]);
-  }
-  return over;
+  return asked ? overCap(ev, about, asked, p) : 0;
 }
 
 /** What a gate's conjunctions say together in one population, not all measured or perhaps explained: its marks; the standing fraction goes into `room`. */
@@ -53,10 +66,12 @@ function weighParts(ev, about, gate, counted, p, room) {
     const explained = ev.samples[p] === 1 && isExplained(about, parts[c], rows, ev.ofPopulation[p]);
     if (explained) some = true; else all = false;
     if (!(state & INFORMED)) isInformed = false;
-    if (state & COMPLETE) { told = true; if (!explained) rest += one.share[p]; continue; }
-    if (state & INFORMED && !explained && one.share[p] > limit[p] && highOf(ev, about, parts[c], rows, one, p) > limit[p]) isOpen = true;
+    if (state & TOLD) told = true;
+    if (!explained) rest += one.low[p];
+    if (state & COMPLETE || !(state & INFORMED) || explained) continue;
+    if (!(one.most?.[p] <= limit[p]) && highOf(ev, about, parts[c], rows, one, p) > limit[p]) isOpen = true;
   }
-  room.low[p] = !told ? 0 : some ? Math.min(counted.low[p], rest) : counted.low[p];
+  room.low[p] = some ? Math.min(counted.low[p], rest) : counted.low[p];
   return (told && !all ? COUNTED : 0) | (isInformed ? BOUNDED : 0) | (all ? EXPLAINED : 0) | (isOpen ? UNRESOLVED : 0);
 }
 
@@ -126,14 +141,6 @@ function weighPlaces(ev, about, { shape: { parts }, rows }, counted, room) {
 const ceiling = (f, n) => (f < 0.5 ? (n * f + 0.5) / (n + 1) : n > 1 ? Math.min(1, f + (f - 0.5) / (n - 1)) : 1);
 const bottom = (f, n) => (f >= 0.5 ? (n * f + 0.5) / (n + 1) : n > 1 && n * f > 0.5 ? (n * f - 0.5) / (n - 1) : 0);
 
-/** Posterior median of a fraction in a population. */
-export function medianOf({ base }, p, f) {
-  const memo = base.medians[p];
-  let value = memo.get(f);
-  if (value === undefined) memo.set(f, value = posterior(f, base.n[p], 0.5));
-  return value;
-}
-
 /** Level of a gate as `quantise_level` writes it: the least of an AND, the highest of an OR; a blocker is not asked. `MISSING` where one is unknown. */
 export function levelOf({ shape, rows }, array, width, column) {
   const level = ({ parts, isAny, place, negated }) => {
@@ -192,9 +199,17 @@ export function exposuresOf(ev, about, room, isInside) {
   return found;
 }
 
-/** Vital tissue stands above the tumour, with no blocker to help: a gate is unsafe. Tissues in which cells decide are not asked. */
+/**
+ * Vital tissue stands above the tumour: of some conjunction without a blocker every part does, each antigen and those that must
+ * meet in one cell. `closing` numbers the parts and tissues (cartarget.report.closing); where cells decide, antigens together are not asked.
+ */
 function isClosed(about, { shape: { parts }, rows, closing }) {
-  return closing?.length > 0 && closing.some((t) => t < 0 || !parts.every((part) => isExplained(about, part, rows, t)));
+  if (!closing?.length) return false;
+  const shut = (letters) => {
+    const mask = letters.reduce((sum, letter) => sum + 2 ** letter, 0), part = { plain: letters, blockers: [] };
+    return closing.some((code) => Math.floor(code / about.T) === mask && (letters.length === 1 || !isExplained(about, part, rows, code % about.T)));
+  };
+  return parts.some(({ plain, blockers }) => !blockers.length && plain.every((letter) => shut([letter])) && choicesOf(plain).every(shut));
 }
 
 /** Room for what is said of one gate. */
@@ -255,8 +270,8 @@ export function judgeOf(ev, closing = []) {
       return { ...found, isEligible: Uint8Array.from(found.coverage, (coverage) => (coverage >= settings.floor - ROUNDING ? 1 : 0)) };
     };
     const one = (gate) => {
-      const own = roomOf(ev, about), size = sizeOf(gate) * ev.P;
-      const counted = countGate(ev, about.base, gate, { share: new Float64Array(size), state: new Uint8Array(size) });
+      const own = roomOf(ev, about);
+      const counted = countGate(ev, about.base, gate, numbersFor(ev, sizeOf(gate)));
       return { ...judgeOne(ev, about, gate, counted, own), counted, room: own };
     };
     return { about, singles: () => gates(alone), gates, one };
@@ -278,8 +293,8 @@ function judgeAll(ev, about, gates, counts, room) {
 }
 
 /** Greatest fraction that a gate hits in a population: what its conjunctions hit at most, together. */
-export function highestOf(ev, about, { shape: { parts }, rows }, counted, p) {
+export function highestOf({ shape: { parts } }, counted, p) {
   if (counted.parts.every(({ state }) => state[p] & COMPLETE)) return counted.low[p];
-  const sum = parts.reduce((total, part, c) => total + highOf(ev, about, part, rows, counted.parts[c], p), 0);
+  const sum = counted.parts.reduce((total, { low, most, state }) => total + (most ? most[p] : state[p] & COMPLETE ? low[p] : 1), 0);
   return parts.length === 1 ? sum : Math.max(Math.min(sum, 1), counted.low[p]);
 }

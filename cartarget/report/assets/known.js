@@ -1,7 +1,7 @@
 // What a reader's settings make of each antigen in each tissue (cartarget.safety.known), before any gate is judged.
 
-import { highestFraction, needOf, mostPeople } from "./special.js";
-import { bitsOf, hasBit } from "./counted.js";
+import { highestFraction, needOf, mostPeople, posterior } from "./special.js";
+import { bitsOf, countIn, hasBit } from "./counted.js";
 import { MISSING } from "./payload.js";
 
 /** Weights and caps of the places under a reader's settings. */
@@ -62,6 +62,24 @@ function typedOf(ev, base) {
   return out;
 }
 
+/** Posterior median of a fraction in a population. */
+export function medianOf({ base }, p, f) {
+  const memo = base.medians[p];
+  let value = memo.get(f);
+  if (value === undefined) memo.set(f, value = posterior(f, base.n[p], 0.5));
+  return value;
+}
+
+/** Donors whose own hits are more than the cap allows; in samples those that are hit. */
+export function overCap(ev, { base, people }, asked, p) {
+  let over = 0;
+  for (let s = ev.first[p]; s < ev.first[p + 1]; s += 1) {
+    const count = countIn(ev, base.words, asked, s);
+    over += ev.samples[p] ? Math.min(count, ev.donors[s]) : Number(count >= people.need[s]);
+  }
+  return over;
+}
+
 /** Everything that settings decide before any gate is looked at. */
 export function knownOf(ev, base, settings) {
   const { n, P, width, arrays, n_tumor: nTumor } = ev, T = ev.tissues.length, U = ev.units.length;
@@ -73,17 +91,21 @@ export function knownOf(ev, base, settings) {
   const about = { base, populations, units, limit, weight, above, required, typed, R, T, capped: bitsOf(units, (unit) => unit.cap < 1), people: peopleOf(ev, base, populations),
     decides, deciding: [0, 1].map((side) => Int32Array.from(populations.keys()).filter((p) => decides[p] && ev.isOrigin[p] === side)), telling: populations.map((_, p) => p).filter((p) => required.ofPopulation[p].some(Boolean)),
     loads: [...new Set(units.map((unit) => unit.weight).filter((load) => load > 0))].sort((x, y) => y - x).map((load) => ({ load, mask: bitsOf(units, (unit) => unit.weight === load) })),
-    absent: new Uint8Array(n * T), explained: new Uint8Array(n * T), present: new Uint8Array(n * T), summed: new Uint32Array(n * R), below: new Uint32Array(n * R),
+    spared: new Map(), absent: new Uint8Array(n * T), explained: new Uint8Array(n * T), present: new Uint8Array(n * T), summed: new Uint32Array(n * R), below: new Uint32Array(n * R),
     known: new Uint32Array(n * width), maybe: new Uint32Array(n * width), explainedUnit: new Uint32Array(n * width), typedUnit: new Uint32Array(n * width) };
-  const broken = new Uint8Array(T), shown = new Uint8Array(T), seen = new Uint8Array(T), told = new Uint8Array(T);
+  const broken = new Uint8Array(T), shown = new Uint8Array(T), seen = new Uint8Array(T), alone = new Uint32Array(R);
+  const inTissue = ev.tissues.map((tissue) => bitsOf(ev.places, (place) => place.tissue === tissue));
+  const asked = { n: 1, at: [0], flip: [0], stops: [1] };
   for (let row = 0; row < n; row += 1) {
-    for (const flags of [broken, shown, seen, told]) flags.fill(0);
+    for (const flags of [broken, shown, seen, alone]) flags.fill(0);
+    asked.at[0] = row * ev.W;
     for (let p = nTumor; p < P; p += 1) {
-      const i = row * P + p, t = ev.ofPopulation[p];
+      const i = row * P + p, t = ev.ofPopulation[p], fraction = base.fraction[i];
+      if ((base.measured[i] || fraction > 0) && (base.corrected[i] > limit[p] || (fraction >= about.people.least[p] && overCap(ev, about, asked, p) > about.people.most[p]))) broken[t] = 1;
       if (!base.measured[i]) continue;
-      if (base.corrected[i] > limit[p]) { broken[t] = 1; if (ev.samples[p]) shown[t] = 1; }
+      if (ev.samples[p] && (populations[p].is_thin ? fraction : medianOf(about, p, fraction)) > Math.min(populations[p].cap, ev.seen)) shown[t] = 1;
       if (base.corrected[i] >= ev.seen) { about.present[row * T + t] = 1; if (ev.enough[p]) seen[t] = 1; }
-      if (ev.tells[p]) told[t] = 1;
+      if (ev.tells[p]) for (let r = 0; r < R; r += 1) alone[r] |= required.ofPopulation[p][r];
     }
     const over = above.subarray(row * width, (row + 1) * width), marks = about.known.subarray(row * width, (row + 1) * width);
     for (let u = 0; u < U; u += 1) {
@@ -91,11 +113,11 @@ export function knownOf(ev, base, settings) {
       if (isKnown) marks[u >> 5] |= 1 << (u & 31);
       if (isAbove) { shown[t] = 1; if (units[u].cap < 1) broken[t] = 1; if (ev.rna[u]) about.present[row * T + t] = 1; }
       if (!isKnown || !ev.rna[u]) continue;
-      told[t] = 1;
       for (let r = 0; r < R; r += 1) { about.summed[row * R + r] |= required.ofUnit[u][r]; if (!isAbove) about.below[row * R + r] |= required.ofUnit[u][r]; }
     }
     for (let t = 0; t < T; t += 1) {
-      about.absent[row * T + t] = told[t] & (1 - broken[t]);
+      const isKnown = inTissue[t].every((places, r) => (places & ~(alone[r] | about.summed[row * R + r])) === 0);
+      about.absent[row * T + t] = Number(isKnown && !broken[t]);
       about.explained[row * T + t] = typed[row * T + t] & ((1 - shown[t]) | seen[t]);
     }
     for (let u = 0; u < U; u += 1) {
