@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 
 import anndata
 import numpy as np
@@ -34,6 +35,11 @@ class Verdict:
 @lru_cache(maxsize=100_000)
 def _median(x: float, n: float) -> float:
     return float(beta.median(0.5 + n * x, 0.5 + n * (1 - x)))
+
+
+def unmeasured(p: Population, cube: Conjunction) -> Conjunction:
+    """What a conjunction senses and the population did not measure."""
+    return frozenset((symbol, False) for symbol in plain(cube) if not p.measured(symbol))
 
 
 class Reference:
@@ -73,23 +79,25 @@ class Reference:
 
     def _truth(self, p: Population, literal: tuple[str, bool], rows: np.ndarray, high: bool) -> np.ndarray:
         symbol, negated = literal
-        always, never = np.ones(len(rows), bool), np.zeros(len(rows), bool)
         if negated and p.kind == "samples" and p.side == "normal":
-            return always
+            return np.ones(len(rows), bool)
         if p.measured(symbol):
             own = rows[:, self.symbols.index(symbol)]
             return ~own if negated else own
-        if not high:
-            return never
-        return always if negated or not self.absent(symbol, p) else never
+        return np.full(len(rows), high)
+
+    def may_be(self, unmeasured: Conjunction, at: Population | Unit) -> bool:
+        """Whether antigens that were not measured may all be present in a place."""
+        return not any(self.absent(symbol, at) for symbol in plain(unmeasured))
 
     def hits(self, p: Population, cubes: Collection[Conjunction], *, high: bool = False) -> dict[str, np.ndarray]:
         """Which observations of each donor at least one of the conjunctions hits."""
+        open_ = [c for c in cubes if not unmeasured(p, c) or (high and self.may_be(unmeasured(p, c), p))]
         out = {}
         for donor, observed in p.donors.items():
             rows = np.array(observed)
             out[donor] = np.zeros(len(rows), bool)
-            for cube in cubes:
+            for cube in open_:
                 every = np.ones(len(rows), bool)
                 for literal in cube:
                     every &= self._truth(p, literal, rows, high)
@@ -103,9 +111,10 @@ class Reference:
     # ---- power ----------------------------------------------------------------------------------------------------
 
     def single(self, p: Population, symbol: str, *, high: bool = False) -> float:
-        """Corrected fraction of an antigen alone."""
-        f = self.fraction(p, [frozenset({(symbol, False)})], high=high)
-        return min(1.0, f / p.power.get(symbol, 1.0)) if p.measured(symbol) else f
+        """Corrected fraction of an antigen alone; not measured, it is in no cell (low) or in any (high)."""
+        if not p.measured(symbol):
+            return float(high)
+        return min(1.0, self.fraction(p, [frozenset({(symbol, False)})]) / p.power.get(symbol, 1.0))
 
     def conjunction(self, p: Population, cube: Conjunction, *, high: bool = False) -> float:
         """Corrected fraction of a conjunction."""
@@ -147,7 +156,7 @@ class Reference:
         over = 0
         for hit in self.hits(p, cubes).values():
             k, m = int(hit.sum()), len(hit)
-            over += k > 0 if p.kind == "samples" else bool(k > 0 and binom.sf(k - 1, m, p.cap) < 0.05)
+            over += k > 0 if p.kind == "samples" else bool(k > 0 and binom.sf(k - 1, m, p.cap) < 0.05 - 1e-12)
         return over
 
     def is_complete(self, p: Population, cube: Conjunction) -> bool:
@@ -195,8 +204,8 @@ class Reference:
 
     # ---- one gate -------------------------------------------------------------------------------------------------
 
-    def judge(self, gate: Gate, *, window: float = np.nan) -> Verdict:
-        """The class, the liability and the places of one gate; its window is taken as given."""
+    def judge(self, gate: Gate, *, windows: Mapping[str, float] = MappingProxyType({})) -> Verdict:
+        """The class, the liability and the places of one gate; windows of gates are taken as given."""
         cubes = conjunctions(gate)
         broken, unresolved, values = [], [], []
         for p in self.normals:
@@ -216,17 +225,20 @@ class Reference:
             elif u.cap < 1 and "unresolved" in says:
                 unresolved.append(u)
         undecided = [r for r in self.required if not all(self._decided(r, c) for c in cubes)]
-        return self._verdict(cubes, broken, unresolved, undecided, values, window)
+        return self._verdict(cubes, broken, unresolved, undecided, values, self.is_below(gate, windows))
 
-    def _verdict(self, cubes, broken, unresolved, undecided, values, window) -> Verdict:  # type: ignore[no-untyped-def]
+    def is_below(self, gate: Gate, windows: Mapping[str, float]) -> bool:
+        """Whether the gate has no blocker and a window below 0."""
+        return not any(blockers(c) for c in conjunctions(gate)) and windows.get(str(gate), np.nan) < 0
+
+    def _verdict(self, cubes, broken, unresolved, undecided, values, is_below) -> Verdict:  # type: ignore[no-untyped-def]
         may_decide = any(
             not p.is_origin and not p.is_thin and p.weight > 0
             and all(any(p.measured(s) for s in plain(c)) for c in cubes)
             for p in self.normals
         )  # fmt: skip
         at_home = [r for r in undecided if r.partition(": ")[0] in self.origin]
-        no_blocker = not any(blockers(c) for c in cubes)
-        if any(not place.is_origin for place in broken) or (no_blocker and window < 0):
+        if is_below or any(not place.is_origin for place in broken):
             kind = "unsafe"
         elif any(not p.is_origin for p in unresolved) or len(at_home) < len(undecided) or not may_decide:
             kind = "unknown"
@@ -248,8 +260,10 @@ class Reference:
         names = plain(cube)
         if len(names) == 1:
             return "exposed" if u.above[names[0]] else ""
-        may_be = all(u.above[s] or (not u.known[s] and not self.absent(s, u)) for s in names)
-        return "unresolved" if may_be and any(u.above[s] for s in names) else ""
+        if not any(u.above[s] for s in names) or any(u.known[s] and not u.above[s] for s in names):
+            return ""
+        missing = frozenset((s, False) for s in names if not u.known[s])
+        return "unresolved" if not missing or self.may_be(missing, u) else ""
 
     def _decided(self, required: str, cube: Conjunction) -> bool:
         tissue, _, cell_type = required.partition(": ")

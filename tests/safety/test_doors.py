@@ -348,3 +348,12 @@ def test_a_bulk_and_that_no_cell_has_is_explained_by_the_cells() -> None:
     unseen = atlas(normal(ALL, cells([1, 0, 0])), symbols=SYMBOLS, name="unseen")
     row = verdict(panel(TUMOR, bulk, unseen), "A & B")
     assert row["safety_class"] == "unsafe", "the cells that carry B were not captured: the bulk bound stays"
+
+
+@pytest.mark.parametrize(("place", "share", "liability"), [("breast", 1.0, 0.09), ("skin", 0.15, 0.07)])
+def test_bulk_that_no_cell_explains_stays_also_below_the_cap(place: str, share: float, liability: float) -> None:
+    """Within the cap nothing breaks, but the liability may not fall to that of cells that do not show the antigens."""
+    rows = [Block(place, f"d{i}", np.array([[50.0, 50.0, 0.0]]) * (i < 40 * share)) for i in range(40)]
+    bulk = atlas(rows, symbols=SYMBOLS, kind="samples", name="bulk")
+    empty = atlas(normal([place], cells(NONE)), symbols=SYMBOLS, name="empty")
+    assert verdict(panel(TUMOR, CLEAN_BUT_SKIN, bulk, empty), "A & B")["liability"] > liability
