@@ -15,6 +15,7 @@ ALL = ("colon", "heart", "lung", "liver", "spinal cord", "skin")
 NONE = [0.0, 0.0, 0.0]
 HOT = [1000.0, 0.0, 0.0]
 TUMOR = atlas(tumor(cells([1, 1, 1])), symbols=SYMBOLS, name="tumour")
+DEEP = atlas(tumor(cells([10, 10, 10]), depth=5e3), symbols=SYMBOLS, name="tumour")
 CLEAN = atlas(normal(ALL, cells(NONE)), symbols=SYMBOLS, name="clean")
 CLEAN_BUT_HEART = atlas(normal([t for t in ALL if t != "heart"], cells(NONE)), symbols=SYMBOLS, name="clean")
 CLEAN_BUT_SKIN = atlas(normal([t for t in ALL if t != "skin"], cells(NONE)), symbols=SYMBOLS, name="clean")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import anndata
 import numpy as np
+import pandas as pd
 
 from cartarget.evidence.intervals import observation_weights
 from cartarget.evidence.packed import pack
@@ -106,21 +107,22 @@ def populations(
             bits = np.array([s in given and bool(positive[s][row]) for s in symbols])
             found[place].donors[str(obs["donor"])].append(bits)
     out = list(found.values())
-    _weigh(out, symbols)
+    weigh(out, symbols)
     return out
 
 
-def _weigh(found: list[Population], symbols: Sequence[str]) -> None:
-    """Effective numbers and the weight of one observation of each donor, as the package estimates them."""
+def weigh(found: list[Population], symbols: Sequence[str]) -> None:
+    """Effective numbers and the weight of one observation of each donor, as the package estimates them.
+
+    An antigen of too little power is not measured, and says nothing of how alike a donor's cells are.
+    """
     labels, bits = [], []
     for index, population in enumerate(found):
         for donor, rows in population.donors.items():
             labels += [(f"{index:05d}", donor, population.side)] * len(rows)
             bits += rows
     names = [f"{index:05d}" for index in range(len(found))]
-    import pandas as pd
-
-    measured = pd.DataFrame({n: [s in p.given for s in symbols] for n, p in zip(names, found, strict=True)})
+    measured = pd.DataFrame({n: [p.measured(s) for s in symbols] for n, p in zip(names, found, strict=True)})
     measured.index = pd.Index(list(symbols))
     packed = pack(
         np.array(bits), symbols=symbols, population=[x[0] for x in labels], donor=[x[1] for x in labels],
@@ -179,6 +181,7 @@ def take_power(found: list[Population], panel: object, symbols: Sequence[str]) -
             rows = [i for i in rows if given[i] <= population.given and population.given - given[i] <= weak[i]]
         assert len(rows) == 1, f"{population.name} ({population.assay}): {len(rows)} populations of the panel match"
         population.power = {s: float(power[k, rows[0]]) for k, s in enumerate(symbols)}
+    weigh(found, symbols)
 
 
 def _same(population: Population, row: object) -> bool:

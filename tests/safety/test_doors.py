@@ -16,6 +16,7 @@ from tests.safety.doors import (
     CLEAN,
     CLEAN_BUT_HEART,
     CLEAN_BUT_SKIN,
+    DEEP,
     HOT,
     NONE,
     SYMBOLS,
@@ -286,8 +287,9 @@ def test_a_subgroup_with_few_cells_is_not_lost_in_the_mean() -> None:
 
 
 def test_nobody_is_over_the_cap_by_sampling_error() -> None:
-    rows = [Block(t, f"d{i}", np.vstack([cells([1, 0, 0], i % 2), cells(NONE, 40)])) for t in ALL for i in range(30)]
-    row = verdict(panel(TUMOR, atlas(rows, symbols=SYMBOLS)), "A")
+    rows = [Block(t, f"d{i}", np.vstack([cells([1, 0, 0], i % 2), cells(NONE, 40)]), depth=5e3)
+            for t in ALL for i in range(30)]  # fmt: skip
+    row = verdict(panel(DEEP, atlas(rows, symbols=SYMBOLS)), "A")
     assert row["people_over_cap"] == 0
     assert row["safety_class"] == "safe"
 
@@ -311,6 +313,24 @@ def test_what_shallow_cells_do_not_show_is_not_absent(depth: float, classes: tup
     row = verdict(made, gate)
     assert row["safety_class"] in classes
     assert set(REQUIRED) <= named(row["tissues_broken"]) | named(row["tissues_unmeasured"])
+
+
+@pytest.mark.parametrize("gate", ["A", "A | B", "A & C", "A & ~B"])
+def test_what_shallow_cells_do_show_is_there(gate: str) -> None:
+    """Too little power to say that A is absent; it was seen on nine of ten cells of an organ that is not required."""
+    rng = np.random.default_rng(3)
+    deep = [Block("", f"p{i}", 1.0 + rng.poisson(0.5, (100, 3)), depth=4e4) for i in range(6)]
+    clean = normal([t for t in ALL if t != "spinal cord"], cells(NONE, 60), depth=4e4)
+    seen = [Block("spinal cord", f"d{i}", cells([1, 0, 1], 60) * (rng.random((60, 1)) < 0.9), depth=1e3)
+            for i in range(6)]  # fmt: skip
+    made = panel(atlas(deep, symbols=SYMBOLS, name="ill"), atlas([*clean, *seen], symbols=SYMBOLS, name="well"))
+    row = verdict(made, gate)
+    if "~" in gate:  # whether B is there is not known
+        assert row["safety_class"] in ("unsafe", "unknown")
+        assert is_told(row, "spinal cord")
+        return
+    assert (row["safety_class"], row["tissues_broken"]) == ("unsafe", "spinal cord")
+    assert row["liability"] > 0.8
 
 
 def test_depth_earns_no_harm_where_cells_are_deep_and_empty() -> None:
@@ -339,14 +359,15 @@ def test_no_class_above_unsafe_with_a_window_below_zero() -> None:
 
 
 def test_a_bulk_and_that_no_cell_has_is_explained_by_the_cells() -> None:
-    apart = [Block(t, f"d{i}", np.vstack([cells([1, 0, 0], 30), cells([0, 1, 0], 30)])) for t in ALL for i in range(6)]
+    apart = [Block(t, f"d{i}", np.vstack([cells([1, 0, 0], 30), cells([0, 1, 0], 30)]), depth=5e3)
+             for t in ALL for i in range(6)]  # fmt: skip
     bulk = atlas(normal(ALL, [[50.0, 50.0, 0.0]], donors=25), symbols=SYMBOLS, kind="samples", name="bulk")
-    assert verdict(panel(TUMOR, bulk), "A & B")["safety_class"] == "unsafe"
-    row = verdict(panel(TUMOR, bulk, atlas(apart, symbols=SYMBOLS, name="apart")), "A & B")
+    assert verdict(panel(DEEP, bulk), "A & B")["safety_class"] == "unsafe"
+    row = verdict(panel(DEEP, bulk, atlas(apart, symbols=SYMBOLS, name="apart")), "A & B")
     assert row["safety_class"] == "safe"
     assert row["liability"] < 0.05
-    unseen = atlas(normal(ALL, cells([1, 0, 0])), symbols=SYMBOLS, name="unseen")
-    row = verdict(panel(TUMOR, bulk, unseen), "A & B")
+    unseen = atlas(normal(ALL, cells([1, 0, 0]), depth=5e3), symbols=SYMBOLS, name="unseen")
+    row = verdict(panel(DEEP, bulk, unseen), "A & B")
     assert row["safety_class"] == "unsafe", "the cells that carry B were not captured: the bulk bound stays"
 
 
