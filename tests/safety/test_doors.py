@@ -297,7 +297,7 @@ def test_nobody_is_over_the_cap_by_sampling_error() -> None:
 # ---- depth ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("depth", "classes"), [(1000.0, ("unsafe", "unknown")), (8000.0, ("unsafe",)),
+@pytest.mark.parametrize(("depth", "classes"), [(1000.0, ("unsafe", "unknown")), (8000.0, ("unsafe", "unknown")),
                                                 (40000.0, ("unsafe",))])  # fmt: skip
 @pytest.mark.parametrize("gate", ["A", "A | B", "A & B"])
 def test_what_shallow_cells_do_not_show_is_not_absent(depth: float, classes: tuple[str, ...], gate: str) -> None:
