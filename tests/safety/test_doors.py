@@ -333,6 +333,13 @@ def test_what_shallow_cells_do_show_is_there(gate: str) -> None:
     assert row["liability"] > 0.8
 
 
+@pytest.mark.parametrize("count", [1, 20, 50, 1000])
+def test_power_of_any_count_is_a_number(count: int) -> None:
+    ill = atlas(tumor(cells([count] * 3), depth=5e3), symbols=SYMBOLS, name="ill")
+    made = panel(ill, atlas(normal(ALL, cells(NONE), depth=5e3), symbols=SYMBOLS, name="well"))
+    assert ((made.power > 0) & (made.power <= 1)).all()
+
+
 def test_depth_earns_no_harm_where_cells_are_deep_and_empty() -> None:
     rng = np.random.default_rng(2)
     ill = [Block("", f"p{i}", rng.poisson(3.0, (100, 3)).astype(float), depth=1e4) for i in range(6)]
