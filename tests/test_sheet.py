@@ -24,13 +24,15 @@ def test_one_row_makes_an_atlas(tmp_path: Path) -> None:
         sheet(
             tmp_path,
             "# mine",
-            "name, path, role, assay, malignant, malignant_values, donor, cell_type, tissue_column, exclude_values",
-            "mine, cells.h5ad, primary, single_cell, label, tumor|cancer, patient, type, organ, doublet",
+            "name, path, role, assay, malignant, malignant_values, normal_values, donor, cell_type, tissue_column, "
+            "exclude_values",
+            "mine, cells.h5ad, primary, single_cell, label, tumor|cancer, no|T cell, patient, type, organ, doublet",
         )
     )
     assert (atlas.name, atlas.reader, atlas.path, atlas.role) == ("mine", "h5ad", "cells.h5ad", "primary")
     labels = atlas.labels
     assert (labels.malignant, labels.malignant_values) == ("label", ["tumor", "cancer"])
+    assert labels.normal_values == ["no", "T cell"]
     assert (labels.donor, labels.cell_type, labels.tissue) == ("patient", "type", "organ")
     assert labels.exclude_values == ["doublet"]
 

@@ -22,17 +22,21 @@ from numpy.typing import NDArray
 from cartarget.errors import InputError
 from cartarget.evidence.intervals import PRIOR_DONORS
 from cartarget.evidence.packed import Packed
-from cartarget.evidence.panel import MEASURED_DONORS, Panel
+from cartarget.evidence.panel import MEASURED_DONORS, THIN_CELLS, Panel
+from cartarget.evidence.power import LEAST
 from cartarget.files import whole
+from cartarget.logic.batch import Gates
 from cartarget.report.payload import Block, quantise_level
-from cartarget.safety.scan import GAIN
+from cartarget.safety.known import CHANCE, GAIN, SEEN
 from cartarget.safety.tier_table import TIERS
 from cartarget.safety.window import gate_levels
 
 BUDGET = 2_400_000
 """Bytes that the evidence may take in the report, compressed and before base64."""
 
-_POPULATION = ("population", "tissue", "cell_type", "tier", "weight", "cap", "n_donors", "n_observations")
+_POPULATION = (
+    "population", "kind", "assay", "tissue", "cell_type", "tier", "weight", "cap", "n_donors", "n_observations",
+)  # fmt: skip
 _FLAGS = ("is_required", "is_origin", "is_thin")
 _UNIT = ("population", "tissue", "cell_type", "tier", "weight", "cap", "evidence", "atlas", "unit")
 
@@ -41,9 +45,10 @@ _UNIT = ("population", "tissue", "cell_type", "tier", "weight", "cap", "evidence
 class Evidence:
     """Counted evidence on antigens: a header of plain data, and arrays whose first axis is the antigens.
 
-    `words.i` (uint32) are packed observations at the i-th threshold, each segment beginning a word; `measured`
-    (antigens × populations) says where they mean anything; `above.i` and `flagged` are bits over the units,
-    `value` their levels or stains as `quantise_level` writes them, `level` the same per population of observations.
+    `words.i` (uint32) are packed observations at the i-th threshold, each segment beginning a word; `measured.i`
+    (antigens × populations) says where they mean anything, `power.i` with what power; `above.i` and `flagged` are bits
+    over the units, `value` their levels or stains as `quantise_level` writes them, `level` the same per population of
+    observations.
     """
 
     header: dict[str, Any]
@@ -100,17 +105,19 @@ def counted_evidence(
     InputError
         The run's own threshold is not among them, or the panels hold different antigens.
     """
+    panels = [panel.ranking_only() for panel in panels]
     first = panels[0]
     if base not in thresholds or any(panel.symbols != first.symbols for panel in panels):
         raise InputError(f"thresholds {list(thresholds)}: expected {base:g} among them, and the same antigens at each")
     kept, starts = _dense_words(first.packed)
     arrays: dict[str, NDArray[Any]] = {
-        "measured": first.packed.is_measured.astype(np.uint8),
         "value": quantise_level(first.value),
         "flagged": _bits(first.is_flagged),
         "level": _levels(first),
     }
     for place, panel in enumerate(panels):
+        arrays[f"power.{place}"] = panel.power.astype(np.float32)
+        arrays[f"measured.{place}"] = panel.packed.is_measured.astype(np.uint8)
         arrays[f"words.{place}"] = np.ascontiguousarray(panel.packed.words).astype("<u8").view("<u4")[:, kept]
         arrays[f"above.{place}"] = _bits(panel.is_above)
     segments = first.packed.segments
@@ -130,9 +137,16 @@ def counted_evidence(
         "populations": _records(first.populations.fillna({"weight": 0.0, "cap": 1.0}), _POPULATION, _FLAGS),
         "units": _records(first.units, _UNIT, ("is_required", "is_origin")),
         "n_tumor": int(first.is_tumor.sum()),
+        "patient_weight": first.patient_weight.tolist(),
+        "tells_low_end": first.tells_low_end.tolist(),
         "required": list(first.required),
+        "stand_in": sorted(first.stand_in),
         "origin": list(first.origin),
         "enough_donors": MEASURED_DONORS,
+        "enough_cells": THIN_CELLS,
+        "least_power": LEAST,
+        "seen": SEEN,
+        "chance": CHANCE,
         "gain": GAIN,
         "reference": {name: {"weight": weight, "cap": cap} for name, (weight, cap) in TIERS.items()},
         "tiers": tiers,
@@ -168,7 +182,7 @@ def argued(
     asked = {name: {"weight": weight, "cap": cap} for name, (weight, cap) in TIERS.items()} | dict(tiers or {})
     old = panel.packed
     table = _weighed(old.populations, asked, tolerated)
-    packed = Packed(old.symbols, old.words, old.segments, table, old.is_measured)
+    packed = replace(old, populations=table)
     return replace(panel, packed=packed, units=_weighed(panel.units, asked, tolerated))
 
 
@@ -231,8 +245,7 @@ def evidence_block(evidence: Evidence) -> Block:
 
 def _levels(panel: Panel) -> NDArray[np.int16]:
     """90th percentile of each antigen's level per normal population, as the exposure table has it."""
-    each = np.arange(len(panel.symbols))
-    levels = gate_levels(panel, a=each, b=each, op=np.zeros_like(each))
+    levels = gate_levels(panel, Gates.singles(len(panel.symbols)))
     found = levels.population.astype(np.float64)
     if panel.is_tumor.sum() == 1:
         found[:, np.flatnonzero(panel.is_tumor)] = levels.tumor[:, None]

@@ -12,15 +12,30 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from cartarget.config import Config
+from cartarget.config import AtlasConfig, Config
 from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
 from cartarget.files import matching, sweep, whole
 from cartarget.genes import GeneTable, read_gene_table
 from cartarget.provenance import journal
-from cartarget.run.inputs import STREAMED, Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
+from cartarget.run.inputs import (
+    STREAMED,
+    Run,
+    load_run,
+    part_path,
+    place_of,
+    read_controls,
+    resource_paths,
+    run_symbols,
+    wanted_symbols,
+    work_path,
+)
 from cartarget.run.resume import question
 from cartarget.selection.ranking import NEGATIVE
+from cartarget.sheet import ASSAYS
+
+BULK, COUNT = (5.0, 10.0, 20.0), (1.0, 2.0, 3.0)
+"""Thresholds at which every atlas is counted beside the run's own."""
 
 TSV_GATES = 200
 PART = 1000
@@ -66,32 +81,81 @@ def read_step(config: Config) -> None:
     from cartarget.evidence.ambient import call_doublets
 
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
-    lost, keep, surface = [], None, pd.DataFrame()
-    batches: list[dict[str, Any]] = []
-    known = wanted_symbols(config)
-    ordered = sorted(config.used_atlases, key=lambda atlas: atlas.role != "primary")
-    for atlas in tqdm(ordered, desc="atlases", unit="atlas", disable=None, leave=False):
+    known, chosen = wanted_symbols(config), _Genes(config, genes)
+    lost, batches, aside = [], [], []
+    for atlas in tqdm(_tumors_first(config), desc="atlases", unit="atlas", disable=None, leave=False):
         streamed = known if atlas.reader in STREAMED else None
-        adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if keep is None else keep)
+        adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if chosen.keep is None else chosen.keep)
         record_batches(adata)
-        if keep is None:
-            _check_kind(adata, config)
-            surface, keep = _choose(adata, config)
-            surface = _with_names(surface, adata, config=config, genes=genes)
-            _count_library(adata)
-            if atlas.call_doublets:
-                adata = call_doublets(adata, seed=config.seed)
-            adata = adata[:, keep].copy()
-        write_atlas(adata, work_path(config, atlas))
+        _count_library(adata)
+        if atlas.role == "counted":
+            chosen.meet(adata)
+        if atlas.call_doublets:
+            adata = call_doublets(adata, seed=config.seed)
         lost.append(adata.uns["cartarget"]["lost"].assign(atlas=atlas.name))
         batches += [{"atlas": atlas.name, **row} for row in adata.uns["cartarget"].get("batches", [])]
+        aside.append((atlas, adata))
+        if chosen.keep is not None:
+            for one, held in aside:
+                write_atlas(held[:, held.var_names.isin(chosen.keep)].copy(), work_path(config, one))
+            aside = []
     with whole(config.run_dir / "work" / "genes.parquet") as temporary:
-        surface.to_parquet(temporary, index=False)
+        chosen.table().to_parquet(temporary, index=False)
     with whole(config.run_dir / "batches.tsv") as temporary:
         pd.DataFrame(batches).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
     with whole(config.run_dir / "genes_lost.tsv") as temporary:
         table = pd.concat(lost)[["atlas", "name", "reason"]] if lost else pd.DataFrame()
         table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+
+
+def _tumors_first(config: Config) -> list[AtlasConfig]:
+    """Counted atlases of the kind that orders the ranking, then other counted ones, then the rest."""
+    assay = "bulk" if config.primary == "bulk" else "single_cell"
+    own = (*ASSAYS[assay], "simulated")
+    return sorted(config.used_atlases, key=lambda atlas: (atlas.role != "counted", atlas.reader not in own))
+
+
+class _Genes:
+    """Which genes a run keeps: told by the first atlas whose tumours order the ranking, narrowed by the others."""
+
+    def __init__(self, config: Config, genes: GeneTable | None) -> None:
+        self._config, self._genes = config, genes
+        self._surface = pd.DataFrame()
+        self._whole: set[str] = set()
+        self.keep: list[str] | None = None
+
+    def meet(self, adata: Any) -> None:
+        """Look at a counted atlas."""
+        from cartarget.evidence.panel import measured_in_tumor
+
+        kind = {"bulk": "samples", "single_cell": "cells"}[self._config.primary]
+        if adata.uns["cartarget"]["kind"] != kind or not (adata.obs["side"] == "tumor").any():
+            return
+        measured = set(adata.var_names[measured_in_tumor(adata)])
+        if self.keep is None:
+            self._surface, self.keep = _choose(adata, self._config)
+            self._surface = _with_names(self._surface, adata, config=self._config, genes=self._genes)
+            self._whole = set(self.keep)
+        self._whole &= measured
+
+    def table(self) -> pd.DataFrame:
+        """Surface evidence of every gene of the tumour's atlas; candidates that some tumour lacks are none.
+
+        Raises
+        ------
+        InputError
+            No counted atlas holds tumour of the kind that orders the ranking.
+        """
+        if self.keep is None:
+            word = "bulk samples" if self._config.primary == "bulk" else "cells"
+            raise InputError(
+                f"primary: {self._config.primary}, but no counted atlas holds tumour {word}; give one with tumour, say "
+                "which observations are malignant, or set the other primary (bulk, single_cell)"
+            )
+        surface = self._surface.assign(is_whole=self._surface["symbol"].isin(self._whole))
+        partly = surface["is_candidate"] & ~surface["is_whole"]
+        surface.loc[partly, ["is_candidate", "surface_status"]] = False, "not in every tumour"
+        return surface
 
 
 def _choose(adata: Any, config: Config) -> tuple[pd.DataFrame, list[str]]:
@@ -127,22 +191,50 @@ def _with_names(surface: pd.DataFrame, adata: Any, *, config: Config, genes: Gen
     return surface.merge(read_topology(config.data(config.surface.topology), genes=genes), on="symbol", how="left")
 
 
-def _check_kind(adata: Any, config: Config) -> None:
-    """Raise if the ranking is asked to rest on another kind of evidence than the primary atlas holds."""
-    held = {"samples": "bulk", "cells": "single_cell"}.get(adata.uns["cartarget"]["kind"])
-    if held and held != config.primary:
-        name = adata.uns["cartarget"]["atlas"]
-        raise InputError(
-            f"primary: found {config.primary!r}, but atlas {name!r} holds {held} data; set primary: {held}"
-        )
-
-
 def _count_library(adata: Any) -> None:
     """Note each cell's counts over all genes, before most genes are left out."""
     import numpy as np
 
-    if adata.uns["cartarget"]["unit"] == "counts":
-        adata.obs["n_counts"] = np.asarray(adata.X.sum(axis=1)).ravel()
+    if adata.uns["cartarget"]["unit"] == "counts" and "library" not in adata.obs:
+        adata.obs["library"] = np.asarray(adata.X.sum(axis=1)).ravel()
+
+
+def count_step(config: Config) -> None:
+    """Count every atlas of observations; one whose own inputs are as they were is left as it is."""
+    for atlas in tqdm(counted(config), desc="counting", unit="atlas", disable=None, leave=False):
+        count_one(config, atlas)
+
+
+def counted(config: Config) -> list[AtlasConfig]:
+    """The atlases that are counted."""
+    return [atlas for atlas in config.used_atlases if atlas.role == "counted"]
+
+
+def count_one(config: Config, atlas: AtlasConfig) -> None:
+    """Count one atlas into the evidence store, at every threshold that is asked for later."""
+    from cartarget.atlas.harmonise import harmonise
+    from cartarget.atlas.store import read_stored
+    from cartarget.evidence.part import count_atlas
+    from cartarget.evidence.store import write_part
+
+    inputs = [work_path(config, atlas).as_posix(), (config.run_dir / "work" / "genes.parquet").as_posix(), config.tiers]
+    asked = question(config, keys=COUNTED, inputs=inputs)
+    folder, note = part_path(config, atlas), config.run_dir / "log" / f"count.{atlas.name}.json"
+    if note.exists() and (folder / "part.json").exists() and note.read_text(encoding="utf-8") == asked:
+        return
+    note.unlink(missing_ok=True)
+    _, origin, tiers = place_of(config)
+    adata = harmonise(read_stored(work_path(config, atlas)), tiers=tiers, origin=origin)
+    limits = config.thresholds
+    part = count_atlas(
+        adata,
+        symbols=run_symbols(config)[3],
+        bulk=sorted({limits.bulk / 2, limits.bulk, 2 * limits.bulk, *BULK}),
+        count=sorted({limits.count, *COUNT}),
+    )
+    write_part(part, folder)
+    with whole(note) as temporary:
+        temporary.write_text(asked, encoding="utf-8")
 
 
 def screen_step(config: Config) -> None:
@@ -176,10 +268,7 @@ def gates_step(config: Config) -> None:
     write_table("gates", table, config.run_dir / "gates")
     both = Gates.join([Gates.singles(len(run.panel.symbols)), found.gates.pairs])
     starts = tqdm(range(0, len(both), PART), desc="exposure", unit=" thousand gates", disable=None, leave=False)
-    parts = (
-        expose(run.panel, gates=both.take(np.arange(low, min(low + PART, len(both)))), atlas=run.primary)
-        for low in starts
-    )
+    parts = (expose(run.panel, gates=both.take(np.arange(low, min(low + PART, len(both))))) for low in starts)
     best = set(table["gate"].head(TSV_GATES))
     write_parts("exposure", parts, config.run_dir / "exposure", in_tsv=lambda rows: rows["gate"].isin(best))
     _write_json(config.run_dir / "work" / "search.json", {"n_gates": found.n_gates, "n_eligible": found.n_eligible})
@@ -187,9 +276,10 @@ def gates_step(config: Config) -> None:
 
 def larger_step(config: Config) -> None:
     """Search gates of three to five antigens of the shapes asked for, and score the best like any gate."""
-    from cartarget.logic.gate import Gate
+    from cartarget.logic.batch import Gates
     from cartarget.run.annotate import empty
-    from cartarget.selection.larger import expose_larger, screen_larger
+    from cartarget.selection.larger import screen_larger
+    from cartarget.selection.screen import expose
 
     asked, table, exposure, proof = config.larger, empty("gates"), empty("exposure"), "[]"
     if asked.templates:
@@ -201,7 +291,7 @@ def larger_step(config: Config) -> None:
         proof = found.certificate.to_json(orient="records", double_precision=6)
         if len(found.table):
             table = found.table
-            exposure = expose_larger(run.panel, gates=list(map(Gate.parse, table["gate"])), atlas=run.primary)
+            exposure = expose(run.panel, gates=Gates.parse(table["gate"].tolist(), panel=run.panel))
     write_table("gates", table, config.run_dir / "larger")
     write_table("exposure", exposure, config.run_dir / "larger_exposure")
     _write_json(config.run_dir / "work" / "larger.json", {"certificate": json.loads(proof)})
@@ -216,11 +306,10 @@ def trust_step(config: Config) -> None:
     run, asked, limits = load_run(config), config.trust, config.thresholds
     gates = read_table("gates", config.run_dir / "gates.parquet")
     first = gates.loc[gates["rank"].notna(), "gate"].head(asked.gates).tolist()
-    conflicts = run_conflicts(run, gates=first, bulk=limits.bulk, count=limits.count)
+    conflicts = run_conflicts(run, gates=first, bulk=limits.bulk)
     table, found = assess_gates(
-        run.panel, primary=run.atlases[run.primary], gates=first, candidates=run.candidates, swept=gates,
-        conflicts=conflicts, folds=asked.folds, bootstrap=asked.bootstrap, n_null=asked.chance, seed=config.seed,
-        floor=config.coverage_floor, bulk=limits.bulk, count=limits.count,
+        run.panel, gates=first, candidates=run.candidates, swept=gates, conflicts=conflicts, folds=asked.folds,
+        bootstrap=asked.bootstrap, n_null=asked.chance, seed=config.seed, floor=config.coverage_floor,
     )  # fmt: skip
     write_table("trust", table, config.run_dir / "trust")
     write_table("conflicts", conflicts, config.run_dir / "conflicts")
@@ -257,7 +346,8 @@ def _write_argument(config: Config, run: Run) -> None:
     """Count the run at other thresholds too, for the reader who would argue about the threshold."""
     from cartarget.report.argue import argued_thresholds, counted_evidence, write_evidence
 
-    key, unit = ("bulk" if run.panel.kind == "samples" else "count"), run.atlases[run.primary].uns["cartarget"]["unit"]
+    key = "bulk" if run.panel.kind == "samples" else "count"
+    unit = next(part.unit for part in run.parts if part.atlas == run.primary)
     base = float(getattr(config.thresholds, key))
     values = argued_thresholds(run.panel, unit=unit, base=base)
     others = [config.model_copy(update={"thresholds": config.thresholds.model_copy(update={key: v})}) for v in values]
@@ -335,9 +425,17 @@ def _atlas_files(config: Config) -> list[str]:
     return found
 
 
+def _evidence(config: Config) -> list[str]:
+    """What the read and count steps leave."""
+    return [*STEPS[0].outputs(config), *STEPS[1].outputs(config)]
+
+
 def _stored(config: Config) -> list[str]:
     return [work_path(config, atlas).as_posix() for atlas in config.used_atlases]
 
+
+COUNTED = ("indication", "origin", "sex", "thresholds")
+"""Keys by which an atlas is counted."""
 
 JUDGED = ("primary", "indication", "origin", "sex", "thresholds", "coverage_floor")
 """Keys by which antigens and gates are judged, alone and together."""
@@ -354,31 +452,38 @@ STEPS: tuple[Step, ...] = (
         ],
     ),
     Step(
+        "count",
+        count_step,
+        keys=COUNTED,
+        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        outputs=lambda config: [(part_path(config, atlas) / "part.json").as_posix() for atlas in counted(config)],
+    ),
+    Step(
         "screen",
         screen_step,
         keys=JUDGED,
-        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
         outputs=lambda config: _tables(config, "antigens"),
     ),
     Step(
         "gates",
         gates_step,
         keys=(*JUDGED, "top"),
-        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
         outputs=lambda config: [*_tables(config, "gates", "exposure"), *_inside(config, "work/search.json")],
     ),
     Step(
         "larger",
         larger_step,
         keys=(*JUDGED, "larger"),
-        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
         outputs=lambda config: [*_tables(config, "larger", "larger_exposure"), *_inside(config, "work/larger.json")],
     ),
     Step(
         "trust",
         trust_step,
         keys=(*JUDGED, "trust", "seed"),
-        inputs=lambda config: [*STEPS[0].outputs(config), *_tables(config, "gates"), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *_tables(config, "gates"), *resource_paths(config)],
         outputs=lambda config: [
             *_tables(config, "trust", "conflicts", "replication", "doublets"),
             *_inside(config, "work/procedure.json", "work/random.parquet"),

@@ -62,6 +62,12 @@ def test_a_whole_atlas_passes_with_a_hostile_gene_name() -> None:
         (lambda: broken(lambda a: a.uns["cartarget"].pop("lost")), r"'here'.*'lost'\] is missing"),
         (lambda: broken(_about("kind", "bulk")), "kind is 'bulk'; expected one of samples"),
         (lambda: broken(_about("unit", "FPKM")), "unit is 'FPKM'; expected one of"),
+        (lambda: broken(_about("assay", "exosomes")), "assay is 'exosomes'; expected one of samples"),
+        (lambda: broken(_obs("assay", "10x 3' v3")), r"obs\['assay'\] holds .10x 3' v3.; expected cells or nuclei"),
+        (
+            lambda: broken(_obs("donor", ["d", "N/A"])),
+            r"obs\['donor'\] holds 'N/A' for 1 of 2 observations \(normal 1\)",
+        ),
         (lambda: broken(_about("lost", pd.DataFrame())), "needs the columns name and reason"),
         (lambda: broken(_obs("side", "tumour")), "holds 'tumour'; expected tumor or normal"),
         (lambda: broken(_obs("donor", [None, "d"])), r"obs\['donor'\] is empty for 'a'"),

@@ -54,7 +54,7 @@ SPECIAL = [
     b"ENSG",
     b"\r",
 ]
-LABELS = CellLabels(malignant="label", malignant_values=["T"], donor="who")
+LABELS = CellLabels(malignant="label", malignant_values=["T"], normal_values=["N"], donor="who")
 
 
 class Hang(BaseException):

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from report_run import NAMES, _summary
 
+from cartarget.atlas.harmonise import harmonise
 from cartarget.atlas.readers.simulate import simulate_atlas
 from cartarget.config import Config
 from cartarget.contracts import write_table
 from cartarget.evidence.panel import Panel, build_panel
 from cartarget.report.argue import counted_evidence, write_evidence
-from cartarget.safety.tiers import harmonise, read_tiers
+from cartarget.safety.tiers import read_tiers
 from cartarget.selection.screen import Gates, expose, screen_antigens, screen_gates
 
 TIERS = "config/tissue_tiers.tsv"

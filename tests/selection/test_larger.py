@@ -10,7 +10,7 @@ from cartarget.errors import GateError, InputError
 from cartarget.evidence.panel import Panel, build_panel
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
-from cartarget.search.template import sub_gates
+from cartarget.logic.shapes import sub_gates
 from cartarget.selection.larger import expose_larger, score_larger, screen_larger
 from cartarget.selection.screen import expose, score_gates
 from tests.panels import observations, random_panel

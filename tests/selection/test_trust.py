@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from cartarget.atlas.harmonise import harmonise
 from cartarget.atlas.readers.simulate import simulate_atlas
 from cartarget.contracts import conform
 from cartarget.evidence.panel import build_panel
-from cartarget.safety.tiers import harmonise, read_tiers
+from cartarget.safety.tiers import read_tiers
 from cartarget.selection.trust import _is_firm, assess_gates
 
 SYMBOLS = ["CEACAM5", "MSLN", "MET", "ASGR1", "LY6G6D", "MUC16"]

@@ -22,3 +22,26 @@ rule read:
         seed=lookup(dpath="seed", within=config),
     script:
         "../scripts/step.py"
+
+
+rule count:
+    input:
+        steps["count"].inputs(asked),
+    output:
+        steps["count"].outputs(asked),
+    log:
+        "<logs>/count.log",
+    benchmark:
+        "<benchmarks>/count.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        indication=lookup(dpath="indication", within=config),
+        origin=lookup(dpath="origin", within=config),
+        sex=lookup(dpath="sex", within=config),
+        thresholds=lookup(dpath="thresholds", within=config),
+    script:
+        "../scripts/step.py"
