@@ -98,10 +98,11 @@ def panel_sources(
     least = np.where(panel.is_cells, table["n_observations"] >= MIN_CELLS, table["n_donors"] >= MIN_DONORS)
     known = is_counted & (least | ~panel.is_normal)
     is_or = np.array([all(len(one.plain) == 1 and not one.blockers for one in conjunctions(s)) for s in gates.shapes])
+    believed = _without_credit(panel, gates, fraction)
     found = []
     for (kind, assay), rows in table.groupby(["kind", "assay"], sort=True).indices.items():
         name = ", ".join(dict.fromkeys(table["atlas"].iloc[rows].astype(str)))
-        value = np.where(known[:, rows], fraction[:, rows], np.nan)
+        value = np.where(known[:, rows], believed[:, rows], np.nan)
         tissues, highest = _highest(value, tissue[rows], mean=TUMOR if kind == "cells" else "")
         own = _observed(name if assay == kind else f"{name} ({assay})", str(kind), tissues, highest)
         if kind == "samples":
@@ -109,6 +110,20 @@ def panel_sources(
             own.verdict[is_bound] = SILENT
         found.append(own)
     return [*found, *(_unit_source(panel, name, gates, bulk) for name in panel.units["atlas"].unique())]
+
+
+def _without_credit(panel: Panel, gates: Gates, fraction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fractions in which a blocker of a normal sample blocks nothing: there a gate is bounded by what it senses."""
+    samples = np.flatnonzero(panel.is_normal & ~panel.is_cells)
+    out = fraction.copy()
+    for batch in gates.batches():
+        if any(one.is_negated for one in batch.shape.literals):
+            most = [
+                np.minimum.reduce([panel.fraction[np.ix_(batch.of(symbol), samples)] for symbol in one.plain])
+                for one in conjunctions(batch.shape)
+            ]
+            out[np.ix_(batch.at, samples)] = np.minimum(np.add.reduce(most), 1.0)
+    return out
 
 
 def _highest(

@@ -61,22 +61,21 @@ def join(
         Kind of tumour that orders the ranking (`samples`, `cells`). None: that of the first part with tumour.
     """
     kept, n_twice = _once(parts)
-    table, own = _places(parts, symbols)
+    table, own = _places(parts, symbols, kept)
     if ranking is None:
         ranking = next((p.kind for p in parts if (p.populations["side"] == "tumor").any()), "")
     table["is_ranking"] = (table["side"] == "tumor") & (table["kind"] == ranking)
-    order = np.lexsort(
-        (table["row"], table["assay"], table["population"], table["side"] == "normal", ~table["is_ranking"])
-    )
+    order = _order(table)
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    own = [rank[codes] for codes in own]
-    table = table.iloc[order].reset_index(drop=True)
+    own = [np.where(codes >= 0, rank[codes], -1) for codes in own]
+    table = table.iloc[order].drop(columns="mask").reset_index(drop=True)
+    table["population"] = _unique(table)
     packed = _packed(parts, own, kept, table, symbols=symbols, thresholds=thresholds)
     depth = np.zeros((len(table), len(DEPTHS)), dtype=np.int64)
     for part, codes in zip(parts, own, strict=True):
-        np.add.at(depth, codes, part.depth)
-    levels, population, donor = _levels(parts, own, packed.donors, symbols)
+        np.add.at(depth, codes[codes >= 0], part.depth[codes >= 0])
+    levels, population, donor = _levels(parts, own, kept, packed.donors, symbols)
     return Joined(packed, levels, population, donor, depth, n_twice)
 
 
@@ -94,24 +93,49 @@ def _once(parts: Sequence[Part]) -> tuple[list[NDArray[np.bool_]], int]:
     return kept, n_twice
 
 
-def _places(parts: Sequence[Part], symbols: Sequence[str]) -> tuple[pd.DataFrame, list[NDArray[np.int64]]]:
-    """Joined populations, and for each part the joined population of each of its own."""
+def _places(
+    parts: Sequence[Part], symbols: Sequence[str], kept: Sequence[NDArray[np.bool_]]
+) -> tuple[pd.DataFrame, list[NDArray[np.int64]]]:
+    """Joined populations, and for each part the joined population of each of its own; −1 where none of it is kept."""
     frames = []
-    for number, part in enumerate(parts):
+    for part in parts:
         masks = _aligned(part, symbols, part.is_measured, missing=False)
         tumor = (part.populations["side"] == "tumor").to_numpy()
         mask = [b"" if own else np.packbits(column).tobytes() for own, column in zip(tumor, masks.T, strict=True)]
-        frames.append(part.populations.assign(kind=part.kind, atlas=part.atlas, part=number, mask=mask))
+        frames.append(part.populations.assign(kind=part.kind, atlas=part.atlas, mask=mask))
     every = pd.concat(frames, ignore_index=True)
-    every["row"] = np.arange(len(every))
+    filled = np.concatenate([_n_kept(part, own) > 0 for part, own in zip(parts, kept, strict=True)])
+    edges = np.cumsum([len(part.populations) for part in parts])[:-1]
+    every = every[filled]
     key = ["side", "population", "kind", "assay", "mask"]
     code = every.groupby(key, sort=False).ngroup().to_numpy()
-    table = every.drop_duplicates(key).drop(columns=["part", "mask"]).reset_index(drop=True)
-    atlases = every.groupby(code)["atlas"].agg(lambda names: ", ".join(dict.fromkeys(names)))
+    table = every.drop_duplicates(key).reset_index(drop=True)
+    atlases = every.groupby(code)["atlas"].agg(lambda names: ", ".join(sorted(set(names))))
     table["atlas"] = atlases.to_numpy(dtype=object)
-    table["population"] = _unique(table)
-    edges = np.cumsum([len(part.populations) for part in parts])[:-1]
-    return table, np.split(code, edges)
+    codes = np.full(len(filled), -1, dtype=np.int64)
+    codes[filled] = code
+    return table, np.split(codes, edges)
+
+
+def _order(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Order of populations, the same whatever the order of the parts; of one place, what measured most comes first."""
+    mask = table["mask"]
+    least = -mask.map(lambda octets: int.from_bytes(octets, "big").bit_count()).to_numpy(dtype=np.int64)
+    text = mask.map(bytes.hex)
+    is_normal = table["side"] == "normal"
+    keys = (text, least, table["assay"], table["kind"], table["population"], is_normal, ~table["is_ranking"])
+    return np.asarray(np.lexsort(keys), dtype=np.int64)
+
+
+def _of_bits(part: Part) -> NDArray[np.int64]:
+    """Population of each bit of a part."""
+    length = ((part.segments["stop"] - part.segments["start"]) * WORD).to_numpy()
+    return np.repeat(part.segments["population"].to_numpy(dtype=np.int64), length)
+
+
+def _n_kept(part: Part, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Observations of each population of a part that are kept."""
+    return np.bincount(_of_bits(part)[kept], minlength=len(part.populations))
 
 
 def _unique(table: pd.DataFrame) -> list[str]:
@@ -143,8 +167,7 @@ def _packed(
     words = [_aligned(part, symbols, part.at(thresholds.get(part.unit, 0.0)), missing=0) for part in parts]
     source, bit, population, donor = [], [], [], []
     for number, part in enumerate(parts):
-        length = ((part.segments["stop"] - part.segments["start"]) * WORD).to_numpy()
-        of_bit = np.repeat(own[number][part.segments["population"].to_numpy()], length)
+        of_bit = own[number][_of_bits(part)]
         chosen = np.flatnonzero(kept[number])
         source.append(np.full(len(chosen), number))
         bit.append(chosen)
@@ -155,15 +178,15 @@ def _packed(
     measured = np.ones((len(symbols), len(table)), dtype=bool)
     for number, part in enumerate(parts):
         held = _aligned(part, symbols, part.is_measured, missing=False)
-        np.logical_and.at(measured.T, own[number], held.T)
+        here = own[number] >= 0
+        np.logical_and.at(measured.T, own[number][here], held.T[here])
     table = table.assign(n_observations=layout.n_observations, n_donors=layout.n_donors)
     if len(parts) == 1 and np.array_equal(layout.bit, bits[layout.row]):
         filled = words[0]
     else:
         filled = layout.fill(lambda rows: _gather(words, sources[rows], bits[rows]), n_antigens=len(symbols))
     spread = layout.spread(people.astype(np.int32), missing=-1)
-    columns = [c for c in table if c != "row"]
-    return Packed(tuple(symbols), filled, layout.segments, table[columns], measured, spread, tuple(donors))
+    return Packed(tuple(symbols), filled, layout.segments, table, measured, spread, tuple(donors))
 
 
 def _gather(
@@ -177,15 +200,51 @@ def _gather(
 
 
 def _levels(
-    parts: Sequence[Part], own: Sequence[NDArray[np.int64]], donors: Sequence[str], symbols: Sequence[str]
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    parts: Sequence[Part], own: Sequence[NDArray[np.int64]], kept: Sequence[NDArray[np.bool_]], donors: Sequence[str],
+    symbols: Sequence[str],
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+    """Levels with their joined population and donor; cells of a donor that stand in several parts are pooled."""
     place = {name: row for row, name in enumerate(donors)}
-    levels, population, donor = [], [], []
+    levels, population, donor, weight = [], [], [], []
+    group: list[NDArray[np.int64]] = []
     for number, part in enumerate(parts):
-        levels.append(_aligned(part, symbols, part.levels.T, missing=np.nan).T)
-        population.append(own[number][part.level_population])
-        donor.append(np.array([place[part.donors[row]] for row in part.level_donor], dtype=np.int64))
-    return np.concatenate(levels), np.concatenate(population), np.concatenate(donor)
+        share = _kept_share(part, kept[number])
+        rows = np.flatnonzero(share > 0)
+        levels.append(_aligned(part, symbols, part.levels.T, missing=np.nan).T[rows])
+        population.append(own[number][part.level_population[rows]])
+        donor.append(np.array([place[part.donors[row]] for row in part.level_donor[rows]], dtype=np.int64))
+        weight.append((part.level_depth * share)[rows])
+        alone = sum(len(own) for own in group) + np.arange(len(rows))
+        group.append(np.full(len(rows), -1) if part.kind == "cells" else alone)
+    keys = np.stack([np.concatenate(x) for x in (population, donor, group)])
+    return _pooled(np.concatenate(levels), keys, np.concatenate(weight))
+
+
+def _kept_share(part: Part, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of the cells behind each level that are kept; 1 for samples."""
+    if part.kind != "cells":
+        return np.ones(len(part.level_population))
+    n = max(len(part.donors), 1)
+    code, real = _of_bits(part) * n + part.donor, part.donor >= 0
+    size = len(part.populations) * n
+    every, own = (np.bincount(code[chosen], minlength=size) for chosen in (real, kept))
+    rows = part.level_population * n + part.level_donor
+    return own[rows] / np.maximum(every[rows], 1)
+
+
+def _pooled(
+    levels: NDArray[np.float32], keys: NDArray[np.int64], weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Levels of equal keys (population, donor, sample) as one: the mean of the CPM, weighed by counts."""
+    order = np.lexsort(keys[::-1])
+    ordered = keys[:, order]
+    first = np.flatnonzero(np.r_[True, (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)][: len(order)])
+    if len(first) == len(order):
+        return levels, keys[0], keys[1]
+    own = np.maximum(weight[order], 1e-9)[:, None]
+    total = np.add.reduceat((np.exp2(levels[order].astype(np.float64)) - 1) * own, first, axis=0)
+    pooled = np.log2(total / np.add.reduceat(own, first, axis=0) + 1)
+    return pooled.astype(np.float32), ordered[0, first], ordered[1, first]
 
 
 def choose(

@@ -51,6 +51,8 @@ class Part:
         `uint64`, one a bit: a digest of donor and barcode, by which a cell in two files is known again.
     levels, level_population, level_donor
         log2(CPM + 1) per sample, or per donor of a population of cells; rows of `populations` and `donors`.
+    level_depth
+        Counts behind each row of `levels`, by which rows of one donor are pooled; 1 for a sample.
     depth
         Populations × `DEPTHS`: cells of each depth. All zero where depths are not known.
     seen
@@ -72,6 +74,7 @@ class Part:
     levels: NDArray[np.float32]
     level_population: NDArray[np.int64]
     level_donor: NDArray[np.int64]
+    level_depth: NDArray[np.float64]
     depth: NDArray[np.int64]
     seen: NDArray[np.float64]
 
@@ -137,7 +140,7 @@ def count_atlas(
     layout = lay_out(owner, person, np.arange(adata.n_obs), n_populations=len(table))
     values = chosen.X.tocsr() if sparse.issparse(chosen.X) else np.asarray(chosen.X)
     words = [_words(layout, values, np.float32(least)) for least in thresholds]
-    levels, level_population, level_donor = _levels(chosen, owner, person)
+    levels, level_population, level_donor, level_depth = _levels(chosen, owner, person)
     levels[~is_measured.T[level_population]] = np.nan
     key = pd.util.hash_array(
         (adata.obs["donor"].astype(str) + "\t" + adata.obs_names.astype(str)).to_numpy(dtype=object), categorize=False
@@ -158,6 +161,7 @@ def count_atlas(
         levels=levels,
         level_population=level_population,
         level_donor=level_donor,
+        level_depth=level_depth,
         depth=_depths(adata, owner, len(table)),
         seen=_seen(chosen),
     )
@@ -220,11 +224,12 @@ def _populations(adata: AnnData) -> tuple[pd.DataFrame, NDArray[np.int64], NDArr
 
 def _levels(
     adata: AnnData, owner: NDArray[np.int64], person: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """log2(CPM + 1): per sample; in cells per donor and population, counts pooled over the donor's cells."""
     about = adata.uns["cartarget"]
     if about["kind"] == "samples":
-        return np.log2(np.asarray(dense(adata.X), dtype=np.float32) + 1), owner, person.astype(np.int64)
+        values = np.log2(np.asarray(dense(adata.X), dtype=np.float32) + 1)
+        return values, owner, person.astype(np.int64), np.ones(len(owner))
     n_people = int(person.max()) + 1 if len(person) else 0
     group, code = np.unique(owner * n_people + person, return_inverse=True)
     member = sparse.csr_matrix(
@@ -239,7 +244,7 @@ def _levels(
         own = adata.obs[named].to_numpy(dtype=np.float64) if named else np.asarray(values.sum(axis=1)).ravel()
         depth = np.asarray(member @ own).ravel()
     totals = dense(member @ values) * (PER_MILLION / np.maximum(depth, 1))[:, None]
-    return np.log2(totals + 1).astype(np.float32), group // max(n_people, 1), group % max(n_people, 1)
+    return np.log2(totals + 1).astype(np.float32), group // max(n_people, 1), group % max(n_people, 1), depth
 
 
 def _depths(adata: AnnData, owner: NDArray[np.int64], n: int) -> NDArray[np.int64]:

@@ -70,25 +70,47 @@ def carried_rates(parts: Sequence[Part], *, symbols: Sequence[str], bulk: float 
     """
     found = np.full((2, len(symbols)), np.nan)
     place = {symbol: row for row, symbol in enumerate(symbols)}
+    of_atlas: dict[tuple[str, str], list[Part]] = {}
     for part in parts:
-        rows = np.array([place.get(symbol, -1) for symbol in part.symbols], dtype=np.int64)
-        rates = _of_cells(part) if part.kind == "cells" else _of_samples(part, bulk)
-        kind = 0 if part.kind == "cells" else 1
-        found[kind, rows[rows >= 0]] = np.fmin(found[kind, rows[rows >= 0]], rates[rows >= 0])
+        of_atlas.setdefault((part.kind, part.atlas), []).append(part)
+    for (kind, _), own in of_atlas.items():
+        held = tuple(dict.fromkeys(symbol for part in own for symbol in part.symbols))
+        rows = np.array([place.get(symbol, -1) for symbol in held], dtype=np.int64)
+        rates = _of_cells(own, held) if kind == "cells" else _of_samples(own, held, bulk)
+        row = 0 if kind == "cells" else 1
+        found[row, rows[rows >= 0]] = np.fmin(found[row, rows[rows >= 0]], rates[rows >= 0])
     return np.where(np.isnan(found[0]), found[1], found[0])
 
 
-def _of_cells(part: Part) -> NDArray[np.float64]:
-    cells, counts, depths = part.seen.T
+def _columns(part: Part, symbols: Sequence[str]) -> NDArray[np.int64]:
+    """Place of each symbol among the antigens of a part; −1 where it lacks it."""
+    place = {symbol: row for row, symbol in enumerate(part.symbols)}
+    return np.array([place.get(symbol, -1) for symbol in symbols], dtype=np.int64)
+
+
+def _of_cells(parts: Sequence[Part], symbols: Sequence[str]) -> NDArray[np.float64]:
+    """Rates of one atlas, whose parts are summed: how an atlas was split must not be seen."""
+    seen = np.zeros((len(symbols), 3))
+    for part in parts:
+        at = _columns(part, symbols)
+        seen[at >= 0] += part.seen[at[at >= 0]]
+    cells, counts, depths = seen.T
     shown = cells > 0
     size = np.where(shown, cells, 1.0)
     carried = -np.log1p(-np.minimum(detection_from_counts((counts + 0.5) / size), 1 - 1e-12))
     return np.where(shown, carried / np.maximum(depths / size, 1.0), np.nan)
 
 
-def _of_samples(part: Part, bulk: float) -> NDArray[np.float64]:
-    tumor = (part.populations["side"] == "tumor").to_numpy()[part.level_population]
-    levels = np.exp2(part.levels[tumor].astype(np.float64)) - 1
+def _of_samples(parts: Sequence[Part], symbols: Sequence[str], bulk: float) -> NDArray[np.float64]:
+    """Rates of one atlas of samples, its parts pooled."""
+    blocks = []
+    for part in parts:
+        tumor = (part.populations["side"] == "tumor").to_numpy()[part.level_population]
+        at = _columns(part, symbols)
+        own = np.full((int(tumor.sum()), len(symbols)), np.nan)
+        own[:, at >= 0] = np.exp2(part.levels[tumor][:, at[at >= 0]].astype(np.float64)) - 1
+        blocks.append(own)
+    levels = np.concatenate(blocks)
     out = np.full(levels.shape[1], np.nan)
     for column in np.flatnonzero((levels >= bulk).any(axis=0)):
         own = levels[:, column]

@@ -18,10 +18,10 @@ import pandas as pd
 from cartarget.errors import InputError
 from cartarget.evidence.part import Part
 
-FORM = 1
+FORM = 2
 """Version of the form; a store of another one is counted again."""
 
-_ARRAYS = ("donor", "is_measured", "key", "levels", "level_population", "level_donor", "depth", "seen")
+_ARRAYS = ("donor", "is_measured", "key", "levels", "level_population", "level_donor", "level_depth", "depth", "seen")
 _TABLES = ("populations", "segments")
 _TEXTS = ("atlas", "kind", "unit", "symbols", "thresholds", "donors")
 
@@ -38,7 +38,9 @@ def write_part(part: Part, folder: str | os.PathLike[str]) -> None:
     """
     folder = Path(folder)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
+    for left in folder.parent.glob(f".{folder.name}.*.part"):
+        if not _is_running(int(left.name.split(".")[-2])):
+            shutil.rmtree(left, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         np.save(temporary / "words.npy", part.words, allow_pickle=False)
@@ -53,6 +55,17 @@ def write_part(part: Part, folder: str | os.PathLike[str]) -> None:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _is_running(process: int) -> bool:
+    """Whether a process is at work; what a dead one left half-written is removed by the next."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return process != os.getpid()
 
 
 def read_part(folder: str | os.PathLike[str]) -> Part:
@@ -76,8 +89,10 @@ def read_part(folder: str | os.PathLike[str]) -> Part:
         raise InputError(f"{folder}: no counted atlas; run the count step first (`cartarget run` does all)") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}/part.json: damaged ({error}); {again}") from error
-    if about.get("form") != FORM:
-        raise InputError(f"{folder}: found form {about.get('form')}, expected {FORM}; {again}")
+    if not isinstance(about, dict) or not about.keys() >= {"form", "bytes", *_TEXTS}:
+        raise InputError(f"{folder}/part.json: damaged (it does not describe a part); {again}")
+    if about["form"] != FORM:
+        raise InputError(f"{folder}: found form {about['form']}, expected {FORM}; {again}")
     for name, size in about["bytes"].items():
         found = (folder / name).stat().st_size if (folder / name).exists() else None
         if found != size:

@@ -12,30 +12,21 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from cartarget.config import AtlasConfig, Config
+from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
 from cartarget.files import matching, sweep, whole
-from cartarget.genes import GeneTable, read_gene_table
 from cartarget.provenance import journal
+from cartarget.run.counting import COUNTED, count_step, counted
 from cartarget.run.inputs import (
-    STREAMED,
     Run,
     load_run,
     part_path,
-    place_of,
-    read_controls,
     resource_paths,
-    run_symbols,
-    wanted_symbols,
     work_path,
 )
+from cartarget.run.reading import read_step
 from cartarget.run.resume import question
-from cartarget.selection.ranking import NEGATIVE
-from cartarget.sheet import ASSAYS
-
-BULK, COUNT = (5.0, 10.0, 20.0), (1.0, 2.0, 3.0)
-"""Thresholds at which every atlas is counted beside the run's own."""
 
 TSV_GATES = 200
 PART = 1000
@@ -71,170 +62,6 @@ class Step:
 
     def _note(self, config: Config) -> Path:
         return config.run_dir / "log" / f"{self.name}.json"
-
-
-def read_step(config: Config) -> None:
-    """Read every atlas of the run, keep the genes that matter, and list the genes lost on the way."""
-    from cartarget.atlas import read_atlas
-    from cartarget.atlas.batch import record_batches
-    from cartarget.atlas.store import write_atlas
-    from cartarget.evidence.ambient import call_doublets
-
-    genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
-    known, chosen = wanted_symbols(config), _Genes(config, genes)
-    lost, batches, aside = [], [], []
-    for atlas in tqdm(_tumors_first(config), desc="atlases", unit="atlas", disable=None, leave=False):
-        streamed = known if atlas.reader in STREAMED else None
-        adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if chosen.keep is None else chosen.keep)
-        record_batches(adata)
-        _count_library(adata)
-        if atlas.role == "counted":
-            chosen.meet(adata)
-        if atlas.call_doublets:
-            adata = call_doublets(adata, seed=config.seed)
-        lost.append(adata.uns["cartarget"]["lost"].assign(atlas=atlas.name))
-        batches += [{"atlas": atlas.name, **row} for row in adata.uns["cartarget"].get("batches", [])]
-        aside.append((atlas, adata))
-        if chosen.keep is not None:
-            for one, held in aside:
-                write_atlas(held[:, held.var_names.isin(chosen.keep)].copy(), work_path(config, one))
-            aside = []
-    with whole(config.run_dir / "work" / "genes.parquet") as temporary:
-        chosen.table().to_parquet(temporary, index=False)
-    with whole(config.run_dir / "batches.tsv") as temporary:
-        pd.DataFrame(batches).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
-    with whole(config.run_dir / "genes_lost.tsv") as temporary:
-        table = pd.concat(lost)[["atlas", "name", "reason"]] if lost else pd.DataFrame()
-        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
-
-
-def _tumors_first(config: Config) -> list[AtlasConfig]:
-    """Counted atlases of the kind that orders the ranking, then other counted ones, then the rest."""
-    assay = "bulk" if config.primary == "bulk" else "single_cell"
-    own = (*ASSAYS[assay], "simulated")
-    return sorted(config.used_atlases, key=lambda atlas: (atlas.role != "counted", atlas.reader not in own))
-
-
-class _Genes:
-    """Which genes a run keeps: told by the first atlas whose tumours order the ranking, narrowed by the others."""
-
-    def __init__(self, config: Config, genes: GeneTable | None) -> None:
-        self._config, self._genes = config, genes
-        self._surface = pd.DataFrame()
-        self._whole: set[str] = set()
-        self.keep: list[str] | None = None
-
-    def meet(self, adata: Any) -> None:
-        """Look at a counted atlas."""
-        from cartarget.evidence.panel import measured_in_tumor
-
-        kind = {"bulk": "samples", "single_cell": "cells"}[self._config.primary]
-        if adata.uns["cartarget"]["kind"] != kind or not (adata.obs["side"] == "tumor").any():
-            return
-        measured = set(adata.var_names[measured_in_tumor(adata)])
-        if self.keep is None:
-            self._surface, self.keep = _choose(adata, self._config)
-            self._surface = _with_names(self._surface, adata, config=self._config, genes=self._genes)
-            self._whole = set(self.keep)
-        self._whole &= measured
-
-    def table(self) -> pd.DataFrame:
-        """Surface evidence of every gene of the tumour's atlas; candidates that some tumour lacks are none.
-
-        Raises
-        ------
-        InputError
-            No counted atlas holds tumour of the kind that orders the ranking.
-        """
-        if self.keep is None:
-            word = "bulk samples" if self._config.primary == "bulk" else "cells"
-            raise InputError(
-                f"primary: {self._config.primary}, but no counted atlas holds tumour {word}; give one with tumour, say "
-                "which observations are malignant, or set the other primary (bulk, single_cell)"
-            )
-        surface = self._surface.assign(is_whole=self._surface["symbol"].isin(self._whole))
-        partly = surface["is_candidate"] & ~surface["is_whole"]
-        surface.loc[partly, ["is_candidate", "surface_status"]] = False, "not in every tumour"
-        return surface
-
-
-def _choose(adata: Any, config: Config) -> tuple[pd.DataFrame, list[str]]:
-    """Surface evidence of every gene of the primary atlas, and the genes to keep: candidates and controls."""
-    from cartarget.evidence.panel import measured_in_tumor
-    from cartarget.surface.votes import candidates, read_rescue, read_votes
-
-    controls = read_controls(config)
-    surface = candidates(
-        adata.uns["cartarget"].get("symbols", list(adata.var_names)),
-        votes=read_votes(config.data(config.surface.votes)) if config.surface.votes else None,
-        min_votes=config.surface.min_votes,
-        rescue=read_rescue(config.surface.rescue),
-    )
-    negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
-    surface.loc[surface["symbol"].isin(negative), "is_candidate"] = False
-    is_whole = measured_in_tumor(adata)
-    partly = surface["is_candidate"] & surface["symbol"].isin(adata.var_names[~is_whole])
-    surface.loc[partly, ["is_candidate", "surface_status"]] = False, "not in every tumour"
-    asked = {*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]}
-    return surface, sorted(asked & set(adata.var_names[is_whole]))
-
-
-def _with_names(surface: pd.DataFrame, adata: Any, *, config: Config, genes: GeneTable | None) -> pd.DataFrame:
-    """The same with the other names of each gene, and with what sticks out of the membrane where a table says it."""
-    from cartarget.aliases import other_names
-    from cartarget.surface.topology import read_topology
-
-    given = adata.var.reindex(surface["symbol"])["given"].fillna("").to_frame()
-    surface = surface.assign(aliases=surface["symbol"].map(other_names(given, genes)).fillna(""))
-    if not config.surface.topology:
-        return surface
-    return surface.merge(read_topology(config.data(config.surface.topology), genes=genes), on="symbol", how="left")
-
-
-def _count_library(adata: Any) -> None:
-    """Note each cell's counts over all genes, before most genes are left out."""
-    import numpy as np
-
-    if adata.uns["cartarget"]["unit"] == "counts" and "library" not in adata.obs:
-        adata.obs["library"] = np.asarray(adata.X.sum(axis=1)).ravel()
-
-
-def count_step(config: Config) -> None:
-    """Count every atlas of observations; one whose own inputs are as they were is left as it is."""
-    for atlas in tqdm(counted(config), desc="counting", unit="atlas", disable=None, leave=False):
-        count_one(config, atlas)
-
-
-def counted(config: Config) -> list[AtlasConfig]:
-    """The atlases that are counted."""
-    return [atlas for atlas in config.used_atlases if atlas.role == "counted"]
-
-
-def count_one(config: Config, atlas: AtlasConfig) -> None:
-    """Count one atlas into the evidence store, at every threshold that is asked for later."""
-    from cartarget.atlas.harmonise import harmonise
-    from cartarget.atlas.store import read_stored
-    from cartarget.evidence.part import count_atlas
-    from cartarget.evidence.store import write_part
-
-    inputs = [work_path(config, atlas).as_posix(), (config.run_dir / "work" / "genes.parquet").as_posix(), config.tiers]
-    asked = question(config, keys=COUNTED, inputs=inputs)
-    folder, note = part_path(config, atlas), config.run_dir / "log" / f"count.{atlas.name}.json"
-    if note.exists() and (folder / "part.json").exists() and note.read_text(encoding="utf-8") == asked:
-        return
-    note.unlink(missing_ok=True)
-    _, origin, tiers = place_of(config)
-    adata = harmonise(read_stored(work_path(config, atlas)), tiers=tiers, origin=origin)
-    limits = config.thresholds
-    part = count_atlas(
-        adata,
-        symbols=run_symbols(config)[3],
-        bulk=sorted({limits.bulk / 2, limits.bulk, 2 * limits.bulk, *BULK}),
-        count=sorted({limits.count, *COUNT}),
-    )
-    write_part(part, folder)
-    with whole(note) as temporary:
-        temporary.write_text(asked, encoding="utf-8")
 
 
 def screen_step(config: Config) -> None:
@@ -433,9 +260,6 @@ def _evidence(config: Config) -> list[str]:
 def _stored(config: Config) -> list[str]:
     return [work_path(config, atlas).as_posix() for atlas in config.used_atlases]
 
-
-COUNTED = ("indication", "origin", "sex", "thresholds")
-"""Keys by which an atlas is counted."""
 
 JUDGED = ("primary", "indication", "origin", "sex", "thresholds", "coverage_floor")
 """Keys by which antigens and gates are judged, alone and together."""

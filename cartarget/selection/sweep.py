@@ -88,14 +88,15 @@ def rank_intervals(
         raise InputError("rank intervals need at least one gate; found none")
     listed = Gates.parse(gates, panel=panel)
     small = panel.take(listed.members(panel.symbols))
-    rank, place = _standing(small, gates, floor)
+    listed = Gates.parse(gates, panel=small)
+    rank, place = _standing(small, listed, floor)
     ranks, places = np.empty((n, len(gates)), np.int64), np.empty((n, len(gates)), np.int64)
     streams = SeedSequence(seed).spawn(n)
     groups = _people(gifts(small))
     for i in tqdm(range(n), desc="bootstrap", unit="sample", disable=None if progress else True, leave=False):
         rng = default_rng(streams[i])
         drawn = np.concatenate([rng.choice(group, size=len(group)) for group in groups])
-        ranks[i], places[i] = _standing(of_donors(small, drawn), gates, floor)
+        ranks[i], places[i] = _standing(of_donors(small, drawn), listed, floor)
     frame = pd.DataFrame({"gate": list(gates), "rank_here": rank})
     frame["rank_lower"] = np.quantile(ranks, TAIL, axis=0, method="lower").astype(np.int64)
     frame["rank_upper"] = np.quantile(ranks, 1 - TAIL, axis=0, method="higher").astype(np.int64)
@@ -111,7 +112,7 @@ def sweep_ranks(ranked: pd.DataFrame, *, sweep: Mapping[str, Panel], floor: floa
     ranked
         Ranked gates of the run, best first: `gate` and `safety_class`.
     sweep
-        Panels at other thresholds, by name (:func:`sweep_panels`).
+        Panels at other thresholds, by name (:func:`sweep_panels`), all of the same antigens.
     floor
         Coverage that makes a gate eligible.
 
@@ -142,7 +143,8 @@ def sweep_ranks(ranked: pd.DataFrame, *, sweep: Mapping[str, Panel], floor: floa
         frame["class_best"] = frame["class_worst"] = pd.array([pd.NA] * len(frame), dtype="string")
         return frame
     own = (np.arange(1, len(frame) + 1), _place(ranked["safety_class"]))
-    stood = [own, *(_standing(panel, frame["gate"].tolist(), floor) for panel in sweep.values())]
+    listed = Gates.parse(frame["gate"].tolist(), panel=next(iter(sweep.values())))
+    stood = [own, *(_standing(panel, listed, floor) for panel in sweep.values())]
     ranks, places = (np.array([one[part] for one in stood]) for part in (0, 1))
     classes = np.array(CLASSES, dtype=object)
     frame["rank_sweep_lower"], frame["rank_sweep_upper"] = ranks.min(axis=0), ranks.max(axis=0)
@@ -211,9 +213,9 @@ def _n_patients(panel: Panel) -> int:
     return int(panel.populations.loc[panel.is_tumor, "n_donors"].sum())
 
 
-def _standing(panel: Panel, gates: Sequence[str], floor: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _standing(panel: Panel, gates: Gates, floor: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rank among the gates, from 1, and class of each."""
-    frame = score_gates(panel, gates=Gates.parse(gates, panel=panel), floor=floor)
+    frame = score_gates(panel, gates=gates, floor=floor)
     rank = np.empty(len(frame), dtype=np.int64)
     rank[frame.index.get_indexer(ranking_order(frame))] = np.arange(1, len(frame) + 1)
     return rank, _place(frame["safety_class"])

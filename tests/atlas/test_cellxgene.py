@@ -34,7 +34,7 @@ def read(folder: Path, columns: dict[str, object], *, uns: dict[str, object] | N
     return real(folder / "x.h5ad", organ=organ, **LABELS | labels)
 
 
-def real(path: Path, *, organ: str | None = None, role: str = "joined", **labels):
+def real(path: Path, *, organ: str | None = None, role: str = "counted", **labels):
     atlas = AtlasConfig(
         name="mine", reader="h5ad", path=path.name, tissue=organ, role=role, labels=CellLabels.model_validate(labels)
     )

@@ -86,8 +86,8 @@ def test_all_that_is_wrong_is_told_with_the_nearest_name(tmp_path: Path) -> None
         (tmp_path / name).symlink_to(ROOT / name)
     cells(tmp_path / "x.h5ad")
     rows = ["name\tpath\trole\tmalignant\tmalignant_values\tnormal_values\tdonor\ttissue",
-            "a\tx.h5ad\tprimary\tlabl\tT\tN\twho\tcolon",
-            "b\tx.h5ad\tjoined\tlabel\tT\tN\twho\tcolonn"]  # fmt: skip
+            "a\tx.h5ad\tcounted\tlabl\tT\tN\twho\tcolon",
+            "b\tx.h5ad\tshown\tlabel\tT\tN\twho\tcolonn"]  # fmt: skip
     (tmp_path / "mine.tsv").write_text("\n".join(rows) + "\n")
     (tmp_path / "run.yaml").write_text("name: x\nindication: read\n")
     done = call("check", "run.yaml", "--sheet", "mine.tsv", folder=tmp_path)

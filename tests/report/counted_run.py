@@ -47,7 +47,7 @@ def make_counted_run(folder: Path, panels: list[Panel]) -> Path:
     both = Gates(*(np.concatenate([getattr(alone, name), getattr(pairs, name)]) for name in ("a", "b", "op")))
     write_table("exposure", expose(panel, gates=both, atlas="cells"), folder / "exposure")
     texts = dict.fromkeys(("release", "licence", "citation"), "")
-    atlas = {"name": "cells", "role": "primary", "kind": "cells", "unit": "counts", "notes": [], **texts}
+    atlas = {"name": "cells", "role": "counted", "kind": "cells", "unit": "counts", "notes": [], **texts}
     atlas |= {"n_observations": 1, "n_donors": 1}
     summary = _summary(NAMES[:3], np.random.default_rng(0)) | {
         "name": "counted",

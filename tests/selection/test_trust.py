@@ -21,13 +21,12 @@ def made():
     tiers = read_tiers("config/tissue_tiers.tsv")
     small = simulate_atlas(n_patients=6, n_donors=6, n_background=0, cells_per_tumor=80, cells_per_population=8)
     atlas = harmonise(small, tiers=tiers, origin=["colon"])
-    return atlas, build_panel(atlas, symbols=SYMBOLS, required=tiers.required, origin=["colon"])
+    return build_panel(atlas, symbols=SYMBOLS, required=tiers.required, origin=["colon"])
 
 
 def assess(made, gates=GATES, **given):
-    atlas, panel = made
     asked = {"folds": 2, "bootstrap": 4, "n_null": 10, "progress": False} | given
-    return assess_gates(panel, primary=atlas, gates=gates, candidates=SYMBOLS, **asked)
+    return assess_gates(made, gates=gates, candidates=SYMBOLS, **asked)
 
 
 def test_each_gate_has_a_row_in_order_and_the_same_seed_gives_the_same_rows(made):
