@@ -27,16 +27,16 @@ Floats = NDArray[np.float64]
 class Weighed:
     """A conjunction in each population, unit and required place.
 
-    `low` and `most` are what it hits at least and at most; `high` is `most`, or nothing where what was not measured may
-    be left out of account.
+    `low` and `most` are what it hits at least and at most. `unsure`: it may break the cap, what was not measured and
+    may be left out of account left out.
     """
 
     low: Floats
-    high: Floats
     most: Floats
     complete: Flags
     told: Flags
     informed: Flags
+    unsure: Flags
     explained: Flags
     unit_state: NDArray[np.int8]
     unit_explained: Flags
@@ -78,10 +78,13 @@ class Evidence:
         """Gates × populations as bits of all their observations."""
         return np.where(flags[:, self.word_owner], self.all_ones, np.uint64(0))
 
-    def count(self, gate: Gate, *, optimistic: bool, believed: Flags | None = None) -> NDArray[np.int64]:
+    def count(
+        self, gate: Gate, *, optimistic: bool, believed: Flags | None = None, unblocked: bool = False
+    ) -> NDArray[np.int64]:
         """Observations hit per segment, what was not measured taken as hitting least or most.
 
-        `believed`: populations in which a blocker blocks; None: all.
+        `believed`: populations in which a blocker blocks; None: all. `unblocked`: a blocker that was not measured
+        blocks nothing, whatever is said of the rest.
         """
         everything = None
         if believed is not None and not believed.all():
@@ -94,8 +97,9 @@ class Evidence:
 
         def blocked(symbol: str) -> NDArray[np.uint64]:
             own = ~self.bits(symbol) & self.all_ones
-            if not self.is_whole and not optimistic:
-                own = own & ~self.open_bits(~self.measured(symbol))
+            if not self.is_whole:
+                gone = self.open_bits(~self.measured(symbol))
+                own = own | gone if optimistic or unblocked else own & ~gone
             return own if everything is None else own | everything
 
         hit = np.bitwise_count(evaluate(gate, value, blocked))
@@ -120,8 +124,7 @@ class Evidence:
         """Gates × populations: the conjunction is decided at every required place of the tissue, and breaks nothing."""
         about, found = self.known, weigh(self, one)
         limit = self.panel.highest_fraction
-        unsure = ~found.complete & found.informed & ~found.explained & (found.high > limit)
-        harm = ((found.told & ~found.explained & (found.low > limit)) | unsure) & self.panel.is_normal
+        harm = ((found.told & ~found.explained & (found.low > limit)) | found.unsure) & self.panel.is_normal
         capped = (self.panel.units["cap"] < 1).to_numpy(dtype=bool)
         at_unit = ((found.unit_state == EXPOSED) | (found.unit_state == UNRESOLVED)) & capped
         bad = np.zeros((self.n, len(about.tissues)), dtype=bool)
@@ -154,18 +157,20 @@ def weigh(evidence: Evidence, one: Conjunction) -> Weighed:
     high = np.where(complete | _rest_may_be(evidence, one), most, low)
     plain = [about.at_populations(about.explained)[evidence.row[s]] for s in one.plain]
     blockers = [about.at_populations(about.typed)[evidence.row[s]] for s in one.blockers]
+    is_explained = _is_explained(plain, blockers) & samples
+    unsure = (informed & (high > panel.highest_fraction)) | _is_seen(evidence, one)
     unit_state, unit_explained = _of_units(evidence, one)
     tells = (about.tells & informed & (complete | (high <= panel.highest_fraction))).astype(np.int64)
     by_summary = np.logical_and.reduce([evidence.of(about.summed, s) for s in one.plain])
     by_summary = by_summary | np.logical_or.reduce([evidence.of(about.below, s) for s in one.plain])
     return Weighed(
         low=low,
-        high=high,
         most=most,
         complete=complete,
         told=complete | (low > 0),
         informed=informed,
-        explained=_is_explained(plain, blockers) & samples,
+        unsure=unsure & ~complete & ~is_explained,
+        explained=is_explained,
         unit_state=unit_state,
         unit_explained=unit_explained,
         decided=(tells @ about.place_of_population > 0) | by_summary,
@@ -198,6 +203,16 @@ def _bounds(evidence: Evidence, one: Conjunction, complete: Flags) -> tuple[Floa
         out = out / np.where(measured, np.maximum(evidence.of(panel.power, symbol), LEAST), 1.0)
         ceiling = np.where(measured, np.minimum(ceiling, evidence.corrected(symbol)), ceiling)
     return low, np.where(complete, low, np.maximum(np.minimum(out, ceiling), low))
+
+
+def _is_seen(evidence: Evidence, one: Conjunction) -> Flags:
+    """What was seen of the plain antigens breaks the cap, were it not for blockers that were not measured."""
+    panel = evidence.panel
+    if evidence.is_whole or not one.blockers:
+        return np.zeros((evidence.n, len(panel.populations)), dtype=bool)
+    believed = panel.is_cells | ~panel.is_normal
+    count = evidence.count(one.gate, optimistic=False, believed=believed, unblocked=True)
+    return evidence.fraction(count) > np.maximum(panel.highest_fraction, 0.0)
 
 
 def _powered(evidence: Evidence, one: Conjunction, believed: Flags) -> Floats:

@@ -143,9 +143,7 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
     people = _people(panel, least, about)
     over = told & (low > limit) & panel.is_normal
     over |= told & (people > about.most_people) & panel.is_cells & panel.is_normal
-    unsure = np.logical_or.reduce(
-        [~part.complete & part.informed & ~part.explained & (part.high > limit) for part in parts]
-    )
+    unsure = np.logical_or.reduce([part.unsure for part in parts])
     unit_state, unit_explained = _units(parts)
     capped = (panel.units["cap"] < 1).to_numpy(dtype=bool)
     unit_over, unit_unsure = (unit_state == EXPOSED) & capped, (unit_state == UNRESOLVED) & capped
