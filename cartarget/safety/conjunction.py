@@ -188,21 +188,13 @@ def _bounds(evidence: Evidence, one: Conjunction, complete: Flags) -> tuple[Floa
 
     Where the power for a plain antigen is too low, what was seen counts and what was not stays open.
     """
-    panel = evidence.panel
     if len(one.plain) == 1 and not one.blockers:
         own = evidence.corrected(one.plain[0])
         return own, np.where(complete, own, 1.0)
-    believed = panel.is_cells | ~panel.is_normal
-    low = _powered(evidence, one, believed)
+    low = _powered(evidence, one, optimistic=False)
     if evidence.is_whole:
         return low, low
-    most = evidence.fraction(evidence.count(one.gate, optimistic=True, believed=believed))
-    out, ceiling = most, np.ones_like(most)
-    for symbol in one.plain:
-        measured = evidence.measured(symbol)
-        out = out / np.where(measured, np.maximum(evidence.of(panel.power, symbol), LEAST), 1.0)
-        ceiling = np.where(measured, np.minimum(ceiling, evidence.corrected(symbol)), ceiling)
-    return low, np.where(complete, low, np.maximum(np.minimum(out, ceiling), low))
+    return low, np.where(complete, low, np.maximum(_powered(evidence, one, optimistic=True), low))
 
 
 def _is_seen(evidence: Evidence, one: Conjunction) -> Flags:
@@ -215,21 +207,23 @@ def _is_seen(evidence: Evidence, one: Conjunction) -> Flags:
     return evidence.fraction(count) > np.maximum(panel.highest_fraction, 0.0)
 
 
-def _powered(evidence: Evidence, one: Conjunction, believed: Flags) -> Floats:
+def _powered(evidence: Evidence, one: Conjunction, *, optimistic: bool) -> Floats:
     """Fraction over the power of the plain literals, and not above what any part of the conjunction allows.
 
     The least over the parts S of the plain literals, all blockers with them, of f(S) / ∏ power(S).
     """
-    least = np.minimum.reduce([evidence.corrected(symbol) for symbol in one.plain])
+    believed = evidence.panel.is_cells | ~evidence.panel.is_normal
+    measured = {symbol: evidence.measured(symbol) for symbol in one.plain}
+    least = np.minimum.reduce([np.where(measured[s] | (not optimistic), evidence.corrected(s), 1.0) for s in one.plain])
     n = len(one.plain)
     everywhere = bool(np.all([(evidence.of(evidence.panel.power, s) >= 1).all() for s in one.plain]))
     for size in (n,) if everywhere else range(1 if one.blockers else 2, n + 1):
         for part in combinations(one.plain, size):
-            count = evidence.count(Conjunction(part, one.blockers).gate, optimistic=False, believed=believed)
+            count = evidence.count(Conjunction(part, one.blockers).gate, optimistic=optimistic, believed=believed)
             fraction = evidence.fraction(count)
             for symbol in part:
                 strength = np.maximum(evidence.of(evidence.panel.power, symbol), LEAST)
-                fraction = fraction / np.where(evidence.measured(symbol), strength, 1.0)
+                fraction = fraction / np.where(measured[symbol], strength, 1.0)
             least = np.minimum(least, fraction)
     return least
 
