@@ -111,6 +111,20 @@ class Evidence:
         """Mean fraction per population, donors weighed."""
         return by_population(count * self.panel.segment_weight, self.segment_owner, len(self.panel.populations))
 
+    def people_over(self, count: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Donors over the cap per population, from observations hit per segment: in samples those that are hit."""
+        panel, owner = self.panel, self.segment_owner
+        over = (count >= self.known.need).astype(np.float64)
+        samples = (~panel.is_cells & panel.is_normal)[owner]
+        over[:, samples] = np.minimum(count, panel.packed.segments["n_donors"].to_numpy())[:, samples]
+        return by_population(over, owner, len(panel.populations)).astype(np.int64)
+
+    def breaks(self, low: Floats, count: NDArray[np.int64]) -> Flags:
+        """Gates × populations: the fraction is over the cap, or in cells the share of people who are."""
+        panel = self.panel
+        over = (low > panel.highest_fraction) & panel.is_normal
+        return over | ((self.people_over(count) > self.known.most_people) & panel.is_cells & panel.is_normal)
+
     def may_be(self, symbols: tuple[str, ...]) -> Flags:
         """Gates × populations: antigens are not known to be absent together from the tissue."""
         about = self.known
@@ -123,8 +137,8 @@ class Evidence:
     def _spares(self, one: Conjunction) -> Flags:
         """Gates × populations: the conjunction is decided at every required place of the tissue, and breaks nothing."""
         about, found = self.known, weigh(self, one)
-        limit = self.panel.highest_fraction
-        harm = ((found.told & ~found.explained & (found.low > limit)) | found.unsure) & self.panel.is_normal
+        over = self.breaks(found.low, self.count(one.gate, optimistic=False))
+        harm = ((found.told & ~found.explained & over) | found.unsure) & self.panel.is_normal
         capped = (self.panel.units["cap"] < 1).to_numpy(dtype=bool)
         at_unit = ((found.unit_state == EXPOSED) | (found.unit_state == UNRESOLVED)) & capped
         bad = np.zeros((self.n, len(about.tissues)), dtype=bool)

@@ -139,10 +139,7 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
     low = np.where(panel.is_normal, _standing(low, parts, explained), plain)
     told = told & ~explained.all(axis=0)
     naive = plain if believed.all() else evidence.fraction(evidence.count(shape, optimistic=False))
-    limit = panel.highest_fraction
-    people = _people(panel, least, about)
-    over = told & (low > limit) & panel.is_normal
-    over |= told & (people > about.most_people) & panel.is_cells & panel.is_normal
+    over = told & evidence.breaks(low, least)
     unsure = np.logical_or.reduce([part.unsure for part in parts])
     unit_state, unit_explained = _units(parts)
     capped = (panel.units["cap"] < 1).to_numpy(dtype=bool)
@@ -169,7 +166,7 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
         bounded=complete | informed,
         is_explained=np.asarray(explained.all(axis=0)),
         unit_explained=unit_explained,
-        people_over=people,
+        people_over=evidence.people_over(least),
         unit_state=unit_state,
         breaks=over,
         unit_breaks=unit_over,
@@ -218,15 +215,6 @@ def _standing(low: Floats, parts: list[Weighed], explained: Flags) -> Floats:
         return low
     rest = np.add.reduce([np.where(part.explained, 0.0, part.low) for part in parts])
     return np.where(explained.any(axis=0), np.minimum(low, rest), low)
-
-
-def _people(panel: Panel, count: NDArray[np.int64], about: Known) -> NDArray[np.int64]:
-    """Donors over the cap: in cells by their own hits, in samples those that are hit."""
-    owner = panel.packed.segments["population"].to_numpy(dtype=np.int64)
-    over = (count >= about.need).astype(np.float64)
-    samples = (~panel.is_cells & panel.is_normal)[owner]
-    over[:, samples] = np.minimum(count, panel.packed.segments["n_donors"].to_numpy())[:, samples]
-    return by_population(over, owner, len(panel.populations)).astype(np.int64)
 
 
 def _trans(evidence: Evidence, shape: Gate) -> Floats:
