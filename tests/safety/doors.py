@@ -19,6 +19,9 @@ DEEP = atlas(tumor(cells([10, 10, 10]), depth=5e3), symbols=SYMBOLS, name="tumou
 CLEAN = atlas(normal(ALL, cells(NONE)), symbols=SYMBOLS, name="clean")
 CLEAN_BUT_HEART = atlas(normal([t for t in ALL if t != "heart"], cells(NONE)), symbols=SYMBOLS, name="clean")
 CLEAN_BUT_SKIN = atlas(normal([t for t in ALL if t != "skin"], cells(NONE)), symbols=SYMBOLS, name="clean")
+CLEAN_BUT_SPINE = atlas(
+    normal([t for t in ALL if t != "spinal cord"], cells(NONE)), symbols=SYMBOLS, name="clean"
+)  # fmt: skip
 CLASSES = ("safe", "origin-only", "unknown", "unsafe")
 
 

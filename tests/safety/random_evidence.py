@@ -14,6 +14,7 @@ REQUIRED = ("colon", "heart", "heart: cardiomyocyte", "lung")
 ORIGIN = ("colon",)
 SYMBOLS = ["A", "B", "C", "D", "E"]
 HOMES = ("heart", "heart", "heart", "lung", "lung", "colon", "colon", "spinal cord", "skin", "breast")
+_CARRIED = (0.2, 0.7, 2.0, 8.0, 20.0)
 TYPES = {"heart": ("cardiomyocyte", "T cell"), "lung": ("alveolar", "T cell"), "colon": ("epithelium",)}
 
 
@@ -68,6 +69,8 @@ def _tumor(rng: np.random.Generator, kind: str, depths: bool) -> anndata.AnnData
     n = 1 if kind == "samples" else 40
     values = [(rng.random((n, len(SYMBOLS))) < rate) * 20.0 for _ in range(6)]
     depth = 5000.0 if depths and kind == "cells" else 0.0
+    if depth:  # few counts where an antigen is carried, so that shallow normal cells have little power for some
+        values = [(each > 0) * (1.0 + rng.poisson(_CARRIED, each.shape)) for each in values]
     return atlas(
         [Block("", f"p{i}", each, depth=depth) for i, each in enumerate(values)],
         symbols=SYMBOLS, kind=kind, name=f"tumor {kind}", required=REQUIRED,

@@ -1,11 +1,14 @@
-"""The rules of safety once more, slow and plain: what `score_gates` must answer, from the atlases themselves."""
+"""The rules of safety once more, slow and plain: what `score_gates` must answer, from the atlases themselves.
+
+Power and levels are the package's own estimates; what follows from them is reckoned here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from types import MappingProxyType
+from itertools import combinations
 
 import anndata
 import numpy as np
@@ -13,7 +16,7 @@ from scipy.stats import beta, binom
 
 from cartarget.logic.gate import Gate
 from tests.safety.reference_evidence import Population, Unit, populations, take_power, units
-from tests.safety.reference_gate import Conjunction, blockers, conjunctions, plain
+from tests.safety.reference_gate import Conjunction, blockers, conjunctions, joined, plain
 
 CLASSES = ("safe", "origin-only", "unknown", "unsafe")
 SEEN = 0.05
@@ -37,13 +40,22 @@ def _median(x: float, n: float) -> float:
     return float(beta.median(0.5 + n * x, 0.5 + n * (1 - x)))
 
 
-def unmeasured(p: Population, cube: Conjunction) -> Conjunction:
-    """What a conjunction senses and the population did not measure."""
-    return frozenset((symbol, False) for symbol in plain(cube) if not p.measured(symbol))
+def subsets(items: Collection[str]) -> Iterator[tuple[str, ...]]:
+    """All non-empty subsets."""
+    for size in range(1, len(items) + 1):
+        yield from combinations(sorted(items), size)
+
+
+def sensing(symbols: Collection[str]) -> Conjunction:
+    """The conjunction that senses some antigens, without a blocker."""
+    return frozenset((symbol, False) for symbol in symbols)
 
 
 class Reference:
     """All evidence of a run, held against one gate at a time."""
+
+    window: Callable[[tuple[str, ...]], float] | None = None
+    """Window of antigens that must meet in one cell; None: windows are not asked."""
 
     def __init__(
         self,
@@ -63,11 +75,12 @@ class Reference:
         self.stand_in = set(stand_in)
         self.populations = populations(atlases, symbols, bulk=bulk, count=count)
         self.units = units(summaries, proteins, symbols, bulk=bulk, stain=STAINS[protein])
-        self._absent: dict[tuple[str, str, str], bool] = {}
+        self._spared: dict[tuple[Conjunction, str], bool] = {}
 
     def with_power(self, panel: object) -> Reference:
         """The same with the power that the package estimated."""
         take_power(self.populations, panel, self.symbols)
+        self._spared.clear()
         return self
 
     @cached_property
@@ -79,25 +92,20 @@ class Reference:
 
     def _truth(self, p: Population, literal: tuple[str, bool], rows: np.ndarray, high: bool) -> np.ndarray:
         symbol, negated = literal
-        if negated and p.kind == "samples" and p.side == "normal":
+        own, measured = rows[:, self.symbols.index(symbol)], p.measured(symbol)
+        if not negated:
+            return own | (high and not measured)
+        if p.kind == "samples" and p.side == "normal":
             return np.ones(len(rows), bool)
-        if p.measured(symbol):
-            own = rows[:, self.symbols.index(symbol)]
-            return ~own if negated else own
-        return np.full(len(rows), high)
-
-    def may_be(self, unmeasured: Conjunction, at: Population | Unit) -> bool:
-        """Whether antigens that were not measured may all be present in a place."""
-        return not any(self.absent(symbol, at) for symbol in plain(unmeasured))
+        return ~own if measured else np.full(len(rows), high)
 
     def hits(self, p: Population, cubes: Collection[Conjunction], *, high: bool = False) -> dict[str, np.ndarray]:
         """Which observations of each donor at least one of the conjunctions hits."""
-        open_ = [c for c in cubes if not unmeasured(p, c) or (high and self.may_be(unmeasured(p, c), p))]
         out = {}
         for donor, observed in p.donors.items():
             rows = np.array(observed)
             out[donor] = np.zeros(len(rows), bool)
-            for cube in open_:
+            for cube in cubes:
                 every = np.ones(len(rows), bool)
                 for literal in cube:
                     every &= self._truth(p, literal, rows, high)
@@ -110,25 +118,32 @@ class Reference:
 
     # ---- power ----------------------------------------------------------------------------------------------------
 
-    def single(self, p: Population, symbol: str, *, high: bool = False) -> float:
-        """Corrected fraction of an antigen alone; not measured, it is in no cell (low) or in any (high)."""
-        if not p.measured(symbol):
-            return float(high)
-        return min(1.0, self.fraction(p, [frozenset({(symbol, False)})]) / p.power.get(symbol, 1.0))
+    def single(self, p: Population, symbol: str) -> float:
+        """Corrected fraction of an antigen alone; where it was not measured, what was seen of it."""
+        return self.conjunction(p, sensing([symbol]))
 
     def conjunction(self, p: Population, cube: Conjunction, *, high: bool = False) -> float:
-        """Corrected fraction of a conjunction."""
-        seen = [s for s in plain(cube) if p.measured(s)]
-        power = float(np.prod([p.power.get(s, 1.0) for s in seen])) if seen else 1.0
-        corrected = min(1.0, self.fraction(p, [cube], high=high) / power)
-        return min([corrected, *(self.single(p, s, high=high) for s in plain(cube))])
+        """Corrected fraction: the least over the parts of what it senses, alone and with all blockers."""
+        stops, least = frozenset((symbol, True) for symbol in blockers(cube)), 1.0
+        for some in subsets(plain(cube)):
+            power = float(np.prod([p.power.get(s, 1.0) for s in some if p.measured(s)]))
+            wholes = [sensing(some) | stops, *([sensing(some)] if len(some) == 1 else [])]
+            least = min([least, *(self.fraction(p, [one], high=high) / power for one in wholes)])
+        return least
+
+    def most(self, p: Population, cube: Conjunction) -> float:
+        """What a conjunction hits at most; what was not measured is left out where it is known to spare the tissue."""
+        gone = [s for s in plain(cube) if not p.measured(s)]
+        spared = any(self.spared(sensing(some), p.tissue) for some in subsets(gone))
+        return self.conjunction(p, cube, high=not spared)
 
     def gate(self, p: Population, gate: Gate, cubes: Collection[Conjunction]) -> float:
         """Corrected fraction of the lower reading of a gate, of which `cubes` count."""
         f = self.fraction(p, cubes)
+        if p.kind == "samples":
+            return f
         added = f + sum(self.conjunction(p, cube) - self.fraction(p, [cube]) for cube in cubes)
-        bound = self._tree(p, gate) if p.kind == "cells" else 1.0
-        return max(f, min(1.0, added, bound))
+        return min(1.0, added, self._tree(p, gate))
 
     def _tree(self, p: Population, gate: Gate) -> float:
         if not gate.operator:
@@ -142,21 +157,28 @@ class Reference:
 
     # ---- what breaks ----------------------------------------------------------------------------------------------
 
+    def is_told(self, p: Population, cube: Conjunction) -> bool:
+        """Whether it was counted, or was seen although its power is too low."""
+        return self.is_complete(p, cube) or self.fraction(p, [cube]) > 0
+
     def breaks(self, p: Population, gate: Gate, cubes: Collection[Conjunction]) -> bool:
-        """Whether the population, or too many of its people, break the cap."""
-        if p.cap >= 1 or not cubes:
+        """Whether the population, or in cells too many of its people, break the cap."""
+        if p.cap >= 1 or not any(self.is_told(p, cube) for cube in cubes):
             return False
         if self.value(p, self.gate(p, gate, cubes)) > p.cap + 1e-9:
             return True
-        over = self.people_over(p, cubes)
+        over = self.people_over(p, cubes) if p.kind == "cells" else 0
         return over > 0 and _median(over / p.n_donors, float(p.n_donors)) > p.cap
 
     def people_over(self, p: Population, cubes: Collection[Conjunction]) -> int:
-        """Donors whose own hits are more than the cap allows; in samples, positive donors."""
+        """Donors of more than one cell whose own hits are more than the cap allows; in samples, positive donors."""
         over = 0
         for hit in self.hits(p, cubes).values():
             k, m = int(hit.sum()), len(hit)
-            over += k > 0 if p.kind == "samples" else bool(k > 0 and binom.sf(k - 1, m, p.cap) < 0.05 - 1e-12)
+            if p.kind == "samples":
+                over += k > 0
+            else:
+                over += bool(m > 1 and k > 0 and binom.sf(k - 1, m, p.cap) < 0.05 - 1e-12)
         return over
 
     def is_complete(self, p: Population, cube: Conjunction) -> bool:
@@ -164,18 +186,22 @@ class Reference:
         asked = plain(cube) if p.kind == "samples" else [symbol for symbol, _ in cube]
         return all(p.measured(symbol) for symbol in asked)
 
-    def absent(self, symbol: str, at: Population | Unit) -> bool:
-        """Whether a telling source of the tissue measured the antigen, and nothing there breaks the cap by it."""
-        key = (symbol, at.tissue, "")
-        if key not in self._absent:
-            here = [p for p in self.normals if p.tissue == at.tissue and p.measured(symbol)]
-            there = [u for u in self.units if u.tissue == at.tissue and u.known[symbol]]
-            told = any(p.tells for p in here) or any(u.evidence == "summary" for u in there)
-            cube = frozenset({(symbol, False)})
-            broken = any(self.breaks(p, Gate.literal(symbol), [cube]) for p in here)
-            broken |= any(u.above[symbol] and u.cap < 1 for u in there)
-            self._absent[key] = told and not broken
-        return self._absent[key]
+    def spared(self, cube: Conjunction, tissue: str) -> bool:
+        """Whether a conjunction is decided at every required place of a tissue, and neither breaks it nor may."""
+        key = (cube, tissue)
+        if key not in self._spared:
+            asked = [r for r in self.required if r.partition(": ")[0] == tissue]
+            self._spared[key] = all(self._decided(r, cube) for r in asked) and not self._is_harmed(cube, tissue)
+        return self._spared[key]
+
+    def _is_harmed(self, cube: Conjunction, tissue: str) -> bool:
+        explained = self.explained(cube, tissue)
+        for p in self.normals:
+            if p.tissue != tissue or p.cap >= 1 or (p.kind == "samples" and explained):
+                continue
+            if self.breaks(p, joined([cube]), [cube]) or self._open(p, cube):
+                return True
+        return not explained and any(self._unit(u, cube) for u in self.units if u.tissue == tissue and u.cap < 1)
 
     # ---- cells explain bulk ---------------------------------------------------------------------------------------
 
@@ -187,12 +213,12 @@ class Reference:
 
     def _shown(self, symbol: str, tissue: str) -> bool:
         samples = [p for p in self.normals if p.kind == "samples" and p.tissue == tissue and p.measured(symbol)]
-        by_sample = any(self.value(p, self.single(p, symbol)) > p.cap + 1e-9 for p in samples)
+        by_sample = any(self.value(p, self.single(p, symbol)) > min(p.cap, SEEN) + 1e-9 for p in samples)
         return by_sample or any(u.above[symbol] for u in self.units if u.tissue == tissue)
 
     def _seen(self, symbol: str, tissue: str) -> bool:
         thick = [p for p in self.normals if p.kind == "cells" and p.tissue == tissue and p.n_observations >= 30]
-        return any(self.single(p, symbol) >= SEEN for p in thick if p.measured(symbol))
+        return any(self.single(p, symbol) >= SEEN - 1e-9 for p in thick if p.measured(symbol))
 
     def explained(self, cube: Conjunction, tissue: str) -> bool:
         """Whether the cells of the tissue explain what its bulk says of a conjunction."""
@@ -204,8 +230,8 @@ class Reference:
 
     # ---- one gate -------------------------------------------------------------------------------------------------
 
-    def judge(self, gate: Gate, *, windows: Mapping[str, float] = MappingProxyType({})) -> Verdict:
-        """The class, the liability and the places of one gate; windows of gates are taken as given."""
+    def judge(self, gate: Gate) -> Verdict:
+        """The class, the liability and the places of one gate."""
         cubes = conjunctions(gate)
         broken, unresolved, values = [], [], []
         for p in self.normals:
@@ -214,22 +240,26 @@ class Reference:
                 broken.append(p)
             elif p.cap < 1 and any(self._open(p, c) for c in ours):
                 unresolved.append(p)
-            if not p.is_origin and not p.is_thin and any(self.is_complete(p, c) for c in ours):
+            decides = not p.is_origin and not p.is_thin and p.weight > 0
+            if decides and any(self.is_told(p, c) for c in ours):
                 values.append(p.weight * self.value(p, self.gate(p, gate, ours)))
         for u in self.units:
             says = [self._unit(u, c) for c in cubes if not self.explained(c, u.tissue)]
-            if "exposed" in says and not u.is_origin:
+            if "exposed" in says and not u.is_origin and u.weight > 0:
                 values.append(u.weight)
             if u.cap < 1 and "exposed" in says:
                 broken.append(u)
             elif u.cap < 1 and "unresolved" in says:
                 unresolved.append(u)
         undecided = [r for r in self.required if not all(self._decided(r, c) for c in cubes)]
-        return self._verdict(cubes, broken, unresolved, undecided, values, self.is_below(gate, windows))
+        return self._verdict(cubes, broken, unresolved, undecided, values, self.is_below(cubes))
 
-    def is_below(self, gate: Gate, windows: Mapping[str, float]) -> bool:
-        """Whether the gate has no blocker and a window below 0."""
-        return not any(blockers(c) for c in conjunctions(gate)) and windows.get(str(gate), np.nan) < 0
+    def is_below(self, cubes: Collection[Conjunction]) -> bool:
+        """Whether a conjunction without a blocker has no part with a window of 0 or more."""
+        if self.window is None:
+            return False
+        senses = [plain(cube) for cube in cubes if not blockers(cube)]
+        return any(all(self.window(some) < 0 for some in subsets(each)) for each in senses)
 
     def _verdict(self, cubes, broken, unresolved, undecided, values, is_below) -> Verdict:  # type: ignore[no-untyped-def]
         may_decide = any(
@@ -252,9 +282,14 @@ class Reference:
         )  # fmt: skip
 
     def _open(self, p: Population, cube: Conjunction) -> bool:
-        if self.is_complete(p, cube) or not any(p.measured(s) for s in plain(cube)):
+        """Whether it may break the cap: as far as it was measured, or by what was seen, blockers left out."""
+        if self.is_complete(p, cube):
             return False
-        return self.value(p, self.conjunction(p, cube, high=True)) > p.cap + 1e-9
+        if any(p.measured(s) for s in plain(cube)) and self.value(p, self.most(p, cube)) > p.cap + 1e-9:
+            return True
+        seen = frozenset(one for one in cube if not one[1] or p.measured(one[0]))
+        f = self.fraction(p, [seen]) if len(seen) < len(cube) else 0.0
+        return f > 0 and self.value(p, f) > p.cap + 1e-9
 
     def _unit(self, u: Unit, cube: Conjunction) -> str:
         names = plain(cube)
@@ -262,8 +297,7 @@ class Reference:
             return "exposed" if u.above[names[0]] else ""
         if not any(u.above[s] for s in names) or any(u.known[s] and not u.above[s] for s in names):
             return ""
-        missing = frozenset((s, False) for s in names if not u.known[s])
-        return "unresolved" if not missing or self.may_be(missing, u) else ""
+        return "" if any(self.spared(sensing([s]), u.tissue) for s in names if not u.known[s]) else "unresolved"
 
     def _decided(self, required: str, cube: Conjunction) -> bool:
         tissue, _, cell_type = required.partition(": ")
@@ -276,7 +310,7 @@ class Reference:
 
         for p in self.normals:
             if of(p, p.kind == "samples") and p.tells and any(p.measured(s) for s in plain(cube)):
-                inside = self.value(p, self.conjunction(p, cube, high=True)) <= p.cap + 1e-9
+                inside = self.value(p, self.most(p, cube)) <= p.cap + 1e-9
                 if self.is_complete(p, cube) or inside:
                     return True
         for u in self.units:

@@ -15,28 +15,23 @@ from tests.safety.doors import named
 from tests.safety.random_evidence import SYMBOLS, Evidence, random_evidence
 from tests.safety.reference_gate import conjunctions, implies, joined, random_gate, relatives
 from tests.safety.reference_judge import CLASSES, Reference
+from tests.safety.reference_window import window_of
 
-SEEDS = range(24)
+SEEDS = range(10)
 
 
-def some_gates(seed: int) -> list[Gate]:
+def some_gates(seed: int, most: int = 4) -> list[Gate]:
     """Antigens, random gates of every shape, and what implies them or is implied by them."""
     rng = np.random.default_rng(seed)
     found = {symbol: Gate.literal(symbol) for symbol in SYMBOLS}
-    for _ in range(12):
-        gate = random_gate(rng, SYMBOLS)
+    for _ in range(10):
+        gate = random_gate(rng, SYMBOLS, most=most)
         found |= {str(each): each for each in (gate, *relatives(rng, gate))}
     return list(found.values())
 
 
 def scored(panel: Panel, gates: list[Gate]) -> pd.DataFrame:
     return score_gates(panel, gates=Gates.parse(gates, panel=panel))
-
-
-def by_window(gate: Gate, window: float) -> str:
-    """The class that the window alone may give, in places that the package chooses; empty where it may give none."""
-    senses_only = not any(literal.is_negated for literal in gate.literals)
-    return "unsafe" if senses_only and window < 0 else ""
 
 
 def tissues(text: str) -> set[str]:
@@ -46,7 +41,9 @@ def tissues(text: str) -> set[str]:
 def both(seed: int, depths: bool) -> tuple[Panel, Reference, Evidence]:
     evidence = random_evidence(seed, depths=depths)
     panel = build_panel(evidence.atlases, **evidence.more)
-    return panel, Reference(evidence.atlases, **evidence.more).with_power(panel), evidence
+    reference = Reference(evidence.atlases, **evidence.more).with_power(panel)
+    reference.window = window_of(panel, reference)
+    return panel, reference, evidence
 
 
 @pytest.mark.parametrize("depths", [False, True])
@@ -61,7 +58,7 @@ def test_the_package_judges_as_the_reference(seed: int, depths: bool) -> None:
         assert tissues(row["tissues_broken"]) == expected.broken, told
         assert tissues(row["tissues_unresolved"]) == expected.unresolved, told
         assert named(row["tissues_unmeasured"]) == expected.undecided, told
-        assert row["safety_class"] in {expected.safety_class, by_window(gate, row["window"])}, told
+        assert row["safety_class"] == expected.safety_class, told
         np.testing.assert_allclose(row["liability"], expected.liability, atol=1e-9, err_msg=told)
         assert np.isnan(row["liability"]) or row["liability_upper"] >= row["liability"] - 1e-9, told
 
@@ -83,8 +80,9 @@ def worse(gates: list[Gate], classes: list[str], liability: list[float]) -> list
 @pytest.mark.parametrize("depths", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_gate_is_better_than_one_that_implies_it(seed: int, depths: bool) -> None:
+    """With power below 1 for gates of two antigens; for more the correction of an OR is not exact."""
     evidence = random_evidence(seed, depths=depths)
-    panel, gates = build_panel(evidence.atlases, **evidence.more), some_gates(seed)
+    panel, gates = build_panel(evidence.atlases, **evidence.more), some_gates(seed, most=2 if depths else 4)
     rows = scored(panel, gates)
     found = worse(gates, rows["safety_class"].tolist(), rows["liability"].tolist())
     assert not found, found[:5]
