@@ -27,16 +27,16 @@ Floats = NDArray[np.float64]
 class Weighed:
     """A conjunction in each population, unit and required place.
 
-    `low` and `most` are what it hits at least and at most; `high` is `most`, or nothing where what was not measured may
-    be left out of account.
+    `low` and `most` are what it hits at least and at most. `unsure`: it may break the cap, what was not measured and
+    may be left out of account left out.
     """
 
     low: Floats
-    high: Floats
     most: Floats
     complete: Flags
     told: Flags
     informed: Flags
+    unsure: Flags
     explained: Flags
     unit_state: NDArray[np.int8]
     unit_explained: Flags
@@ -78,10 +78,13 @@ class Evidence:
         """Gates × populations as bits of all their observations."""
         return np.where(flags[:, self.word_owner], self.all_ones, np.uint64(0))
 
-    def count(self, gate: Gate, *, optimistic: bool, believed: Flags | None = None) -> NDArray[np.int64]:
+    def count(
+        self, gate: Gate, *, optimistic: bool, believed: Flags | None = None, unblocked: bool = False
+    ) -> NDArray[np.int64]:
         """Observations hit per segment, what was not measured taken as hitting least or most.
 
-        `believed`: populations in which a blocker blocks; None: all.
+        `believed`: populations in which a blocker blocks; None: all. `unblocked`: a blocker that was not measured
+        blocks nothing, whatever is said of the rest.
         """
         everything = None
         if believed is not None and not believed.all():
@@ -95,8 +98,8 @@ class Evidence:
         def blocked(symbol: str) -> NDArray[np.uint64]:
             own = ~self.bits(symbol) & self.all_ones
             if not self.is_whole:
-                open_bits = self.open_bits(~self.measured(symbol))
-                own = own | open_bits if optimistic else own & ~open_bits
+                gone = self.open_bits(~self.measured(symbol))
+                own = own | gone if optimistic or unblocked else own & ~gone
             return own if everything is None else own | everything
 
         hit = np.bitwise_count(evaluate(gate, value, blocked))
@@ -107,6 +110,20 @@ class Evidence:
     def fraction(self, count: NDArray[np.int64]) -> Floats:
         """Mean fraction per population, donors weighed."""
         return by_population(count * self.panel.segment_weight, self.segment_owner, len(self.panel.populations))
+
+    def people_over(self, count: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Donors over the cap per population, from observations hit per segment: in samples those that are hit."""
+        panel, owner = self.panel, self.segment_owner
+        over = (count >= self.known.need).astype(np.float64)
+        samples = (~panel.is_cells & panel.is_normal)[owner]
+        over[:, samples] = np.minimum(count, panel.packed.segments["n_donors"].to_numpy())[:, samples]
+        return by_population(over, owner, len(panel.populations)).astype(np.int64)
+
+    def breaks(self, low: Floats, count: NDArray[np.int64]) -> Flags:
+        """Gates × populations: the fraction is over the cap, or in cells the share of people who are."""
+        panel = self.panel
+        over = (low > panel.highest_fraction) & panel.is_normal
+        return over | ((self.people_over(count) > self.known.most_people) & panel.is_cells & panel.is_normal)
 
     def may_be(self, symbols: tuple[str, ...]) -> Flags:
         """Gates × populations: antigens are not known to be absent together from the tissue."""
@@ -120,9 +137,8 @@ class Evidence:
     def _spares(self, one: Conjunction) -> Flags:
         """Gates × populations: the conjunction is decided at every required place of the tissue, and breaks nothing."""
         about, found = self.known, weigh(self, one)
-        limit = self.panel.highest_fraction
-        unsure = ~found.complete & found.informed & ~found.explained & (found.high > limit)
-        harm = ((found.told & ~found.explained & (found.low > limit)) | unsure) & self.panel.is_normal
+        over = self.breaks(found.low, self.count(one.gate, optimistic=False))
+        harm = ((found.told & ~found.explained & over) | found.unsure) & self.panel.is_normal
         capped = (self.panel.units["cap"] < 1).to_numpy(dtype=bool)
         at_unit = ((found.unit_state == EXPOSED) | (found.unit_state == UNRESOLVED)) & capped
         bad = np.zeros((self.n, len(about.tissues)), dtype=bool)
@@ -155,18 +171,20 @@ def weigh(evidence: Evidence, one: Conjunction) -> Weighed:
     high = np.where(complete | _rest_may_be(evidence, one), most, low)
     plain = [about.at_populations(about.explained)[evidence.row[s]] for s in one.plain]
     blockers = [about.at_populations(about.typed)[evidence.row[s]] for s in one.blockers]
+    is_explained = _is_explained(plain, blockers) & samples
+    unsure = (informed & (high > panel.highest_fraction)) | _is_seen(evidence, one)
     unit_state, unit_explained = _of_units(evidence, one)
     tells = (about.tells & informed & (complete | (high <= panel.highest_fraction))).astype(np.int64)
     by_summary = np.logical_and.reduce([evidence.of(about.summed, s) for s in one.plain])
     by_summary = by_summary | np.logical_or.reduce([evidence.of(about.below, s) for s in one.plain])
     return Weighed(
         low=low,
-        high=high,
         most=most,
         complete=complete,
         told=complete | (low > 0),
         informed=informed,
-        explained=_is_explained(plain, blockers) & samples,
+        unsure=unsure & ~complete & ~is_explained,
+        explained=is_explained,
         unit_state=unit_state,
         unit_explained=unit_explained,
         decided=(tells @ about.place_of_population > 0) | by_summary,
@@ -184,38 +202,42 @@ def _bounds(evidence: Evidence, one: Conjunction, complete: Flags) -> tuple[Floa
 
     Where the power for a plain antigen is too low, what was seen counts and what was not stays open.
     """
-    panel = evidence.panel
     if len(one.plain) == 1 and not one.blockers:
         own = evidence.corrected(one.plain[0])
         return own, np.where(complete, own, 1.0)
-    believed = panel.is_cells | ~panel.is_normal
-    low = _powered(evidence, one, believed)
+    low = _powered(evidence, one, optimistic=False)
     if evidence.is_whole:
         return low, low
-    most = evidence.fraction(evidence.count(one.gate, optimistic=True, believed=believed))
-    out, ceiling = most, np.ones_like(most)
-    for symbol in one.plain:
-        measured = evidence.measured(symbol)
-        out = out / np.where(measured, np.maximum(evidence.of(panel.power, symbol), LEAST), 1.0)
-        ceiling = np.where(measured, np.minimum(ceiling, evidence.corrected(symbol)), ceiling)
-    return low, np.where(complete, low, np.maximum(np.minimum(out, ceiling), low))
+    return low, np.where(complete, low, np.maximum(_powered(evidence, one, optimistic=True), low))
 
 
-def _powered(evidence: Evidence, one: Conjunction, believed: Flags) -> Floats:
+def _is_seen(evidence: Evidence, one: Conjunction) -> Flags:
+    """What was seen of the plain antigens breaks the cap, were it not for blockers that were not measured."""
+    panel = evidence.panel
+    if evidence.is_whole or not one.blockers:
+        return np.zeros((evidence.n, len(panel.populations)), dtype=bool)
+    believed = panel.is_cells | ~panel.is_normal
+    count = evidence.count(one.gate, optimistic=False, believed=believed, unblocked=True)
+    return evidence.fraction(count) > np.maximum(panel.highest_fraction, 0.0)
+
+
+def _powered(evidence: Evidence, one: Conjunction, *, optimistic: bool) -> Floats:
     """Fraction over the power of the plain literals, and not above what any part of the conjunction allows.
 
     The least over the parts S of the plain literals, all blockers with them, of f(S) / ∏ power(S).
     """
-    least = np.minimum.reduce([evidence.corrected(symbol) for symbol in one.plain])
+    believed = evidence.panel.is_cells | ~evidence.panel.is_normal
+    measured = {symbol: evidence.measured(symbol) for symbol in one.plain}
+    least = np.minimum.reduce([np.where(measured[s] | (not optimistic), evidence.corrected(s), 1.0) for s in one.plain])
     n = len(one.plain)
     everywhere = bool(np.all([(evidence.of(evidence.panel.power, s) >= 1).all() for s in one.plain]))
     for size in (n,) if everywhere else range(1 if one.blockers else 2, n + 1):
         for part in combinations(one.plain, size):
-            count = evidence.count(Conjunction(part, one.blockers).gate, optimistic=False, believed=believed)
+            count = evidence.count(Conjunction(part, one.blockers).gate, optimistic=optimistic, believed=believed)
             fraction = evidence.fraction(count)
             for symbol in part:
                 strength = np.maximum(evidence.of(evidence.panel.power, symbol), LEAST)
-                fraction = fraction / np.where(evidence.measured(symbol), strength, 1.0)
+                fraction = fraction / np.where(measured[symbol], strength, 1.0)
             least = np.minimum(least, fraction)
     return least
 

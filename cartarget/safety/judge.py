@@ -132,20 +132,14 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
     least = evidence.count(shape, optimistic=False, believed=believed)
     parts = [weigh(evidence, one) for one in conjunctions(shape)]
     complete = np.logical_and.reduce([part.complete for part in parts])
-    told = np.logical_or.reduce([part.told for part in parts])
+    told = np.logical_or.reduce([part.told & ~part.explained for part in parts])
     explained = np.stack([part.explained for part in parts])
     plain = evidence.fraction(least)
     low, high = _joined(evidence, parts, plain, believed)
-    low = np.where(panel.is_normal, _standing(low, parts, explained), plain)
-    told = told & ~explained.all(axis=0)
+    low = np.where(panel.is_normal, _standing(evidence, low, explained), plain)
     naive = plain if believed.all() else evidence.fraction(evidence.count(shape, optimistic=False))
-    limit = panel.highest_fraction
-    people = _people(panel, least, about)
-    over = told & (low > limit) & panel.is_normal
-    over |= told & (people > about.most_people) & panel.is_cells & panel.is_normal
-    unsure = np.logical_or.reduce(
-        [~part.complete & part.informed & ~part.explained & (part.high > limit) for part in parts]
-    )
+    over = told & evidence.breaks(low, least)
+    unsure = np.logical_or.reduce([part.unsure for part in parts])
     unit_state, unit_explained = _units(parts)
     capped = (panel.units["cap"] < 1).to_numpy(dtype=bool)
     unit_over, unit_unsure = (unit_state == EXPOSED) & capped, (unit_state == UNRESOLVED) & capped
@@ -171,7 +165,7 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
         bounded=complete | informed,
         is_explained=np.asarray(explained.all(axis=0)),
         unit_explained=unit_explained,
-        people_over=people,
+        people_over=evidence.people_over(least),
         unit_state=unit_state,
         breaks=over,
         unit_breaks=unit_over,
@@ -214,21 +208,24 @@ def _ceiling(gate: Gate, of: Callable[[str], Floats], one: Floats) -> Floats:
     return np.minimum.reduce(parts) if gate.operator == "&" else np.minimum(np.add.reduce(parts), 1.0)
 
 
-def _standing(low: Floats, parts: list[Weighed], explained: Flags) -> Floats:
-    """What samples say once the conjunctions that cells explain are left out."""
+def _standing(evidence: Evidence, low: Floats, explained: Flags) -> Floats:
+    """What samples say once the conjunctions that cells explain are left out; the rest is counted together."""
     if not explained.any():
         return low
-    rest = np.add.reduce([np.where(part.explained, 0.0, part.low) for part in parts])
-    return np.where(explained.any(axis=0), np.minimum(low, rest), low)
-
-
-def _people(panel: Panel, count: NDArray[np.int64], about: Known) -> NDArray[np.int64]:
-    """Donors over the cap: in cells by their own hits, in samples those that are hit."""
-    owner = panel.packed.segments["population"].to_numpy(dtype=np.int64)
-    over = (count >= about.need).astype(np.float64)
-    samples = (~panel.is_cells & panel.is_normal)[owner]
-    over[:, samples] = np.minimum(count, panel.packed.segments["n_donors"].to_numpy())[:, samples]
-    return by_population(over, owner, len(panel.populations)).astype(np.int64)
+    out, believed = low.copy(), evidence.panel.is_cells | ~evidence.panel.is_normal
+    gates = [one.gate for one in conjunctions(evidence.shape)]
+    row, population = np.nonzero(explained.any(axis=0))
+    patterns, which = np.unique(explained[:, row, population], axis=1, return_inverse=True)
+    for number, gone in enumerate(patterns.T):
+        own = np.ravel(which) == number
+        at = (row[own], population[own])
+        rest = [gate for gate, left_out in zip(gates, gone, strict=True) if not left_out]
+        if not rest:
+            out[at] = 0.0
+            continue
+        union = rest[0] if len(rest) == 1 else Gate("|", parts=tuple(rest))
+        out[at] = evidence.fraction(evidence.count(union, optimistic=False, believed=believed))[at]
+    return out
 
 
 def _trans(evidence: Evidence, shape: Gate) -> Floats:

@@ -263,7 +263,8 @@ def _need(panel: Panel) -> NDArray[np.int64]:
     owner = segments["population"].to_numpy()
     size = segments["n_observations"].to_numpy(dtype=np.int64)
     cap = panel.populations["cap"].fillna(1.0).to_numpy(dtype=np.float64)[owner]
-    asked = panel.is_normal[owner] & panel.is_cells[owner] & (segments["n_donors"] == 1).to_numpy() & (cap < 1)
+    one = (segments["n_donors"] == 1).to_numpy() & (size > 1)
+    asked = panel.is_normal[owner] & panel.is_cells[owner] & one & (cap < 1)
     need = np.full(len(size), np.iinfo(np.int64).max // 2)
     least = binom.isf(CHANCE, size[asked], cap[asked]).astype(np.int64) + 1
     strict = binom.sf(least - 1, size[asked], cap[asked]) < CHANCE

@@ -165,7 +165,7 @@ def _bounds(op, cells, x, y, p, both, t):  # type: ignore[no-untyped-def]
         return cx, cx, known_x or cx > 0, known_x, explained
     if known_y:
         low = min((t.fraction[p, x] - both) * t.gain[p, x], cx)
-        return low, low if known_x else 1.0, known_x or low > 0, known_x, False
+        return low, low, known_x or low > 0, known_x, False
     return 0.0, cx, False, known_x, False
 
 
@@ -185,7 +185,7 @@ def _expose(shape, p, t, s):  # type: ignore[no-untyped-def]
             s.status[j] |= MAY_DECIDE
         if op != ANY and t.tells[p] and informed and (complete or most <= limit):
             s.decided[j] |= t.place[p]
-        if op != ANY and not complete and informed and not explained and most > limit:
+        if op != ANY and not complete and (informed or op == NOT) and not explained and most > limit:
             s.status[j] |= doubt
         if not told or explained:
             continue

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cartarget.evidence.panel import build_panel
+from cartarget.evidence.power import LEAST
 from cartarget.logic.batch import ANY, BOTH, NOT, Gates
 from cartarget.safety.judge import judge
 from cartarget.safety.known import GAIN
@@ -12,6 +14,7 @@ from cartarget.safety.scan import scan_pairs
 from cartarget.safety.scores import final_class, score
 from cartarget.safety.window import gate_levels
 from tests.panels import random_panel
+from tests.safety.random_evidence import random_evidence
 
 
 def every_gate(n):
@@ -37,7 +40,31 @@ def written_out(panel, floor):
 @pytest.mark.parametrize("kind", ["samples", "cells"])
 @pytest.mark.parametrize("seed", range(40))
 def test_scan_equals_the_written_out_rules(kind, seed):
-    panel, floor = random_panel(seed, kind=kind), 0.3
+    hold_together(random_panel(seed, kind=kind), floor=0.3)
+
+
+@pytest.mark.parametrize("depths", [False, True])
+@pytest.mark.parametrize("seed", range(30))
+def test_scan_equals_the_written_out_rules_on_several_atlases(seed, depths):
+    """Cells, nuclei and samples, cell types, holes, little power, stand-ins, people over the cap."""
+    evidence = random_evidence(seed, depths=depths, holes=0.25)
+    hold_together(build_panel(evidence.atlases, **evidence.more), floor=0.1)
+
+
+def test_these_atlases_hold_what_they_should():
+    several = [random_evidence(seed, depths=True, holes=0.25) for seed in range(30)]
+    panels = [build_panel(each.atlases, **each.more) for each in several]
+    power = np.concatenate([panel.power[:, panel.is_normal].ravel() for panel in panels])
+    assert ((power > LEAST) & (power < 0.9)).any()
+    assert (power < LEAST).any()
+    assert any(panel.stand_in for panel in panels)
+    assert any((panel.populations["assay"] == "nuclei").any() for panel in panels)
+    over = [judge(panel, Gates.singles(len(panel.symbols))).people_over[:, panel.is_cells].max() for panel in panels]
+    assert max(over) > 0
+
+
+def hold_together(panel, floor):
+    """The scan says of every pair what the judge says."""
     a, b, op, kinds, selectivity, eligible = written_out(panel, floor)
     n = len(panel.symbols)
     expected = {}

@@ -95,14 +95,14 @@ function measuredOf(ev, base, { plain, blockers }, rows, p) {
 
 /**
  * Put a conjunction into what is asked of a population. In normal samples a blocker blocks nothing, unless `believed`.
- * What was not measured hits least: a blocker then blocks everything, and the conjunction is left out; or `most`: it
- * stands in nobody's way.
+ * What was not measured hits least: a blocker then blocks everything, and the conjunction is left out; unless it is taken
+ * to be `unblocked`; or `most`: an antigen is everywhere too.
  */
-function ask(ev, base, { plain, blockers }, rows, p, asked, { believed = false, most = false } = {}) {
+function ask(ev, base, { plain, blockers }, rows, p, asked, { believed = false, most = false, unblocked = most } = {}) {
   let k = asked.n ? asked.stops[asked.n - 1] : 0;
   for (const letter of plain) if (!most || base.measured[rows[letter] * ev.P + p]) { asked.at[k] = rows[letter] * ev.W; asked.flip[k] = 0; k += 1; }
   for (const letter of ev.samples[p] && !believed ? [] : blockers) {
-    if (base.measured[rows[letter] * ev.P + p]) { asked.at[k] = rows[letter] * ev.W; asked.flip[k] = -1; k += 1; } else if (!most) return;
+    if (base.measured[rows[letter] * ev.P + p]) { asked.at[k] = rows[letter] * ev.W; asked.flip[k] = -1; k += 1; } else if (!unblocked) return;
   }
   asked.stops[asked.n] = k;
   asked.n += 1;
@@ -128,35 +128,46 @@ function fractionOf(ev, base, part, rows, p, how) {
 
 const strength = (ev, base, i) => Math.max(base.power[i], ev.least_power);
 
-/** What a conjunction hits at least: its fraction over the power of what it senses, and no more than any part of it allows. */
-function lowOf(ev, base, { plain, blockers }, rows, p, fraction) {
+/** Fraction that no blocker is known to block. */
+function unblockedIn(ev, base, blockers, rows, p) {
+  const asked = empty();
+  for (const letter of ev.samples[p] ? [] : blockers) if (base.measured[rows[letter] * ev.P + p]) ask(ev, base, { plain: [letter], blockers: [] }, rows, p, asked);
+  return asked.n ? 1 - meanIn(ev, base, asked, p) : 1;
+}
+
+/** Fraction of a conjunction over the power of what it senses, and no more than any part of it allows; `how`: least or most. */
+function powered(ev, base, { plain, blockers }, rows, p, fraction, how = {}) {
   let least = 1, isPowered = true;
   for (const letter of plain) {
     const i = rows[letter] * ev.P + p;
-    least = Math.min(least, base.corrected[i]);
+    if (!how.most || base.measured[i]) least = Math.min(least, base.corrected[i]);
     if (base.power[i] < 1) isPowered = false;
   }
   if (isPowered || fraction === 0) return Math.min(least, fraction);
   for (let mask = (1 << plain.length) - 1; mask > 0; mask -= 1) {
     const part = plain.filter((_, i) => mask & (1 << i));
     if (part.length === 1 && !blockers.length) continue;
-    const own = part.length === plain.length ? fraction : fractionOf(ev, base, { plain: part, blockers }, rows, p);
+    const isGone = how.most && !part.some((letter) => base.measured[rows[letter] * ev.P + p]);
+    const own = isGone ? unblockedIn(ev, base, blockers, rows, p) : part.length === plain.length ? fraction : fractionOf(ev, base, { plain: part, blockers }, rows, p, how);
     least = Math.min(least, part.reduce((value, letter) => { const i = rows[letter] * ev.P + p; return base.measured[i] ? value / strength(ev, base, i) : value; }, own));
   }
   return least;
 }
 
+const MOST = { most: true };
+
 /** What a conjunction of which not all was measured hits at most: what the measured part of it hits. */
-function mostOf(ev, base, part, rows, p, low) {
-  let out = fractionOf(ev, base, part, rows, p, { most: true }), ceiling = 1;
-  for (const letter of part.plain) {
-    const i = rows[letter] * ev.P + p;
-    if (!base.measured[i]) continue;
-    out /= strength(ev, base, i);
-    ceiling = Math.min(ceiling, base.corrected[i]);
-  }
-  return Math.max(Math.min(out, ceiling), low);
+const mostOf = (ev, base, part, rows, p, low) => Math.max(powered(ev, base, part, rows, p, fractionOf(ev, base, part, rows, p, MOST), MOST), low);
+
+/** Mean fraction that conjunctions hit together in one population, at least. */
+export function togetherIn(ev, base, parts, rows, p) {
+  const asked = empty();
+  for (const part of parts) ask(ev, base, part, rows, p, asked);
+  return asked.n ? meanIn(ev, base, asked, p) : 0;
 }
+
+/** What was seen of what a conjunction senses, were it not for blockers that were not measured. */
+export const seenOf = (ev, base, part, rows, p) => (part.blockers.length ? fractionOf(ev, base, part, rows, p, { unblocked: true }) : 0);
 
 /** What the parts of a gate alone allow: the least of an AND, the sum of an OR; a blocker allows everything. */
 function ceilingOf({ parts, isAny, place, negated }, corrected, rows, P, p) {
@@ -213,7 +224,7 @@ export function countGate(ev, base, { shape, rows }, room) {
       const part = shape.parts[c], own = parts[c];
       if (isCounted(part)) {
         const state = measuredOf(ev, base, part, rows, p), plain = fractionOf(ev, base, part, rows, p);
-        own.low[p] = p < ev.n_tumor ? plain : lowOf(ev, base, part, rows, p, plain);
+        own.low[p] = p < ev.n_tumor ? plain : powered(ev, base, part, rows, p, plain);
         own.most[p] = state & COMPLETE ? own.low[p] : state & INFORMED ? mostOf(ev, base, part, rows, p, own.low[p]) : 1;
         own.state[p] = state & COMPLETE || own.low[p] > 0 ? state | TOLD : state;
         if (own.state[p] & TOLD) added += own.low[p] - plain;

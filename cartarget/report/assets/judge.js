@@ -1,6 +1,6 @@
 // Gates judged again from packed counts, by the rules of cartarget.safety. Nothing here touches the page.
 
-import { COMPLETE, INFORMED, TOLD, askGate, countAntigens, countGate, countGates, hasBit, numbersFor, sizeOf } from "./counted.js";
+import { COMPLETE, INFORMED, TOLD, askGate, countAntigens, countGate, countGates, hasBit, numbersFor, seenOf, sizeOf, togetherIn } from "./counted.js";
 import { knownOf, medianOf, overCap } from "./known.js";
 import { ALONE } from "./gate.js";
 import { MISSING } from "./payload.js";
@@ -31,7 +31,7 @@ function isSpared(ev, about, letters, rows, t) {
     const counted = countGate(ev, about.base, gate, numbersFor(ev, sizeOf(gate))), room = roomOf(ev, about), bad = new Uint8Array(about.T);
     for (let p = ev.n_tumor; p < ev.P; p += 1) {
       const marks = weighParts(ev, about, gate, counted, p, room);
-      if (marks & UNRESOLVED || (marks & COUNTED && room.low[p] > about.limit[p])) bad[ev.ofPopulation[p]] = 1;
+      if (marks & UNRESOLVED || (marks & COUNTED && (room.low[p] > about.limit[p] || (ev.cells[p] && peopleOver(ev, about, gate, p) > about.people.most[p])))) bad[ev.ofPopulation[p]] = 1;
     }
     weighUnits(ev, about, gate, room);
     ev.units.forEach((_, u) => { if (hasBit(about.capped, u) && (hasBit(room.exposed, u) || hasBit(room.open, u))) bad[ev.ofUnit[u]] = 1; });
@@ -60,19 +60,21 @@ export function peopleOver(ev, about, gate, p) {
 /** What a gate's conjunctions say together in one population, not all measured or perhaps explained: its marks; the standing fraction goes into `room`. */
 function weighParts(ev, about, gate, counted, p, room) {
   const { shape: { parts }, rows } = gate, { limit } = about;
-  let told = false, isInformed = true, isOpen = false, all = ev.samples[p] === 1, rest = 0, some = false;
+  const { base } = about, rest = [];
+  let told = false, isInformed = true, isOpen = false;
   for (let c = 0; c < parts.length; c += 1) {
     const one = counted.parts[c], state = one.state[p];
-    const explained = ev.samples[p] === 1 && isExplained(about, parts[c], rows, ev.ofPopulation[p]);
-    if (explained) some = true; else all = false;
     if (!(state & INFORMED)) isInformed = false;
+    if (ev.samples[p] && isExplained(about, parts[c], rows, ev.ofPopulation[p])) continue;
+    rest.push(parts[c]);
     if (state & TOLD) told = true;
-    if (!explained) rest += one.low[p];
-    if (state & COMPLETE || !(state & INFORMED) || explained) continue;
-    if (!(one.most?.[p] <= limit[p]) && highOf(ev, about, parts[c], rows, one, p) > limit[p]) isOpen = true;
+    if (state & COMPLETE) continue;
+    if (state & INFORMED && !(one.most?.[p] <= limit[p]) && highOf(ev, about, parts[c], rows, one, p) > limit[p]) isOpen = true;
+    if (!isOpen && seenOf(ev, base, parts[c], rows, p) > Math.max(limit[p], 0)) isOpen = true;
   }
-  room.low[p] = some ? Math.min(counted.low[p], rest) : counted.low[p];
-  return (told && !all ? COUNTED : 0) | (isInformed ? BOUNDED : 0) | (all ? EXPLAINED : 0) | (isOpen ? UNRESOLVED : 0);
+  const all = rest.length === 0;
+  room.low[p] = rest.length === parts.length ? counted.low[p] : togetherIn(ev, base, rest, rows, p);
+  return (told ? COUNTED : 0) | (isInformed ? BOUNDED : 0) | (all ? EXPLAINED : 0) | (isOpen ? UNRESOLVED : 0);
 }
 
 /** Hold a gate against the populations: marks and standing fraction of each go into `room`, and what is said outside the origin and inside it. */

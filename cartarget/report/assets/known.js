@@ -29,7 +29,7 @@ function peopleOf(ev, base, populations) {
     most[p] = mostPeople(donors, cap);
     const loads = [];
     for (let s = ev.first[p]; s < ev.first[p + 1]; s += 1) {
-      if (ev.donors[s] !== 1) continue;
+      if (ev.donors[s] !== 1 || ev.sizes[s] < 2) continue;
       const key = `${ev.sizes[s]} ${cap}`;
       if (!held.has(key)) held.set(key, needOf(ev.sizes[s], cap, ev.chance));
       need[s] = held.get(key);
