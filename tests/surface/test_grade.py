@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cartarget.errors import InputError
@@ -293,6 +293,7 @@ def test_the_record_of_one_gene_adds_up() -> None:
 SHARE = st.one_of(st.just(float("nan")), st.sampled_from([0.0, 0.25, 0.5, 1.0]))
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(list(WEIGHTS)[1:8]), SHARE), st.sampled_from(TOPOLOGIES), st.booleans())
 def test_support_never_harms_and_the_frame_is_left_alone(shares: dict[str, float], topology: str, tried: bool) -> None:
     row = gather(["X"]).assign(topology=topology, experiment="bound in patients" if tried else "", **shares)
