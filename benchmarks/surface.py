@@ -126,7 +126,10 @@ def score(data: Path) -> None:
     print(f"\nsurface score: {truth.sum()} proteins labelled yes, {(~truth).sum()} no; experiments not used")
     found = cross_validate(labelled, truth)
     plain = performance(votes[labels.index].ge(2).to_numpy(), truth, labels.index)
-    for name, each in (("score, held-out folds", found), ("two votes or more", plain)):
+    alone = grade(gather(labels.index, votes=read_votes(data / "surface" / "surface_votes.tsv.gz")))
+    votes_alone = performance(alone["is_candidate"].to_numpy(), truth, labels.index)
+    named = (("score, held-out folds", found), ("score, votes alone", votes_alone), ("two votes or more", plain))
+    for name, each in named:
         print(f"  {name:24} precision {each.precision:.3f}  recall {each.recall:.3f}")
     print(f"  wrongly kept: {', '.join(found.wrongly_kept)}\n  wrongly lost: {', '.join(found.wrongly_lost)}")
     fitted = rounded(fit_weights(labelled, truth))

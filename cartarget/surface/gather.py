@@ -77,6 +77,7 @@ def gather(
     table["capture"] = _capture(names, votes=votes, cspa=cspa)
     table["other"] = _others(names, votes)
     table = table.join(_topology(names, votes=votes, topology=topology, helices=helices, uniprot=uniprot))
+    table["topology"] = table["topology"].mask(_is_inside(table), "lumen")
     told = experiment.reindex(names) if experiment is not None else pd.DataFrame(index=names)
     for column in ("experiment", "experiment_source"):
         table[column] = told[column].fillna("") if column in told else ""
@@ -162,9 +163,10 @@ def _topology(
     helices: pd.DataFrame | None,
     uniprot: pd.DataFrame | None,
 ) -> pd.DataFrame:
-    """What sticks out, by the first source that knows: UniProt records, SURFY, spans; then `not found`, if looked for.
+    """What sticks out, by the first source that knows: UniProt records, SURFY, spans; else `not found`, if sought.
 
-    SURFY calls the far side of every membrane non-cytosolic: spans whose far side is a lumen stand before it.
+    SURFY calls the far side of every membrane non-cytosolic: spans whose far side is a lumen stand before it, and
+    where a source names an organelle and none the plasma membrane, its stretch is not taken for outside (`_is_inside`).
     """
     is_predicted = _vote(names, votes, (_PREDICTED,)).fillna(1.0).gt(0)
     strings = None if topology is None else topology.set_index("symbol")
@@ -194,6 +196,20 @@ def _topology(
     result.loc[missing, "topology"] = "unknown"
     result.loc[missing & was_sought, "topology"] = "not found"
     return result
+
+
+_ORGANELLES = "endoplasmic reticulum|Golgi apparatus|vesicle|mitochondrion|nucleus"
+
+
+def _is_inside(table: pd.DataFrame) -> pd.Series:
+    """Whether SURFY's non-cytosolic stretch lies in an organelle: one is named, and the plasma membrane by nobody."""
+    is_claimed = table["topology"].eq("outside") & table["topology_source"].eq("SURFY")
+    is_absent = table[["annotation", "imaging", "other"]].fillna(0.0).eq(0.0).all(axis=1)
+    is_elsewhere = pd.Series(False, index=table.index)
+    for part in ("annotation", "imaging"):
+        is_named = table[f"{part}_where"].str.contains(_ORGANELLES)
+        is_elsewhere |= is_named & table[f"against_{part}"].fillna(0.0).ge(0.5)
+    return is_claimed & is_absent & is_elsewhere
 
 
 def _named(topology: pd.Series, source: str, residues: pd.Series) -> pd.DataFrame:

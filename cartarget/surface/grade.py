@@ -11,19 +11,19 @@ import pandas as pd
 from cartarget.surface.protein import LEAST_OUTSIDE
 
 WEIGHTS = {
-    "base": -3.0,
-    "annotation": 2.1,
-    "against_annotation": -0.3,
-    "imaging": 0.8,
-    "against_imaging": -0.6,
+    "base": -2.9,
+    "annotation": 1.9,
+    "against_annotation": -0.1,
+    "imaging": 0.7,
+    "against_imaging": -0.5,
     "prediction": 3.2,
-    "capture": 0.9,
+    "capture": 0.8,
     "other": 3.2,
-    "outside": 1.1,
+    "outside": 1.3,
     "open": 0.4,
-    "lumen": -0.9,
-    "no anchor": -1.9,
-    "not found": -1.9,
+    "lumen": -1.0,
+    "no anchor": -1.8,
+    "not found": -1.8,
     "short": 0.0,
     "unknown": 0.0,
 }
@@ -90,7 +90,7 @@ class SurfaceEvidence:
 def grade(evidence: pd.DataFrame) -> pd.DataFrame:
     """Score the surface evidence of genes and say which may be antigens.
 
-    The score is the sum of points: a base of -3, the weight of what each independent source says (`WEIGHTS`), and the
+    The score is the sum of points: a base of -2.9, the weight of what each independent source says (`WEIGHTS`), and the
     points of the topology. What is missing adds nothing. A gene is a candidate if an experiment put it on the surface;
     else if its score is at least `CUT` and not fewer than 30 residues are known to be outside.
 

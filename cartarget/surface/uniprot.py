@@ -102,8 +102,8 @@ def uniprot_table(path: str | os.PathLike[str], *, genes: GeneTable | None = Non
         Index `symbol`; columns `accession`, `other_accessions`, `membrane_class`, `n_residues` (length),
         `signal_end`, `n_spans`, `n_residues_outside` (longest stretch; missing: unknown), `n_outside_total`,
         `domains_outside`, `is_derived`, `gpi_site`, `n_glycosylated`, `n_disulfides`, `cleavage`, `uniprot_surface`
-        and `uniprot_elsewhere` (weights), `uniprot_where`, `go_surface`, `go_elsewhere`, `go_where`, `n_isoforms`
-        and `isoforms_without_outside`.
+        and `uniprot_elsewhere` (weights; missing where the record states nothing), `uniprot_where`, `go_surface`,
+        `go_elsewhere`, `go_where`, `n_isoforms` and `isoforms_without_outside`.
 
     Raises
     ------
@@ -129,8 +129,41 @@ def uniprot_table(path: str | os.PathLike[str], *, genes: GeneTable | None = Non
     others = table.groupby("symbol")["accession"].agg(lambda found: ", ".join(dict.fromkeys(found[1:])))
     table = table.drop_duplicates("symbol").set_index("symbol").drop(columns="rank")
     table.insert(1, "other_accessions", others)
+    weights = ["uniprot_surface", "uniprot_elsewhere", "go_surface", "go_elsewhere"]
     whole = ["n_residues", "signal_end", "n_spans", "n_residues_outside", "n_outside_total", "gpi_site"]
-    return table.astype(dict.fromkeys([*whole, "n_glycosylated", "n_disulfides", "n_isoforms"], "Int64"))
+    whole += ["n_glycosylated", "n_disulfides", "n_isoforms"]
+    return table.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(weights, float))
+
+
+def accession_symbols(proteins: Iterable[Protein], *, genes: GeneTable | None = None) -> pd.Series:
+    """Accession → symbol, today's and obsolete ones, for tables of another year.
+
+    An obsolete accession that was split over several genes is left out, and so is a protein of several genes.
+
+    Parameters
+    ----------
+    proteins
+        `read_uniprot`.
+    genes
+        Gene table. None: names are taken as given.
+
+    Examples
+    --------
+    >>> accession_symbols([Protein("P04439", secondary=("P01891",), genes=("HLA-A",))]).to_dict()
+    {'P01891': 'HLA-A', 'P04439': 'HLA-A'}
+    """
+    rows = [
+        (accession, protein.genes[0], accession == protein.accession)
+        for protein in proteins
+        for accession in ((protein.accession, *protein.secondary) if len(protein.genes) == 1 else ())
+    ]
+    table = pd.DataFrame(rows, columns=["accession", "symbol", "is_primary"])
+    table["symbol"] = resolve(table["symbol"], table=genes)["symbol"].to_numpy()
+    table = table.dropna(subset=["symbol"]).sort_values(["accession", "is_primary"], ascending=[True, False])
+    n_symbols = table.groupby("accession")["symbol"].transform("nunique")
+    has_primary = table.groupby("accession")["is_primary"].transform("any")
+    table = table[n_symbols.eq(1) | (has_primary & table["is_primary"])]
+    return table.drop_duplicates("accession").set_index("accession")["symbol"]
 
 
 def _rows(protein: Protein) -> Iterator[dict[str, Any]]:
@@ -150,11 +183,11 @@ def _rows(protein: Protein) -> Iterator[dict[str, Any]]:
         "n_glycosylated": len(protein.glycosylation),
         "n_disulfides": protein.n_disulfides,
         "cleavage": " ".join(protein.cleavage),
-        "uniprot_surface": uniprot.surface,
-        "uniprot_elsewhere": uniprot.elsewhere,
+        "uniprot_surface": uniprot.surface if protein.locations else None,
+        "uniprot_elsewhere": uniprot.elsewhere if protein.locations else None,
         "uniprot_where": ", ".join(uniprot.where),
-        "go_surface": go.surface,
-        "go_elsewhere": go.elsewhere,
+        "go_surface": go.surface if protein.go else None,
+        "go_elsewhere": go.elsewhere if protein.go else None,
         "go_where": ", ".join(go.where),
         "n_isoforms": max(1, len(protein.isoforms)),
         "isoforms_without_outside": ", ".join(without) if protein.longest_outside else "",

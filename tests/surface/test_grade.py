@@ -206,6 +206,21 @@ def test_spans_that_face_a_lumen_stand_before_surfy() -> None:
     assert table.loc["A", ["topology", "topology_source"]].tolist() == ["lumen", "spans"]
 
 
+def test_surfys_stretch_of_a_protein_of_the_er_is_not_outside() -> None:
+    stretch = strings(A="CY:1-69;TM:70-90;NC:91-165", B="CY:1-69;TM:70-90;NC:91-165", C="CY:1-69;TM:70-90;NC:91-165")
+    hpa = pd.DataFrame(
+        {
+            "hpa_surface": [0.0, 0.0, 0.0],
+            "hpa_elsewhere": [1.0, 1.0, 0.0],
+            "hpa_where": ["endoplasmic reticulum", "endoplasmic reticulum", ""],
+            "is_predicted_secreted": False,
+        },
+        index=list("ABC"),
+    )
+    table = gather("ABC", votes=votes(uniprot="010", surfy="111"), topology=stretch, hpa=hpa)
+    assert table["topology"].tolist() == ["lumen", "outside", "outside"], "B is placed at the membrane by UniProt too"
+
+
 def test_records_stand_before_everything(tmp_path: Path) -> None:
     file = tmp_path / "human.txt"
     inner = f"{CELL_MEMBRANE}; Lipid-anchor; Cytoplasmic side."

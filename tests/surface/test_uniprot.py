@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cartarget.errors import InputError
 from cartarget.surface.protein import CLASSES, Protein, overlap
 from cartarget.surface.topology import read_topology
-from cartarget.surface.uniprot import read_uniprot, uniprot_table
+from cartarget.surface.uniprot import accession_symbols, read_uniprot, uniprot_table
 from tests.swissprot import CELL_MEMBRANE, membrane_features, record
 
 GPI = f"{CELL_MEMBRANE}; Lipid-anchor, GPI-anchor {{ECO:0000255}}."
@@ -367,3 +367,26 @@ def test_names_of_another_year_are_resolved(tmp_path: Path) -> None:
     table = uniprot_table(file, genes=read_gene_table(genes))
     assert table.index.tolist() == ["NECTIN4"]
     assert isinstance(table, pd.DataFrame)
+
+
+def test_obsolete_accessions_lead_to_todays_gene(tmp_path: Path) -> None:
+    found = proteins(
+        tmp_path,
+        record("P1", gene="A", others=["Q1", "Q9"]),
+        record("P2", gene="B", others=["Q2", "Q9", "P1"]),
+        record("P3", gene="A", others=["Q2"]),
+        record("P4", gene="C;D", others=["Q4"]),
+        record("P5", gene=""),
+    )
+    assert accession_symbols(found).to_dict() == {"P1": "A", "P2": "B", "P3": "A", "Q1": "A"}, "Q2 and Q9 were split"
+
+
+def test_a_record_without_a_statement_is_unknown(tmp_path: Path) -> None:
+    file = tmp_path / "human.txt"
+    file.write_text(record("P1", gene="SILENT"))
+    row = uniprot_table(file).loc["SILENT"]
+    assert row[["uniprot_surface", "uniprot_elsewhere", "go_surface", "go_elsewhere"]].isna().all()
+    voted = pd.DataFrame({"go": [True]}, index=["SILENT"])
+    from cartarget.surface.gather import gather
+
+    assert gather(["SILENT"], votes=voted, uniprot=uniprot_table(file))["annotation"].item() == 1.0, "its vote stands"
