@@ -14,7 +14,7 @@ demo: $(READY)  ## the main job on a simulated atlas: tables and a report in res
 	@$(BIN)/cartarget demo
 
 test: $(READY)  ## every test that this machine can run
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style, types and the workflow's form
 	$(BIN)/ruff check .

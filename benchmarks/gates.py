@@ -30,12 +30,13 @@ from deap import base, creator, tools
 
 from cartarget.evidence.packed import Packed, pack
 from cartarget.logic.gate import Gate
+from cartarget.logic.shapes import shapes
 from cartarget.search.literals import Literals, literals
 from cartarget.search.objectives import Objective, Terms, pooled, terms, worst_population
 from cartarget.search.result import SearchResult
 from cartarget.search.scoring import score
 from cartarget.search.search import search_gates
-from cartarget.search.template import Template, shapes
+from cartarget.search.template import Template
 
 LUNG = Path(__file__).resolve().parents[2] / "shared" / "data" / "tumor_single_cell_emtab6149"
 

@@ -57,7 +57,7 @@ def simulated_run(folder: Path) -> Path:
     write_table("exposure", _first_exposure(run), folder / "exposure")
     (folder / "work").mkdir()
     write_evidence(counted_evidence(panels, thresholds=[1, 2, 3], base=1, unit="counts"), folder / "work" / "argue.npz")
-    atlas = {"name": run.primary, "role": "primary", "kind": "cells", "unit": "counts", "release": "", "licence": ""}
+    atlas = {"name": run.primary, "role": "counted", "kind": "cells", "unit": "counts", "release": "", "licence": ""}
     atlas |= {"citation": "", "n_observations": 1, "n_donors": 1, "notes": []}
     summary = {"name": "bench", "primary": "single_cell", "atlases": [atlas], "config": config.model_dump(mode="json")}
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")

@@ -24,10 +24,11 @@ import pandas as pd
 import cartarget
 from cartarget.config import load_config
 from cartarget.evidence.panel import Panel, build_panel
-from cartarget.logic.batch import ANY, BOTH
+from cartarget.evidence.people import of_donors
+from cartarget.logic.batch import Gates
 from cartarget.run.inputs import load_run
-from cartarget.selection.crossfit import QUANTITIES, CrossFit, crossfit, plain_scores, restrict
-from cartarget.selection.screen import Gates, screen_gates
+from cartarget.selection.crossfit import QUANTITIES, CrossFit, crossfit, plain_scores
+from cartarget.selection.screen import screen_gates
 
 ORIGIN = ("colon", "rectum")
 TISSUES = {"heart": 1.0, "lung": 1.0, "liver": 1.0, "kidney": 1.0, "stomach": 1.0, "skin": 0.5, "breast": 0.1}
@@ -58,12 +59,13 @@ def flat_world(seed: int, *, genes: int = 80, patients: int = 40, donors: int = 
 
 def flat_truth(gates: Gates, rates: Any) -> pd.DataFrame:
     """What the gates hit in truth: independent antigens multiply; a blocker earns no credit in bulk."""
-    a, b = rates[:, gates.a], rates[:, gates.b]
-    both, alone = a * b, gates.a == gates.b
-    tumor = np.where(alone, a, np.where(gates.op == ANY, a + b - both, np.where(gates.op == BOTH, both, a - both)))
-    normal = np.where(alone, a, np.where(gates.op == ANY, a + b - both, np.where(gates.op == BOTH, both, a)))
-    load = normal[1:] * np.array(list(TISSUES.values()))[:, None]
-    truth = {"coverage": tumor[0], "exposure": load.mean(axis=0), "liability": load.max(axis=0)}
+    tumor, normal = np.empty(len(gates)), np.empty((len(rates) - 1, len(gates)))
+    for shape, at, rows in gates.batches():
+        a, b = rates[:, rows[:, 0]], rates[:, rows[:, -1]]
+        hit = {"A": a, "A | B": a + b - a * b, "A & B": a * b, "A & ~B": a - a * b}[str(shape)]
+        tumor[at], normal[:, at] = hit[0], (a if str(shape) == "A & ~B" else hit)[1:]
+    load = normal * np.array(list(TISSUES.values()))[:, None]
+    truth = {"coverage": tumor, "exposure": load.mean(axis=0), "liability": load.max(axis=0)}
     return pd.DataFrame(truth).assign(selectivity=truth["coverage"] - truth["liability"])
 
 
@@ -78,7 +80,7 @@ def flat_seed(seed: int) -> pd.DataFrame:
     adata, rates = flat_world(seed)
     required = [name for name, weight in TISSUES.items() if weight == 1]
     panel = build_panel(adata, symbols=list(adata.var_names), required=required)
-    found = crossfit(panel, primary=adata, candidates=panel.symbols, top=20, progress=False)
+    found = crossfit(panel, candidates=panel.symbols, top=20, progress=False)
     return beside_truth(found, flat_truth(Gates.parse(found.gates["gate"], panel=panel), rates))
 
 
@@ -94,11 +96,12 @@ def atlas_seed(seed: int) -> pd.DataFrame:
     world, required, candidates = harmonised(seed=seed, n_patients=56, n_donors=40, **design)
     known = {f"donor{i:02d}" for i in range(1, 11)} | {f"patient{i:02d}" for i in range(1, 17)}
     own = world.obs["donor"].astype(str).isin(known).to_numpy()
-    sample, fresh = world[own].copy(), world[~own].copy()
-    panel = build_panel(sample, symbols=candidates, required=required, origin=ORIGIN)
-    found = crossfit(panel, primary=sample, candidates=candidates, progress=False)
+    panel = build_panel(world[own].copy(), symbols=candidates, required=required, origin=ORIGIN)
+    everybody = build_panel(world, symbols=candidates, required=required, origin=ORIGIN)
+    fresh = [row for row, name in enumerate(everybody.packed.donors) if name not in known]
+    found = crossfit(panel, candidates=candidates, progress=False)
     gates = Gates.parse(found.gates["gate"], panel=panel)
-    return beside_truth(found, plain_scores(restrict(panel, primary=fresh), gates=gates))
+    return beside_truth(found, plain_scores(of_donors(everybody, fresh), gates=gates))
 
 
 def planted_seed(seed: int) -> dict[str, Any]:
@@ -177,7 +180,7 @@ def report_cost() -> None:
         start = time.perf_counter()
         panel = build_panel(adata, symbols=candidates, required=required, origin=ORIGIN)
         if label == "cross-fitted":
-            crossfit(panel, primary=adata, candidates=candidates, progress=False)
+            crossfit(panel, candidates=candidates, progress=False)
         screen_gates(panel, candidates=candidates, top=10_000, progress=False)
         seconds[label] = time.perf_counter() - start
     ratio = seconds["cross-fitted"] / seconds["plain"]
@@ -191,11 +194,11 @@ def report_rectal() -> None:
     """Summaries and stains have no donors to hold out; without them liability is all luck of the draw."""
     config = load_config(Path(__file__).parents[1] / "config" / "examples" / "rectal.yaml")
     run = load_run(config)
-    primary = run.atlases[run.primary]
-    counted = sorted({*run.panel.required} & {*run.panel.populations["tissue"].astype(str)})
+    primary = next(part for part in run.parts if part.atlas == run.primary)
+    counted = sorted({*run.panel.required} & {*primary.populations["tissue"].astype(str)})
     alone = build_panel(primary, symbols=run.panel.symbols, required=counted, origin=run.panel.origin)
     for name, panel in (("all evidence of the run", run.panel), ("bulk counts alone", alone)):
-        found = crossfit(panel, primary=primary, candidates=run.candidates, progress=False)
+        found = crossfit(panel, candidates=run.candidates, progress=False)
         print(f"\nrectal, {name}: the first hundred gates of each of five folds")
         for row in found.procedure.itertuples():
             shown = f"training {row.training:.3f} (matched {row.training_matched:.3f})  held out {row.held_out:.3f}"

@@ -117,7 +117,14 @@ def h5ad_cartarget(path: Path, n_genes: int) -> object:
     from cartarget.config import AtlasConfig, CellLabels, Config
     from cartarget.evidence.stream import pack_stream
 
-    labels = CellLabels(malignant="cell_type", malignant_values=["carcinoma"], donor="donor_id", cell_type="cell_type")
+    normal = ["hepatocyte", "T cell", "fibroblast"]
+    labels = CellLabels(
+        malignant="cell_type",
+        malignant_values=["carcinoma"],
+        normal_values=normal,
+        donor="donor_id",
+        cell_type="cell_type",
+    )
     keep = {f"G{gene}" for gene in range(0, n_genes, max(1, n_genes // KEEP))}
     atlas = AtlasConfig(name="cells", reader="h5ad", path=str(path), tissue="liver", labels=labels)
     return pack_stream(read_h5ad(atlas, config=Config(), genes=None, keep=keep), threshold=1).words.shape

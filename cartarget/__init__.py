@@ -28,7 +28,7 @@ _HOMES = {
     "columns": "cartarget.dictionary",
     "count_positive": "cartarget.evidence.packed",
     "coverage_range": "cartarget.evidence.purity",
-    "harmonise": "cartarget.safety.tiers",
+    "harmonise": "cartarget.atlas.harmonise",
     "is_positive": "cartarget.evidence.positivity",
     "load_config": "cartarget.config",
     "pack": "cartarget.evidence.packed",

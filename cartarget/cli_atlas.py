@@ -92,20 +92,23 @@ def _check(config: Config, name: str) -> str:
     """Print one atlas; return what is wrong with it."""
     from cartarget.atlas import read_atlas
     from cartarget.atlas.check import describe
+    from cartarget.atlas.harmonise import harmonise
     from cartarget.genes import read_gene_table
     from cartarget.indications import read_indication
     from cartarget.run.inputs import INDICATIONS, STREAMED, wanted_symbols
-    from cartarget.safety.tiers import harmonise, read_tiers
+    from cartarget.safety.tiers import read_tiers
 
     atlas = next(atlas for atlas in config.used_atlases if atlas.name == name)
     try:
         genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
-        keep = wanted_symbols(config) if atlas.role != "primary" or atlas.reader in STREAMED else None
+        keep = wanted_symbols(config) if atlas.role != "counted" or atlas.reader in STREAMED else None
         adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
         typer.echo("\n".join(describe(adata)))
         origin = config.origin or read_indication(config.indication, path=INDICATIONS).origin
-        harmonise(adata, tiers=read_tiers(config.tiers), origin=list(origin))
+        placed = harmonise(adata, tiers=read_tiers(config.tiers), origin=list(origin))
     except CartargetError as error:
         return str(error)
+    for note in placed.uns["cartarget"]["notes"][len(adata.uns["cartarget"]["notes"]) :]:
+        typer.echo(f"  note: {note}")
     typer.echo("  every tissue and cell type has a tier\n")
     return ""

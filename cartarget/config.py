@@ -10,38 +10,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
+from cartarget.cell_labels import CellLabels, Strict
 from cartarget.errors import ConfigError
 from cartarget.sheet import read_rows
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+RETIRED_ROLES = {
+    "primary": "write `role: counted`, or leave it out: every atlas of observations is counted, and `primary: bulk` or "
+    "`primary: single_cell` at the top of the file says which tumours order the ranking",
+    "joined": "write `role: counted` to count the cells with everything else, or `role: shown` to show them only",
+}
+"""Roles of earlier versions, and the line to write instead."""
 
 
-class CellLabels(_Strict):
-    """How a single-cell atlas says which cells are malignant, whose they are and what they are."""
-
-    malignant: str | None = Field(None, description="column that tells malignant cells; none: use `side`")
-    malignant_values: list[str] = Field(["yes"], description="values of that column that mean malignant")
-    exclude_values: list[str] = Field(
-        [], description="values of the cell type column that are neither tumour nor a known normal type"
-    )
-    doublet: str | None = Field(None, description="column that says yes or true for doublets; none: no calls are given")
-    donor: str | None = Field(
-        None, description="column of the patient or donor; none: one donor, so every population is thin"
-    )
-    donor_pattern: str | None = Field(
-        None, description="regular expression whose first group is the donor, searched in the donor column"
-    )
-    cell_type: str | None = Field(None, description="column of the cell type")
-    tissue: str | None = Field(None, description="column of the tissue; none: the atlas's `tissue`")
-
-
-class Census(_Strict):
+class Census(Strict):
     """Which cells of CELLxGENE Census an atlas is made of; duplicates (`is_primary_data` false) are always left out."""
 
     release: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] = Field(
@@ -55,7 +41,7 @@ class Census(_Strict):
     )
 
 
-class AtlasConfig(_Strict):
+class AtlasConfig(Strict):
     """One atlas: where it is, how it is read, and what it is evidence of."""
 
     name: Name = Field(description="short name, shown beside every number that comes from it")
@@ -64,11 +50,12 @@ class AtlasConfig(_Strict):
         "cptac", "cell_table", "mtx", "tenx_h5", "h5ad", "zarr",
     ] = Field(description="how the file is read")  # fmt: skip
     path: str = Field("", description="file or folder, relative to data_dir; recount3 takes a pattern of files")
-    role: Literal["primary", "normal", "protein", "tumor_protein", "joined", "replication"] = Field(
-        "primary",
-        description="primary: counted, holds the tumour; normal: summary of normal tissue; protein: antibody stains of "
-        "normal tissue; tumor_protein: protein in tumours, shown beside the antigens; joined: cells shown beside the "
-        "result; replication: a second cohort in which the first gates are scored again",
+    role: Literal["counted", "normal", "protein", "tumor_protein", "replication", "shown"] = Field(
+        "counted",
+        description="counted: cells, nuclei or samples of tumour, normal tissue or both, counted together with every "
+        "other such atlas; normal: summary of normal tissue, one number per gene and tissue; protein: antibody stains "
+        "of normal tissue; tumor_protein: protein in tumours, shown beside the antigens; replication: a second cohort "
+        "in which the first gates are scored again; shown: cells shown beside the result and never counted",
     )
     indications: list[Name] = Field(
         [], description="indications of its tumour; a run of another leaves it out, and says so; none: of any"
@@ -97,6 +84,10 @@ class AtlasConfig(_Strict):
     census: Census | None = Field(
         None, description="h5ad: what the workflow asks CELLxGENE Census for, to be kept at path"
     )
+    nuclei: bool = Field(
+        False,
+        description="single cell: all are nuclei, which are kept apart from cells; h5ad: told by suspension_type too",
+    )
     call_doublets: bool = Field(False, description="single-cell counts: call doublets with Scrublet (minutes)")
     labels: CellLabels = Field(default_factory=lambda: CellLabels(), description="single cell: which columns mean what")
     locations: str | None = Field(None, description="ihc: subcellular location table, for the membrane rule")
@@ -104,8 +95,16 @@ class AtlasConfig(_Strict):
     licence: str = Field("", description="licence of the atlas, for the report")
     citation: str = Field("", description="what to cite, for the report")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _roles_are_current(cls, given: Any) -> Any:
+        role = given.get("role") if isinstance(given, dict) else None
+        if role in RETIRED_ROLES:
+            raise ValueError(f"role: found {role!r}, which is no longer used; {RETIRED_ROLES[role]}")
+        return given
 
-class Genes(_Strict):
+
+class Genes(Strict):
     """What genes are called."""
 
     table: str | None = Field(
@@ -114,7 +113,7 @@ class Genes(_Strict):
     )
 
 
-class Surface(_Strict):
+class Surface(Strict):
     """What sits on the cell surface."""
 
     votes: str | None = Field(
@@ -129,7 +128,7 @@ class Surface(_Strict):
     )
 
 
-class Thresholds(_Strict):
+class Thresholds(Strict):
     """What counts as positive."""
 
     bulk: Annotated[float, Field(gt=0)] = Field(10.0, description="bulk samples: positive at or above this many CPM")
@@ -137,7 +136,7 @@ class Thresholds(_Strict):
     protein: Literal["Low", "Medium", "High"] = Field("Medium", description="stain that counts as positive")
 
 
-class Larger(_Strict):
+class Larger(Strict):
     """Gates of three to five antigens, searched exactly and held to the rules for gates of two."""
 
     templates: list[str] = Field(
@@ -149,7 +148,7 @@ class Larger(_Strict):
     )
 
 
-class Trust(_Strict):
+class Trust(Strict):
     """How the first gates are held to account."""
 
     gates: Annotated[int, Field(ge=0)] = Field(200, description="how many of the first gates")
@@ -164,7 +163,7 @@ class Trust(_Strict):
     )
 
 
-class Config(_Strict):
+class Config(Strict):
     """A run of cartarget."""
 
     name: Name = Field("demo", description="name of the run; results go to <results>/<name>/")
@@ -176,7 +175,9 @@ class Config(_Strict):
     sex: Literal["female", "male"] | None = Field(
         None, description="patients of one sex: organs of the other are ignored; none: from the indication"
     )
-    primary: Literal["bulk", "single_cell"] = Field("single_cell", description="which evidence orders the ranking")
+    primary: Literal["bulk", "single_cell"] = Field(
+        "single_cell", description="which tumours order the ranking; every atlas is counted"
+    )
     data_dir: str = Field(".", description="folder against which the paths of atlases, genes and votes are read")
     results: str = Field("results", description="folder of the results, within the working directory")
     atlases: list[AtlasConfig] = Field(
@@ -209,8 +210,8 @@ class Config(_Strict):
         for atlas in self.atlases:
             if atlas.census and (atlas.reader != "h5ad" or not atlas.path):
                 raise ValueError(f"atlases.{atlas.name}.census: needs reader h5ad, and a path to keep the cells at")
-        if not any(atlas.role == "primary" for atlas in self.used_atlases):
-            raise ValueError("atlases: none has role 'primary'; one atlas must hold the tumour of the indication")
+        if not any(atlas.role == "counted" for atlas in self.used_atlases):
+            raise ValueError("atlases: none has role 'counted'; one atlas must hold the tumour of the indication")
         return self
 
     @model_validator(mode="after")
@@ -230,7 +231,7 @@ class Config(_Strict):
 
         Examples
         --------
-        >>> cells = AtlasConfig(name="cells", reader="h5ad", role="joined", indications=["read"])
+        >>> cells = AtlasConfig(name="cells", reader="h5ad", role="shown", indications=["read"])
         >>> bulk = AtlasConfig(name="bulk", reader="rsem_counts")
         >>> [atlas.name for atlas in Config(indication="chol", atlases=[bulk, cells]).used_atlases]
         ['bulk']

@@ -11,15 +11,15 @@ from typing import Any
 from cartarget.errors import InputError
 
 _OWN = (
-    "name", "reader", "path", "role", "unit", "tissue", "samples", "indications", "tumor", "normal", "call_doublets",
-    "locations", "pipeline", "scaling", "purity", "release", "licence", "citation",
+    "name", "reader", "path", "role", "unit", "tissue", "samples", "indications", "tumor", "normal", "nuclei",
+    "call_doublets", "locations", "pipeline", "scaling", "purity", "release", "licence", "citation",
 )  # fmt: skip
 _LABELS = {
-    "malignant": "malignant", "malignant_values": "malignant_values", "donor": "donor",
-    "donor_pattern": "donor_pattern", "cell_type": "cell_type", "tissue_column": "tissue",
-    "exclude_values": "exclude_values",
+    "malignant": "malignant", "malignant_values": "malignant_values", "normal_values": "normal_values",
+    "exclude_values": "exclude_values", "donor": "donor", "donor_pattern": "donor_pattern", "cell_type": "cell_type",
+    "tissue_column": "tissue",
 }  # fmt: skip
-_MANY = ("indications", "malignant_values", "exclude_values")
+_MANY = ("indications", "malignant_values", "normal_values", "exclude_values")
 COLUMNS = (*_OWN, "assay", *_LABELS)
 """Columns that a sheet may have; `name` and `path` it must have."""
 
@@ -38,9 +38,9 @@ def read_rows(path: str | os.PathLike[str]) -> list[tuple[str, dict[str, Any]]]:
     """The rows of a sample sheet, each with its place, as entries of `atlases` in a configuration would be.
 
     The file is tab-separated, one atlas in a row, columns from `COLUMNS`, lines with `#` passed over.
-    `indications`, `malignant_values` and `exclude_values` hold several values separated by `|`. `tissue_column` names
-    the column of the tissue, `tissue` the tissue of all. Without a `reader` it is told by the file's ending (`.h5ad`,
-    `.zarr`, `.h5`, `.gct`). `assay` (one of `ASSAYS`) is held against the reader.
+    `indications`, `malignant_values`, `normal_values` and `exclude_values` hold several values separated by `|`.
+    `tissue_column` names the column of the tissue, `tissue` the tissue of all. Without a `reader` it is told by the
+    file's ending (`.h5ad`, `.zarr`, `.h5`, `.gct`). `assay` (one of `ASSAYS`) is held against the reader.
 
     Raises
     ------

@@ -67,7 +67,7 @@ def test_examples_are_right(path: Path) -> None:
         ({"primary": "bluk"}, "primary: found 'bluk'; Input should be 'bulk' or 'single_cell'"),
         ({"atlases": []}, "atlases: found []"),
         ({"atlases": [SIMULATED, SIMULATED]}, "the name 'simulated' is used twice"),
-        ({"atlases": [SIMULATED | {"role": "normal"}]}, "none has role 'primary'"),
+        ({"atlases": [SIMULATED | {"role": "normal"}]}, "none has role 'counted'"),
         ({"name": "../outside"}, "name: found '../outside'"),
         ({"name": ""}, "name: found ''"),
         ({"results": "../outside"}, "results: '../outside' is outside the working directory"),

@@ -38,7 +38,7 @@ def test_a_killed_writer_leaves_the_file_as_it_was(tmp_path: Path, number: signa
         assert writer.stdout is not None
         assert writer.stdout.readline() == "half\n"
         writer.send_signal(number)
-        writer.wait(timeout=20)
+        writer.wait(timeout=50)
     assert (target.read_text() if target.exists() else None) == before
     swept = sweep([target])
     assert swept == (number != signal.SIGINT), "an interrupt cleans up; a kill leaves one part, which is swept"

@@ -70,7 +70,7 @@ def test_hostile_names_go_through_a_whole_run_as_text(here):
 
 def test_the_ranking_rests_on_the_evidence_that_it_names(here):
     with pytest.raises(
-        InputError, match="primary: found 'single_cell', but atlas 'bulk' holds bulk data; set primary: bulk"
+        InputError, match=r"primary: single_cell, but no counted atlas holds tumour cells; .* set the other primary"
     ):
         run(bulk(primary="single_cell"))
     assert not list(here.glob("results/hostile/*.parquet"))

@@ -8,8 +8,9 @@ import pytest
 
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
+from cartarget.run.counting import count_step
 from cartarget.run.inputs import load_run, read_controls, resource_paths
-from cartarget.run.steps import read_step
+from cartarget.run.reading import read_step
 from cartarget.run.summary import _limits
 from tests.conftest import ROOT
 
@@ -23,7 +24,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_a_step_before_its_time_says_what_to_run(here):
-    with pytest.raises(InputError, match=r"simulated\.h5ad: not there yet; run the read step first"):
+    with pytest.raises(InputError, match=r"evidence/simulated: no counted atlas; run the count step first"):
         load_run(Config())
 
 
@@ -37,6 +38,7 @@ def test_controls_are_those_of_the_indication(here):
 def test_sex_and_origin_of_the_config_override_the_indication(here):
     config = Config(origin=["lung"], sex="female")
     read_step(config)
+    count_step(config)
     run = load_run(config)
     assert run.panel.origin == ("lung",)
     table = run.panel.populations.set_index("tissue")
@@ -48,6 +50,7 @@ def test_sex_and_origin_of_the_config_override_the_indication(here):
 def test_without_tables_of_names_and_votes_one_line_says_so(here):
     config = Config()
     read_step(config)
+    count_step(config)
     run = load_run(config)
     assert set(run.surface["surface_status"]) == {"unknown"}
     assert "ACTB" not in run.candidates, "controls are no candidates, even where surface evidence is unknown"
@@ -61,6 +64,7 @@ def test_beside_cells_a_summary_keeps_its_unit_and_the_report_says_what_that_hid
     table = AtlasConfig(name="hpa", reader="summary_table", path="tissues_ntpm.tsv", role="normal")
     config = Config(atlases=[*Config().atlases, table])
     read_step(config)
+    count_step(config)
     run = load_run(config)
     lung = run.panel.units["tissue"] == "lung"
     above = run.panel.is_above[:, lung.to_numpy()]

@@ -67,6 +67,24 @@ def test_every_row_has_an_identifier_and_the_title_of_its_source(name: str) -> N
         assert (table["reason"].str.len() > 15).all()
 
 
+@pytest.mark.parametrize("name", ["outcomes.tsv", "efficacy.tsv"])
+def test_every_outcome_has_an_identifier_and_the_title_that_was_seen(name: str) -> None:
+    table = rows(name)
+    assert [value for value in table["source"] if not IDENTIFIER.match(value)] == []
+    assert (table["title"].str.len() > 15).all()
+    if "evidence" in table:
+        assert (table["evidence"].str.len() > 15).all()
+
+
+def test_outcomes_tell_of_harm_and_of_its_absence_over_many_antigens() -> None:
+    outcomes, efficacy = rows("outcomes.tsv"), rows("efficacy.tsv")
+    counts = outcomes["outcome"].value_counts()
+    assert counts["harmed"] >= 50 and counts["tolerated"] >= 80
+    assert outcomes["antigen"].nunique() >= 40 and len(efficacy) >= 40
+    for outcome in ("harmed", "tolerated"):
+        assert outcomes.loc[outcomes["outcome"] == outcome, "antigen"].nunique() >= 30
+
+
 def test_controls_have_a_kind_and_fit_an_indication() -> None:
     table = rows("controls.tsv")
     assert set(table["kind"]) == {"clinical", "housekeeping", "intracellular"}

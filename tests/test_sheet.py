@@ -24,13 +24,15 @@ def test_one_row_makes_an_atlas(tmp_path: Path) -> None:
         sheet(
             tmp_path,
             "# mine",
-            "name, path, role, assay, malignant, malignant_values, donor, cell_type, tissue_column, exclude_values",
-            "mine, cells.h5ad, primary, single_cell, label, tumor|cancer, patient, type, organ, doublet",
+            "name, path, role, assay, malignant, malignant_values, normal_values, donor, cell_type, tissue_column, "
+            "exclude_values",
+            "mine, cells.h5ad, counted, single_cell, label, tumor|cancer, no|T cell, patient, type, organ, doublet",
         )
     )
-    assert (atlas.name, atlas.reader, atlas.path, atlas.role) == ("mine", "h5ad", "cells.h5ad", "primary")
+    assert (atlas.name, atlas.reader, atlas.path, atlas.role) == ("mine", "h5ad", "cells.h5ad", "counted")
     labels = atlas.labels
     assert (labels.malignant, labels.malignant_values) == ("label", ["tumor", "cancer"])
+    assert labels.normal_values == ["no", "T cell"]
     assert (labels.donor, labels.cell_type, labels.tissue) == ("patient", "type", "organ")
     assert labels.exclude_values == ["doublet"]
 
@@ -73,12 +75,12 @@ def test_a_wrong_value_is_named(tmp_path: Path, rows: list[str], message: str) -
 
 
 def test_rows_stand_beside_the_atlases_of_a_configuration(tmp_path: Path) -> None:
-    path = str(sheet(tmp_path, "name, path, role", "mine, cells.h5ad, joined"))
+    path = str(sheet(tmp_path, "name, path, role", "mine, cells.h5ad, shown"))
     own = [{"name": "simulated", "reader": "simulated"}]
     config = parse_config({"atlases": own, "sheet": path})
     assert [atlas.name for atlas in config.atlases] == ["simulated", "mine"]
     assert parse_config(config.model_dump()) == config, "a configuration that is read again is the same"
-    with pytest.raises(ConfigError, match="none has role 'primary'"):
+    with pytest.raises(ConfigError, match="none has role 'counted'"):
         parse_config({"sheet": path})
     primary = str(sheet(tmp_path, "name, path", "mine, cells.h5ad"))
     assert [atlas.name for atlas in parse_config({"sheet": primary}).atlases] == ["mine"]

@@ -54,7 +54,7 @@ def read_atlas(
     from cartarget.errors import InputError
 
     adata = READERS[atlas.reader].read(atlas, config=config, genes=genes, keep=keep)
-    validate_atlas(adata, role=atlas.role)
+    validate_atlas(adata)
     if keep is not None and not adata.n_vars:
         some = ", ".join(sorted(keep)[:3])
         raise InputError(

@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 from cartarget.errors import InputError
+from cartarget.sheet import ASSAYS
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,6 +30,9 @@ MAX_SHIFT = 1.0
 """log2: sides whose housekeeping genes differ by more look as if from different pipelines."""
 
 DETECTED = 1.0
+
+BULK = ASSAYS["bulk"]
+"""Readers of bulk samples."""
 
 
 def batch_report(adata: AnnData, *, housekeeping: Sequence[str] = HOUSEKEEPING) -> pd.DataFrame:
@@ -147,7 +151,7 @@ def _notes(report: pd.DataFrame) -> list[str]:
 def pipeline_warnings(atlases: Sequence[AtlasConfig]) -> list[str]:
     """Warn where the tumour and its normal tissue come from different pipelines, as far as the configuration tells.
 
-    The tumour is counted in the primary atlas, and RNA of normal tissue there and in atlases of role `normal`. Two
+    The first counted atlas of bulk samples is held against the other ones and against summaries of normal tissue. Two
     atlases are of one pipeline only if both name the same `pipeline`.
 
     Examples
@@ -158,11 +162,13 @@ def pipeline_warnings(atlases: Sequence[AtlasConfig]) -> list[str]:
     >>> pipeline_warnings(atlases)
     ['Tumour and normal tissue come from different pipelines (toil against hpa): differences may be technical.']
     """
-    tumor = next(atlas for atlas in atlases if atlas.role == "primary")
+    counted = [atlas for atlas in atlases if atlas.role == "counted"]
+    tumor = next((atlas for atlas in counted if atlas.reader in BULK), counted[0])
+    beside = [atlas for atlas in atlases if atlas.role == "normal" or (atlas in counted and atlas.reader in BULK)]
     others = [
         atlas.name
-        for atlas in atlases
-        if atlas.role == "normal" and (atlas.pipeline is None or atlas.pipeline != tumor.pipeline)
+        for atlas in beside
+        if atlas != tumor and (atlas.pipeline is None or atlas.pipeline != tumor.pipeline)
     ]
     if not others:
         return []

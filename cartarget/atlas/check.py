@@ -40,7 +40,8 @@ def describe(adata: AnnData) -> list[str]:
     """
     about = adata.uns["cartarget"]
     obs = adata.obs
-    lines = [f"{about['atlas']}: {KINDS[about['kind']]}; unit {about['unit']}"]
+    nuclei = "nuclei in place of " if about.get("assay") == "nuclei" else "nuclei among " if "assay" in obs else ""
+    lines = [f"{about['atlas']}: {nuclei}{KINDS[about['kind']]}; unit {about['unit']}"]
     what = {"samples": "sample", "ratios": "sample", "cells": "cell"}.get(about["kind"], "entry")
     for side, rows in obs.groupby("side", observed=True):
         donors = rows["donor"][rows["donor"].astype(str) != ""]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from cartarget.atlas.names import are, is_missing
 from cartarget.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def assemble(
     values
         Observations × genes; stored as float32.
     obs, genes
-        Frames indexed by observation id and by symbol; `genes` has the column `given`.
+        Frames indexed by observation id and by symbol; `genes` has the column `given`. `obs["assay"]` (`cells`,
+        `nuclei`) stays where both are there; else `uns["cartarget"]["assay"]` says it, and without it says the kind.
     kind, unit
         See `KINDS` and `UNITS`.
     atlas
@@ -72,6 +74,7 @@ def assemble(
     obs = obs.copy()
     for column in ("side", "dataset"):
         obs[column] = pd.Categorical(obs[column])
+    assay, obs = _assay(obs, kind)
     adata = anndata.AnnData(values.astype(np.float32, copy=False), obs=obs, var=genes)
     if is_measured is None and kind in ("samples", "cells"):
         datasets = list(obs["dataset"].cat.categories)
@@ -86,11 +89,20 @@ def assemble(
         "lost": lost.reset_index(drop=True),
         "notes": list(notes),
         "is_simulated": is_simulated,
+        "assay": assay,
     }
     return adata
 
 
-def validate_atlas(adata: AnnData, *, role: str | None = None) -> None:
+def _assay(obs: pd.DataFrame, kind: str) -> tuple[str, pd.DataFrame]:
+    """What all observations are, and `obs`, which tells it of each only where they differ."""
+    found = sorted(set(obs["assay"])) if "assay" in obs else [kind]
+    if len(found) > 1:
+        return kind, obs.assign(assay=pd.Categorical(obs["assay"]))
+    return found[0] if found else kind, obs.drop(columns="assay", errors="ignore")
+
+
+def validate_atlas(adata: AnnData) -> None:
     """Check that an atlas keeps the contract.
 
     - `X` observations × genes, float32, dense or CSR; finite; not negative (but for log ratios); NaN (*not measured*)
@@ -99,15 +111,14 @@ def validate_atlas(adata: AnnData, *, role: str | None = None) -> None:
       all text without gaps; each normal observation says a tissue or a cell type.
     - `var`: unique symbols and `given`.
     - `varm["is_measured"]`: genes × datasets, boolean (kinds samples and cells).
-    - `uns["cartarget"]`: kind, unit, atlas, files, lost, notes, is_simulated.
-    - `role="primary"`: at least one tumour and one normal observation.
+    - samples and cells are each of a named donor.
+    - `uns["cartarget"]`: kind, unit, atlas, files, lost, notes, is_simulated; `assay`, if given: the kind, or `nuclei`.
+      Where cells and nuclei are mixed, `obs["assay"]` tells them.
 
     Parameters
     ----------
     adata
         Any reader's result.
-    role
-        The atlas's role in the configuration. None: the role's rules are not checked.
 
     Raises
     ------
@@ -128,17 +139,70 @@ def validate_atlas(adata: AnnData, *, role: str | None = None) -> None:
     for key in _ABOUT:
         if key not in about:
             raise InputError(f"{where}: uns['cartarget'][{key!r}] is missing")
-    for key, allowed in (("kind", tuple(KINDS)), ("unit", UNITS)):
-        if about[key] not in allowed:
+    for key, allowed in (("kind", tuple(KINDS)), ("unit", UNITS), ("assay", (*KINDS, "nuclei"))):
+        if about.get(key, about["kind"]) not in allowed:
             raise InputError(f"{where}: {key} is {about[key]!r}; expected one of {', '.join(allowed)}")
-    _check_obs(adata.obs, where=where, role=role)
+    _check_obs(adata.obs, where=where)
+    check_donors(adata)
     _check_var(adata, where=where, kind=about["kind"])
     _check_values(adata, where=where, kind=about["kind"])
     if list(about["lost"].columns) != ["name", "reason"]:
         raise InputError(f"{where}: uns['cartarget']['lost'] needs the columns name and reason")
 
 
-def _check_obs(obs: pd.DataFrame, *, where: str, role: str | None) -> None:
+class Nobody(NamedTuple):
+    """Observations without a donor: the first one's name, and what stands instead, counted by side."""
+
+    first: str
+    text: str
+
+
+def tell_nobody(donors: pd.Series, side: pd.Series) -> Nobody | None:
+    """The observations whose donor is a text that names nobody (`nan`, `unknown`, empty …); None: there are none.
+
+    Examples
+    --------
+    >>> donors = pd.Series(["P1", "nan", ""], index=["a", "b", "c"])
+    >>> tell_nobody(donors, pd.Series("normal", index=donors.index)).text
+    "'nan', '' for 2 of 3 observations (normal 2)"
+    """
+    values = donors.astype(str)
+    is_nobody = are(values, is_missing).to_numpy()
+    if not is_nobody.any():
+        return None
+    words = ", ".join(map(repr, values[is_nobody].unique()[:4]))
+    sides = ", ".join(f"{name} {n:,}" for name, n in side[is_nobody].astype(str).value_counts().sort_index().items())
+    text = f"{words} for {is_nobody.sum():,} of {len(values):,} observations ({sides})"
+    return Nobody(str(values.index[is_nobody][0]), text)
+
+
+def check_donors(adata: AnnData) -> None:
+    """Check that each sample or cell is of somebody: the donor is the unit of every interval.
+
+    Raises
+    ------
+    InputError
+        `obs["donor"]` names nobody (`nan`, `unknown`, empty …) for some observations of kind samples or cells: they
+        would all become one person.
+
+    Examples
+    --------
+    >>> import anndata
+    >>> obs = pd.DataFrame({"side": ["normal"], "donor": ["nan"]}, index=["c"])
+    >>> check_donors(anndata.AnnData(obs=obs, uns={"cartarget": {"kind": "cells", "atlas": "mine"}}))
+    Traceback (most recent call last):
+    cartarget.errors.InputError: atlas 'mine': obs['donor'] holds 'nan' for 1 of 1 observations (normal 1) ...
+    """
+    about = adata.uns["cartarget"]
+    found = tell_nobody(adata.obs["donor"], adata.obs["side"]) if about["kind"] in ("samples", "cells") else None
+    if found:
+        raise InputError(
+            f"atlas {about.get('atlas', '?')!r}: obs['donor'] holds {found.text}, such as {found.first!r}, which "
+            "would all become one person; give their donors, or leave them out"
+        )
+
+
+def _check_obs(obs: pd.DataFrame, *, where: str) -> None:
     if not len(obs):
         raise InputError(f"{where}: no observation; check the path and the patterns of its files")
     for twice in obs.index[obs.index.duplicated()][:1]:
@@ -149,17 +213,13 @@ def _check_obs(obs: pd.DataFrame, *, where: str, role: str | None) -> None:
         if obs[column].isna().any():
             gap = obs.index[obs[column].isna()][0]
             raise InputError(f"{where}: obs[{column!r}] is empty for {gap!r}; expected text")
+    for assay in set(obs["assay"]) - {"cells", "nuclei"} if "assay" in obs else ():
+        raise InputError(f"{where}: obs['assay'] holds {assay!r}; expected cells or nuclei, or no such column")
     for side in set(obs["side"]) - set(SIDES):
         raise InputError(f"{where}: obs['side'] holds {side!r}; expected tumor or normal")
     nameless = (obs["side"] == "normal") & (obs["tissue"].astype(str) == "") & (obs["cell_type"].astype(str) == "")
     if nameless.any():
         raise InputError(f"{where}: normal observation {obs.index[nameless][0]!r} has neither tissue nor cell type")
-    for side in SIDES if role == "primary" else ():
-        if not (obs["side"] == side).any():
-            word = "tumour" if side == "tumor" else side
-            raise InputError(
-                f"{where}: no {word} observation; a primary atlas needs both sides: check its file patterns or labels"
-            )
 
 
 def _check_var(adata: AnnData, *, where: str, kind: str) -> None:

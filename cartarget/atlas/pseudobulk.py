@@ -24,7 +24,7 @@ def pseudobulk(
     adata
         An atlas of kind `cells` with unit `counts`.
     by
-        Columns of `obs` that make a group.
+        Columns of `obs` that make a group; `assay` too, where the atlas holds cells and nuclei.
     min_cells
         Groups of fewer cells are left out and counted: their sums are mostly noise.
 
@@ -54,6 +54,7 @@ def pseudobulk(
         raise InputError(
             f"atlas {about['atlas']!r}: holds {about['kind']} in {about['unit']}; pseudobulk needs counts of cells"
         )
+    by = [*by, *({"assay"} & set(adata.obs) - set(by))]
     for column in by:
         if column not in adata.obs:
             raise InputError(

@@ -15,6 +15,7 @@ from cartarget.evidence.incell import cell_shares
 from cartarget.evidence.intervals import by_population, observation_weights
 from cartarget.evidence.packed import count_positive
 from cartarget.evidence.positivity import pack_atlas
+from cartarget.logic.batch import Gates
 
 MICROENVIRONMENT = "tumor microenvironment"
 
@@ -213,9 +214,7 @@ def doublet_fractions(
     *,
     symbols: Sequence[str],
     names: Sequence[str],
-    a: NDArray[np.int64],
-    b: NDArray[np.int64],
-    op: NDArray[np.int64],
+    gates: Gates,
     count: int = 1,
 ) -> pd.DataFrame:
     """Fraction of each population that a gate hits, with and without the cells called doublets.
@@ -225,11 +224,11 @@ def doublet_fractions(
     adata
         Harmonised atlas of cells with `obs["is_doublet"]`.
     symbols
-        Antigens to which `a` and `b` refer.
+        Antigens to which `gates` refers.
     names
         Gates as text.
-    a, b, op
-        Gates: rows of `symbols`, and 0 for `A | B`, 1 for `A & B`, 2 for `A & ~B`.
+    gates
+        The gates.
     count
         Counts that make a cell positive.
 
@@ -249,8 +248,8 @@ def doublet_fractions(
     >>> adata = AnnData(np.array([[1, 1], [1, 0], [0, 1], [0, 1]], dtype="float32"))
     >>> adata.var_names, adata.obs["population"], adata.obs["is_doublet"] = ["A", "B"], "lung", [True] + [False] * 3
     >>> adata.uns["cartarget"] = {"atlas": "x", "unit": "counts"}
-    >>> frame = doublet_fractions(adata, symbols=["A", "B"], names=["A & B"], a=np.array([0]), b=np.array([1]),
-    ...                           op=np.array([1]))
+    >>> frame = doublet_fractions(adata, symbols=["A", "B"], names=["A & B"],
+    ...                           gates=Gates.of_two(np.array([0]), np.array([1]), np.array([1])))
     >>> frame[["fraction", "fraction_without_doublets"]].values.tolist()
     [[0.25, 0.0]]
     """
@@ -260,7 +259,7 @@ def doublet_fractions(
     codes = population.codes.astype(np.int64)
     n, n_single = (np.bincount(codes[kept], minlength=groups) for kept in (slice(None), ~calls))
     shares = [
-        cell_shares(adata, symbols=symbols, a=a, b=b, op=op, group=group, n_groups=groups, count=count)
+        cell_shares(adata, symbols=symbols, gates=gates, group=group, n_groups=groups, count=count)
         for group in (codes, np.where(calls, -1, codes))
     ]
     held = np.flatnonzero(~np.isnan(shares[0]).all(axis=1))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from cartarget.evidence.incell import cell_shares
 from cartarget.evidence.panel import Panel
-from cartarget.logic.batch import ANY, BOTH
+from cartarget.logic.batch import Gates
+from cartarget.logic.shapes import conjunctions
 
 PRESENT, SILENT, ABSENT = 1, 0, -1
 """What a source says of a gate in a tissue; silent is neither, or not measured."""
@@ -69,10 +70,7 @@ class Source:
 def panel_sources(
     panel: Panel,
     *,
-    atlas: str,
-    a: NDArray[np.int64],
-    b: NDArray[np.int64],
-    op: NDArray[np.int64],
+    gates: Gates,
     fraction: NDArray[np.float64],
     is_counted: NDArray[np.bool_],
     bulk: float = 10.0,
@@ -83,30 +81,49 @@ def panel_sources(
     ----------
     panel
         Evidence on the antigens.
-    atlas
-        Name of the primary atlas.
-    a, b, op
-        Gates: rows of the panel, and 0 for `A | B`, 1 for `A & B`, 2 for `A & ~B`. A single antigen is `A | A`.
+    gates
+        The gates.
     fraction, is_counted
-        Gates × populations, from `safety.exposure.judge`: `judged.fraction`, and `judged.state == COUNTED`.
+        Gates × populations: plain fraction, and whether every antigen was measured (`Judged.naive`, `Judged.complete`).
     bulk
         Level at which a summary counts as exposed, in the run's unit.
 
     Returns
     -------
-    The primary atlas first. In bulk normals, summaries and stains, an AND or AND-NOT is only bounded from above, by
+    Observations by assay first. In bulk normals, summaries and stains, an AND or AND-NOT is only bounded from above, by
     its members: a bound can show that it is absent, never that it is present.
     """
     table = panel.populations
-    tissue = np.where(panel.is_tumor, TUMOR, table["tissue"].astype(str))
-    enough = (table["n_donors"] >= MIN_DONORS) if panel.kind == "samples" else (table["n_observations"] >= MIN_CELLS)
-    known = is_counted & (enough.to_numpy(dtype=bool) | panel.is_tumor)
-    tissues, value = _highest(np.where(known, fraction, np.nan), tissue, mean=TUMOR if panel.kind == "cells" else "")
-    own = _observed(atlas, panel.kind, tissues, value)
-    if panel.kind == "samples":
-        is_bound = (op != ANY)[:, None] & (np.array(tissues) != TUMOR) & (own.verdict == PRESENT)
-        own.verdict[is_bound] = SILENT
-    return [own, *(_unit_source(panel, name, a, b, op, bulk) for name in panel.units["atlas"].unique())]
+    tissue = np.where(table["side"] == "tumor", TUMOR, table["tissue"].astype(str))
+    least = np.where(panel.is_cells, table["n_observations"] >= MIN_CELLS, table["n_donors"] >= MIN_DONORS)
+    known = is_counted & (least | ~panel.is_normal)
+    is_or = np.array([all(len(one.plain) == 1 and not one.blockers for one in conjunctions(s)) for s in gates.shapes])
+    believed = _without_credit(panel, gates, fraction)
+    found = []
+    for (kind, assay), rows in table.groupby(["kind", "assay"], sort=True).indices.items():
+        name = ", ".join(dict.fromkeys(table["atlas"].iloc[rows].astype(str)))
+        value = np.where(known[:, rows], believed[:, rows], np.nan)
+        tissues, highest = _highest(value, tissue[rows], mean=TUMOR if kind == "cells" else "")
+        own = _observed(name if assay == kind else f"{name} ({assay})", str(kind), tissues, highest)
+        if kind == "samples":
+            is_bound = ~is_or[gates.kind][:, None] & (np.array(tissues) != TUMOR) & (own.verdict == PRESENT)
+            own.verdict[is_bound] = SILENT
+        found.append(own)
+    return [*found, *(_unit_source(panel, name, gates, bulk) for name in panel.units["atlas"].unique())]
+
+
+def _without_credit(panel: Panel, gates: Gates, fraction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fractions in which a blocker of a normal sample blocks nothing: there a gate is bounded by what it senses."""
+    samples = np.flatnonzero(panel.is_normal & ~panel.is_cells)
+    out = fraction.copy()
+    for batch in gates.batches():
+        if any(one.is_negated for one in batch.shape.literals):
+            most = [
+                np.minimum.reduce([panel.fraction[np.ix_(batch.of(symbol), samples)] for symbol in one.plain])
+                for one in conjunctions(batch.shape)
+            ]
+            out[np.ix_(batch.at, samples)] = np.minimum(np.add.reduce(most), 1.0)
+    return out
 
 
 def _highest(
@@ -131,9 +148,7 @@ def _observed(name: str, kind: str, tissues: tuple[str, ...], value: NDArray[np.
     return Source(name, kind, "", tissues, value, verdict)
 
 
-def _unit_source(
-    panel: Panel, atlas: str, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64], bulk: float
-) -> Source:
+def _unit_source(panel: Panel, atlas: str, gates: Gates, bulk: float) -> Source:
     columns = np.flatnonzero((panel.units["atlas"] == atlas).to_numpy(dtype=bool))
     units = panel.units.iloc[columns]
     evidence = str(units["evidence"].iloc[0])
@@ -142,24 +157,24 @@ def _unit_source(
         verdict = np.select([value >= STAIN_PRESENT, value <= STAIN_ABSENT], [PRESENT, ABSENT], default=SILENT)
     else:
         verdict = np.select([value >= bulk, value < bulk / MARGIN], [PRESENT, ABSENT], default=SILENT)
-    kind = op[:, None]
-    x, y = verdict[a], verdict[b]
-    either, neither = (x == PRESENT) | (y == PRESENT), (x == ABSENT) & (y == ABSENT)
-    joined = np.where(either, PRESENT, np.where(neither, ABSENT, SILENT))
-    both = np.where((x == ABSENT) | (y == ABSENT), ABSENT, SILENT)
-    gate = np.where(kind == ANY, joined, np.where(kind == BOTH, both, np.minimum(x, SILENT))).astype(np.int8)
-    u, v = value[a], value[b]
-    level = np.where(kind == ANY, np.fmax(u, v), np.where(kind == BOTH, np.fmin(u, v), u))
-    return Source(atlas, evidence, str(units["unit"].iloc[0]), tissues, level, gate)
+    out = np.empty((len(gates), len(tissues)), dtype=np.int8)
+    level = np.empty(out.shape)
+    for batch in gates.batches():
+        parts, levels = [], []
+        for one in conjunctions(batch.shape):
+            least = np.minimum.reduce([verdict[batch.of(symbol)] for symbol in one.plain])
+            bounded = len(one.plain) > 1 or bool(one.blockers)
+            parts.append(np.minimum(least, SILENT) if bounded else least)
+            levels.append(np.fmin.reduce([value[batch.of(symbol)] for symbol in one.plain]))
+        out[batch.at], level[batch.at] = np.maximum.reduce(parts), np.fmax.reduce(levels)
+    return Source(atlas, evidence, str(units["unit"].iloc[0]), tissues, level, out)
 
 
 def cells_source(
     adata: AnnData,
     *,
     symbols: Sequence[str],
-    a: NDArray[np.int64],
-    b: NDArray[np.int64],
-    op: NDArray[np.int64],
+    gates: Gates,
     count: int = 1,
 ) -> Source:
     """A joined single-cell atlas as a source: the gate is evaluated inside each cell.
@@ -169,9 +184,9 @@ def cells_source(
     adata
         Harmonised atlas of cells.
     symbols
-        Antigens to which `a` and `b` refer. A gate with one that the atlas lacks is not measured.
-    a, b, op
-        Gates, as for :func:`panel_sources`.
+        Antigens to which `gates` refers. A gate with one that the atlas lacks is not measured.
+    gates
+        The gates.
     count
         Counts that make a cell positive.
 
@@ -186,7 +201,7 @@ def cells_source(
     first = np.unique(codes, return_index=True)[1]
     is_tumor = (adata.obs["side"].astype(str) == "tumor").to_numpy()[first]
     tissue = np.where(is_tumor, TUMOR, adata.obs["tissue"].astype(str).to_numpy()[first])
-    fraction = cell_shares(adata, symbols=symbols, a=a, b=b, op=op, group=codes, n_groups=len(n), count=count)
+    fraction = cell_shares(adata, symbols=symbols, gates=gates, group=codes, n_groups=len(n), count=count)
     fraction[:, (n < MIN_CELLS) & ~is_tumor] = np.nan
     tissues, value = _highest(fraction, tissue.astype(str), mean=TUMOR)
     return _observed(adata.uns["cartarget"]["atlas"], "cells", tissues, value)

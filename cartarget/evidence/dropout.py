@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cartarget.evidence.intervals import posterior_quantile
 from cartarget.evidence.panel import Panel
-from cartarget.logic.batch import ANY, BOTH, NOT
+from cartarget.logic.batch import ALONE, ANY, BOTH, NOT, OF_TWO, Gates
 
 TELLS = 0.2
 """Detection rate below which an antigen that is missed looks like one that is absent."""
@@ -66,63 +66,61 @@ def protected_exposure(naive: ArrayLike, *, antigen: ArrayLike, detection: Array
 def residual_liability(
     panel: Panel,
     *,
-    a: NDArray[np.int64],
-    b: NDArray[np.int64],
-    op: NDArray[np.int64],
-    naive: NDArray[np.float64],
+    gates: Gates,
+    low: NDArray[np.float64],
+    unblocked: NDArray[np.float64],
     rates: pd.DataFrame,
     exposed: NDArray[np.bool_] | None = None,
 ) -> pd.DataFrame:
-    """Liability of `A & ~B` if cells in which the blocker drops out are killed, beside the naive one.
+    """Liability of gates with blockers if cells in which a blocker drops out are killed, beside the naive one.
 
     Parameters
     ----------
     panel
         Evidence on the antigens.
-    a, b, op
-        Gates: rows of the panel, and 0 for `A | B`, 1 for `A & B`, 2 for `A & ~B`.
-    naive
-        Fractions hit with each blocker believed, gates × populations (`Judged.naive`).
+    gates
+        The gates. Of several blockers the one that is detected least counts.
+    low, unblocked
+        Fractions hit, gates × populations: with blockers believed (`Judged.naive`), and by the same gates without their
+        blockers.
     rates
-        From `detection_rates`, of the run's cells or of a joined atlas; a gene that it lacks is unknown.
+        From `detection_rates`, of the run's cells; a gene that it lacks is unknown.
     exposed
         Units of summaries and stains that a gate exposes, gates × units (`Judged.unit_state`); None: none.
 
     Returns
     -------
     One row a gate: `detection`, `detection_lower` (of the blocker), `detection_populations` (where it was read off);
-    `liability_residual`,
-    `liability_residual_upper` (worst of weight × residual exposure outside the origin, over normal populations that
-    are not thin, and over exposed units, which count as 1; posterior median, and one-sided 95 % bound at the lower
-    rate), `liability_residual_population`. Missing for gates without a blocker.
+    `liability_residual`, `liability_residual_upper` (worst of weight × residual exposure outside the origin, over
+    normal populations that may decide, and over exposed units, which count as 1; posterior median, and one-sided 95 %
+    bound at the lower rate), `liability_residual_population`. Missing for gates without a blocker. A blocker that was
+    not measured in a population spares nothing there.
     """
-    known = rates.set_index("symbol").reindex(list(panel.symbols))[["detection", "detection_lower"]]
-    blocked = np.flatnonzero(op == NOT)
-    frame = pd.DataFrame(
-        np.nan, index=range(len(op)), columns=[*known, "liability_residual", "liability_residual_upper"]
-    )
-    frame["liability_residual_population"] = pd.Series(pd.NA, index=frame.index, dtype="string")
-    table = panel.populations
-    origin = table["is_origin"].fillna(False).to_numpy(dtype=bool)
-    decides = np.flatnonzero(~panel.is_tumor & ~origin & ~table["is_thin"].to_numpy(dtype=bool))
-    frame.loc[blocked, list(known)] = known.to_numpy()[b[blocked]]
-    read_off = rates.set_index("symbol")["populations"].reindex(list(panel.symbols)).replace("", pd.NA)
-    frame["detection_populations"] = pd.Series(pd.NA, index=frame.index, dtype="string")
-    frame.loc[blocked, "detection_populations"] = read_off.to_numpy()[b[blocked]]
+    table = rates.set_index("symbol").reindex(list(panel.symbols))
+    blocked = np.flatnonzero(gates.has_blocker)
+    frame = pd.DataFrame({name: np.full(len(gates), np.nan) for name in ("detection", "detection_lower")})
+    frame = frame.assign(liability_residual=np.nan, liability_residual_upper=np.nan)
+    for name in ("detection_populations", "liability_residual_population"):
+        frame[name] = pd.Series(pd.NA, index=frame.index, dtype="string")
     if not len(blocked):
         return frame
-    n = table["n_effective"].to_numpy(dtype=np.float64)[decides]
-    weight = table["weight"].fillna(0.0).to_numpy(dtype=np.float64)[decides]
-    x, whole = naive[np.ix_(blocked, decides)], panel.fraction[np.ix_(a[blocked], decides)]
-    measured = panel.packed.is_measured[np.ix_(a[blocked], decides)]
-    nowhere = np.zeros((len(op), len(panel.units)), dtype=bool)
+    least = _least_detected(gates, table["detection"].to_numpy(dtype=np.float64))[blocked]
+    for name in ("detection", "detection_lower"):
+        frame.loc[blocked, name] = table[name].to_numpy(dtype=np.float64)[least]
+    frame.loc[blocked, "detection_populations"] = table["populations"].replace("", pd.NA).to_numpy()[least]
+    decides = np.flatnonzero(panel.decides & ~panel.is_origin)
+    n = panel.populations["n_effective"].to_numpy(dtype=np.float64)[decides]
+    x, whole = low[np.ix_(blocked, decides)], unblocked[np.ix_(blocked, decides)]
+    is_known = _blockers_measured(gates, panel.packed.is_measured)[np.ix_(blocked, decides)]
+    nowhere = np.zeros((len(gates), len(panel.units)), dtype=bool)
     of_units, of_unit = _unit_loads(panel, (nowhere if exposed is None else exposed)[blocked])
-    named = [*table["population"].astype(str).to_numpy(dtype=object)[decides], *of_unit, None]
+    named = [*panel.populations["population"].astype(str).to_numpy(dtype=object)[decides], *of_unit, None]
 
     def worst(q: float, rate: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         d = frame.loc[blocked, rate].to_numpy(dtype=np.float64)[:, None]
-        load = weight * posterior_quantile(residual_exposure(x, antigen=whole, detection=d), n, q=q)
-        load = np.hstack([np.where(measured, load, -1.0), of_units, np.full((len(load), 1), -1.0)])
+        hit = np.where(is_known, residual_exposure(x, antigen=whole, detection=d), whole)
+        load = panel.weight[decides] * posterior_quantile(hit, n, q=q)
+        load = np.hstack([np.where(np.isnan(whole), -1.0, load), of_units, np.full((len(load), 1), -1.0)])
         place = load.argmax(axis=1)
         value = load[np.arange(len(load)), place]
         return np.where(value < 0, np.nan, value), place
@@ -134,9 +132,31 @@ def residual_liability(
     return frame
 
 
+def _least_detected(gates: Gates, rate: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The blocker of each gate that is detected least, as a row of the panel; −1 without one. Unknown is least."""
+    out = np.full(len(gates), -1, dtype=np.int64)
+    for batch in gates.batches():
+        own = [batch.of(one.symbol) for one in batch.shape.literals if one.is_negated]
+        if own:
+            rows = np.stack(own, axis=1)
+            least = np.nan_to_num(rate, nan=-1.0)[rows].argmin(axis=1)
+            out[batch.at] = rows[np.arange(len(rows)), least]
+    return out
+
+
+def _blockers_measured(gates: Gates, is_measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Gates × populations: every blocker of the gate was measured."""
+    out = np.ones((len(gates), is_measured.shape[1]), dtype=bool)
+    for batch in gates.batches():
+        for one in batch.shape.literals:
+            if one.is_negated:
+                out[batch.at] &= is_measured[batch.of(one.symbol)]
+    return out
+
+
 def _unit_loads(panel: Panel, exposed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Weights of the units that gates expose outside the origin (−1 elsewhere), and what the units are called."""
-    units = panel.units[(panel.units["cap"] < 1) & ~panel.units["is_origin"].astype(bool)]
+    units = panel.units[~panel.units["is_origin"].astype(bool)]
     weight = units["weight"].to_numpy(dtype=np.float64)
     names = (units["population"].astype(str) + " (" + units["atlas"].astype(str) + ")").to_numpy(dtype=object)
     return np.where(exposed[:, units.index], weight, -1.0), names
@@ -194,9 +214,7 @@ def coverage_corrected(
 def corrected_coverage(
     panel: Panel,
     *,
-    a: NDArray[np.int64],
-    b: NDArray[np.int64],
-    op: NDArray[np.int64],
+    gates: Gates,
     fraction: NDArray[np.float64],
     rates: pd.DataFrame,
     blocker_rates: pd.DataFrame | None = None,
@@ -211,16 +229,17 @@ def corrected_coverage(
     ----------
     panel
         Evidence on the antigens. In bulk a sample is no cell: all values are missing.
-    a, b, op
-        Gates, as for :func:`residual_liability`.
+    gates
+        The gates; of three antigens and more the value is missing.
     fraction
-        Fractions hit, gates × populations (`Judged.fraction`).
+        Plain fractions hit, gates × populations (`Judged.naive`).
     rates, blocker_rates
         From `detection_rates(cells, side="tumor")` and `detection_rates(cells)`. None: rates of blockers are unknown,
         and values of `A & ~B` are missing.
     """
+    out = pd.Series(np.nan, index=range(len(gates)), name="coverage_corrected")
     if panel.kind != "cells":
-        return pd.Series(np.nan, index=range(len(op)), name="coverage_corrected")
+        return out
     names = list(panel.symbols)
     sensed = rates.set_index("symbol").reindex(names)["detection_upper"].to_numpy(dtype=np.float64)
     sensed = np.where(sensed >= TELLS, sensed, np.nan)
@@ -228,12 +247,18 @@ def corrected_coverage(
     if blocker_rates is not None:
         blocked = blocker_rates.set_index("symbol").reindex(names)["detection"].to_numpy(dtype=np.float64)
     tumor = np.flatnonzero(panel.is_tumor)
-    each = coverage_corrected(
-        fraction[:, tumor],
-        first=panel.fraction[np.ix_(a, tumor)],
-        second=panel.fraction[np.ix_(b, tumor)],
-        op=op[:, None],
-        detection_first=sensed[a][:, None],
-        detection_second=np.where(op == NOT, blocked[b], sensed[b])[:, None],
-    )
-    return pd.Series(each.mean(axis=1), name="coverage_corrected")
+    for shape, at, rows in gates.batches():
+        op = ANY if shape == ALONE else OF_TWO.index(shape) if shape in OF_TWO else -1
+        if op < 0:
+            continue
+        a, b = rows[:, 0], rows[:, -1]
+        each = coverage_corrected(
+            fraction[np.ix_(at, tumor)],
+            first=panel.fraction[np.ix_(a, tumor)],
+            second=panel.fraction[np.ix_(b, tumor)],
+            op=op,
+            detection_first=sensed[a][:, None],
+            detection_second=(blocked if op == NOT else sensed)[b][:, None],
+        )
+        out.iloc[at] = each @ panel.patient_weight
+    return out

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from cartarget.evidence.positivity import is_positive
-from cartarget.logic.batch import ANY, BOTH
+from cartarget.logic.batch import Gates
 
 CHUNK = 512
 """Gates evaluated at a time."""
@@ -39,9 +39,7 @@ def cell_shares(
     adata: AnnData,
     *,
     symbols: Sequence[str],
-    a: NDArray[np.int64],
-    b: NDArray[np.int64],
-    op: NDArray[np.int64],
+    gates: Gates,
     group: NDArray[np.integer],
     n_groups: int,
     count: int = 1,
@@ -53,9 +51,9 @@ def cell_shares(
     adata
         Harmonised atlas of cells.
     symbols
-        Antigens to which `a` and `b` refer.
-    a, b, op
-        Gates: rows of `symbols`, and 0 for `A | B`, 1 for `A & B`, 2 for `A & ~B`. A single antigen is `A | A`.
+        Antigens to which `gates` refers.
+    gates
+        Gates of any shape.
     group
         Group of each cell, from 0; −1 for cells to leave out.
     n_groups
@@ -71,8 +69,8 @@ def cell_shares(
     --------
     >>> adata = AnnData(np.array([[1, 1], [1, 0], [0, 1]], dtype="float32"))
     >>> adata.var_names, adata.uns["cartarget"] = ["A", "B"], {"unit": "counts", "atlas": "x"}
-    >>> gate = {"a": np.array([0]), "b": np.array([1])}
-    >>> cell_shares(adata, symbols=["A", "B"], **gate, op=np.array([1]), group=np.array([0, 0, 1]), n_groups=2).tolist()
+    >>> gates = Gates.of_two(np.array([0]), np.array([1]), np.array([1]))
+    >>> cell_shares(adata, symbols=["A", "B"], gates=gates, group=np.array([0, 0, 1]), n_groups=2).tolist()
     [[0.5, 0.0]]
     """
     rows = gene_rows(adata, symbols)
@@ -80,11 +78,11 @@ def cell_shares(
     own = np.flatnonzero(np.asarray(group) >= 0)
     member = sparse.csr_matrix((np.ones(len(own), np.float32), (own, group[own])), shape=(adata.n_obs, n_groups))
     size = np.bincount(group[own], minlength=n_groups)
-    shares = np.full((len(a), n_groups), np.nan)
-    held = np.flatnonzero((rows[a] >= 0) & (rows[b] >= 0))
+    shares = np.full((len(gates), n_groups), np.nan)
+    held = np.flatnonzero(((rows[gates.rows] >= 0) | (gates.rows < 0)).all(axis=1))
+    every = np.vstack([positive, np.zeros((1, adata.n_obs), dtype=bool)])[rows]  # −1: the last row, never asked
     for low in range(0, len(held), CHUNK):
         part = held[low : low + CHUNK]
-        x, y, kind = positive[rows[a[part]]], positive[rows[b[part]]], op[part, None]
-        hit = np.where(kind == ANY, x | y, np.where(kind == BOTH, x & y, x & ~y)).astype(np.float32)
+        hit = gates.take(part).evaluate(every, ~every).astype(np.float32)
         shares[part] = np.divide(hit @ member, size, out=np.full((len(part), n_groups), np.nan), where=size > 0)
     return shares

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,11 @@ class Packed:
         `n_observations`, `n_donors`. Tumour populations come first.
     is_measured
         `bool`, antigens × populations. Bits of an unmeasured antigen are 0 and mean nothing.
+    donor
+        `int32`, one a bit of the words: row of `donors` of the observation, −1 beyond a segment's observations. None
+        where nobody asks for people.
+    donors
+        Names of the donors.
     """
 
     symbols: tuple[str, ...]
@@ -42,6 +48,8 @@ class Packed:
     segments: pd.DataFrame
     populations: pd.DataFrame
     is_measured: NDArray[np.bool_]
+    donor: NDArray[np.int32] | None = None
+    donors: tuple[str, ...] = ()
 
     @property
     def n_antigens(self) -> int:
@@ -138,52 +146,149 @@ def pack(
         )
 
     labels["is_normal"] = labels["side"] == "normal"
-    pairs = labels.groupby(["is_normal", "population", "donor"], sort=True).indices
-    populations: list[dict[str, object]] = []
-    segments: list[dict[str, int]] = []
-    blocks: list[NDArray[np.uint64]] = []
-    start = 0
-    by_population: dict[tuple[bool, str], list[NDArray[np.intp]]] = {}
-    for (is_normal, name, _), rows in pairs.items():
-        by_population.setdefault((is_normal, name), []).append(rows)
-    for index, ((is_normal, name), donors) in enumerate(by_population.items()):
-        populations.append(
-            {
-                "population": name,
-                "side": "normal" if is_normal else "tumor",
-                "n_observations": sum(map(len, donors)),
-                "n_donors": len(donors),
-            }
-        )
-        singles = [rows for rows in donors if len(rows) == 1]
-        groups = [(np.concatenate(singles), len(singles))] if singles else []
-        groups += [(rows, 1) for rows in donors if len(rows) > 1]
-        for rows, n_donors in groups:
-            block = pack_bits(matrix[rows].T)
-            blocks.append(block)
-            segments.append(
-                {
-                    "population": index,
-                    "n_observations": len(rows),
-                    "n_donors": n_donors,
-                    "start": start,
-                    "stop": start + block.shape[1],
-                }
-            )
-            start += block.shape[1]
-
-    table = pd.DataFrame(populations, columns=["population", "side", "n_observations", "n_donors"])
+    names = labels[["is_normal", "population"]].drop_duplicates().sort_values(["is_normal", "population"])
+    place = {name: row for row, name in enumerate(names["population"])}
+    donors, person = np.unique(labels["donor"].to_numpy(dtype=str), return_inverse=True)
+    rows = np.arange(len(labels))
+    layout = lay_out(labels["population"].map(place).to_numpy(dtype=np.int64), person, rows, n_populations=len(names))
+    table = pd.DataFrame(
+        {
+            "population": names["population"].to_numpy(dtype=object),
+            "side": np.where(names["is_normal"], "normal", "tumor").astype(object),
+            "n_observations": layout.n_observations,
+            "n_donors": layout.n_donors,
+        }
+    )
     measured = np.ones((len(symbols), len(table)), dtype=bool)
     if is_measured is not None:
         known = is_measured.reindex(index=list(symbols), columns=table["population"])
         measured = known.astype("boolean").fillna(True).to_numpy(dtype=bool)
     return Packed(
         symbols=tuple(symbols),
-        words=np.ascontiguousarray(np.hstack(blocks)) if blocks else np.zeros((len(symbols), 0), np.uint64),
-        segments=pd.DataFrame(segments, columns=["population", "n_observations", "n_donors", "start", "stop"]),
+        words=layout.fill(lambda chosen: matrix[chosen].T, n_antigens=len(symbols)),
+        segments=layout.segments,
         populations=table,
         is_measured=measured,
+        donor=layout.spread(person.astype(np.int32), missing=-1),
+        donors=tuple(map(str, donors)),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where observations stand in the words: populations in order, in each the donors, each from a new word.
+
+    Donors of one observation share a segment, which stands first in its population.
+
+    Attributes
+    ----------
+    segments
+        As in `Packed`.
+    row, bit
+        Per observation: its row in the data, and its bit.
+    n_observations, n_donors
+        Per population.
+    """
+
+    segments: pd.DataFrame
+    row: NDArray[np.int64]
+    bit: NDArray[np.int64]
+    n_observations: NDArray[np.int64]
+    n_donors: NDArray[np.int64]
+
+    @property
+    def n_words(self) -> int:
+        """How many words."""
+        return int(self.segments["stop"].iloc[-1]) if len(self.segments) else 0
+
+    def spread(self, values: NDArray[np.integer], *, missing: int) -> NDArray[Any]:
+        """A value of each row of the data, at its bit."""
+        out = np.full(self.n_words * WORD, missing, dtype=values.dtype)
+        out[self.bit] = values[self.row]
+        return out
+
+    def fill(
+        self, positive: Callable[[NDArray[np.int64]], NDArray[np.bool_]], *, n_antigens: int, chunk: int = 65_536
+    ) -> NDArray[np.uint64]:
+        """Pack, some segments at a time; `positive` gives antigens × the rows that it is asked for."""
+        words = np.zeros((n_antigens, self.n_words), dtype=np.uint64)
+        start, size = self.segments["start"].to_numpy(), self.segments["n_observations"].to_numpy()
+        first = np.cumsum(size) - size
+        edge = 0
+        while edge < len(size):
+            last = max(edge + 1, int(np.searchsorted(np.cumsum(size[edge:]), chunk, side="right")) + edge)
+            block = positive(self.row[first[edge] : first[last - 1] + size[last - 1]])
+            for segment in range(edge, last):
+                own = block[:, first[segment] - first[edge] :][:, : size[segment]]
+                bits = pack_bits(own)
+                words[:, start[segment] : start[segment] + bits.shape[1]] = bits
+            edge = last
+        return words
+
+
+def lay_out(
+    population: NDArray[np.integer], donor: NDArray[np.integer], row: NDArray[np.integer], *, n_populations: int
+) -> Layout:
+    """Lay observations out by population and donor.
+
+    Parameters
+    ----------
+    population, donor
+        Codes, one an observation. Donors are laid out by code.
+    row
+        What each observation is called in the data; observations of a donor keep the order given.
+    n_populations
+        Populations, those without an observation included.
+
+    Examples
+    --------
+    >>> lay_out(np.array([0, 0, 0]), np.array([1, 1, 0]), np.arange(3), n_populations=1).segments.values.tolist()
+    [[0, 1, 1, 0, 1], [0, 2, 1, 1, 2]]
+    """
+    order = np.lexsort((donor, population))
+    key = np.stack([population[order], donor[order]])
+    edges = np.flatnonzero(np.r_[True, (key[:, 1:] != key[:, :-1]).any(axis=0)]) if len(order) else np.zeros(0, int)
+    size = np.diff(np.r_[edges, len(order)])
+    owner = key[0, edges]
+    single = size == 1
+    # donors of one observation first, together; then the others, each alone
+    rank = np.lexsort((np.arange(len(edges)), ~single, owner))
+    edges, size, owner, single = edges[rank], size[rank], owner[rank], single[rank]
+    fresh = ~single | np.r_[True, (owner[1:] != owner[:-1]) | ~single[:-1]][: len(single)]
+    segment = np.cumsum(fresh) - 1
+    n_segments = int(segment[-1]) + 1 if len(segment) else 0
+    n_obs = np.bincount(segment, size, minlength=n_segments).astype(np.int64)
+    words = -(-n_obs // WORD)
+    stop = np.cumsum(words)
+    at = np.repeat(edges - np.r_[0, np.cumsum(size)[:-1]], size) + np.arange(len(order)) if len(order) else order
+    inside = np.arange(len(order)) - np.repeat(np.cumsum(n_obs) - n_obs, n_obs)
+    return Layout(
+        segments=pd.DataFrame(
+            {
+                "population": owner[fresh].astype(np.int64),
+                "n_observations": n_obs,
+                "n_donors": np.bincount(segment, minlength=n_segments).astype(np.int64),
+                "start": (stop - words).astype(np.int64),
+                "stop": stop.astype(np.int64),
+            }
+        ),
+        row=np.asarray(row)[order][at].astype(np.int64),
+        bit=np.repeat((stop - words) * WORD, n_obs) + inside,
+        n_observations=np.bincount(population, minlength=n_populations).astype(np.int64),
+        n_donors=np.bincount(owner, minlength=n_populations).astype(np.int64),
+    )
+
+
+def unpack_bits(words: NDArray[np.uint64], bits: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Chosen observations of packed words, antigens × bits.
+
+    Examples
+    --------
+    >>> unpack_bits(np.array([[5]], dtype=np.uint64), np.array([0, 1, 2])).tolist()
+    [[True, False, True]]
+    """
+    shift = (bits % WORD).astype(np.uint64)
+    return ((words[:, bits // WORD] >> shift) & np.uint64(1)).astype(bool)
 
 
 def count_positive(packed: Packed) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
-"""All that was measured about the candidate antigens, on one scale and ready to count."""
+"""All that was measured about the candidate antigens, in every atlas of a run, on one scale and ready to count."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,20 +10,20 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
-from scipy import sparse
 
 from cartarget.errors import InputError
 from cartarget.evidence.intervals import by_population, observation_weights, posterior_quantile
+from cartarget.evidence.join import RANKING, join
 from cartarget.evidence.packed import Packed, count_positive
-from cartarget.evidence.positivity import dense, pack_atlas
+from cartarget.evidence.part import Part, count_atlas
+from cartarget.evidence.power import LEAST, carried_rates, power
+from cartarget.evidence.units import STAINS, no_units, protein_units, summary_units
 
-STAINS = {"Low": 1.0, "Medium": 2.0, "High": 3.0}
-SUPPORTED = 2.0
 THIN_DONORS = {"samples": 20, "cells": 5}
 THIN_CELLS = 30
 MEASURED_DONORS = 5
-
-UNIT_COLUMNS = ("population", "tissue", "cell_type", "tier", "weight", "cap", "is_required", "is_origin")
+PATIENT_CORRELATION = 0.3
+"""Correlation of a patient's cells by which patients are weighed: the thousandth cell of a patient says little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +35,19 @@ class Panel:
     symbols
         Candidate antigens; the first axis of every matrix here.
     kind
-        `samples` (bulk) or `cells`: what one observation is.
+        `samples` (bulk) or `cells`: the kind of tumour that orders the ranking.
     packed
-        Positivity of the observations. `packed.populations` has one row a population with its tier,
-        weight, cap, `is_required`, `is_origin`, and `n_effective`, `is_thin`.
+        Positivity of all observations. `packed.populations` has one row a population: its `kind`, `assay` and `atlas`,
+        its tier, weight, cap, `is_required`, `is_origin`, and `n_effective`, `is_thin`, `is_ranking`. Tumours that
+        order the ranking come first, then other tumours, then normal populations.
     segment_weight
         What one observation of a segment weighs in its population's mean fraction.
     fraction
         Mean fraction positive, antigens × populations.
+    power
+        Chance that a cell of the population shows the antigen if it carries it, antigens × populations; 1 where depths
+        are not known, and in samples. Below 0.2 the antigen counts as not measured (`packed.is_measured`), but what
+        was seen of it counts.
     units
         Summary-level evidence: one row a tissue or cell type of an atlas, with its tier, weight, cap,
         `evidence` (`summary` or `protein`), `atlas`, `unit`.
@@ -53,13 +58,17 @@ class Panel:
     is_flagged
         Stained at the level by an antibody that may not veto, antigens × units; False for RNA.
     levels
-        log2(level + 1) per donor or sample, rows × antigens: the threshold-free view. NaN is not measured.
-    level_population
-        Row of `packed.populations` of each row of `levels`.
+        log2(CPM + 1) per sample, or per donor and population of cells, rows × antigens. NaN is not measured.
+    level_population, level_donor
+        Row of `packed.populations` and of `packed.donors` of each row of `levels`.
     required
-        Tissues that must be measured before anything is called safe.
+        Places that must be measured before anything is called safe: tissues, and cell types as `tissue: cell type`.
+    stand_in
+        Required cell types for which samples or a summary of the whole organ may stand in.
     origin
         Tissues from which the tumour arises.
+    n_twice
+        Cells left out since another atlas of the panel holds them.
     """
 
     symbols: tuple[str, ...]
@@ -67,14 +76,18 @@ class Panel:
     packed: Packed
     segment_weight: NDArray[np.float64]
     fraction: NDArray[np.float64]
+    power: NDArray[np.float64]
     units: pd.DataFrame
     value: NDArray[np.float32]
     is_above: NDArray[np.bool_]
     is_flagged: NDArray[np.bool_]
     levels: NDArray[np.float32]
     level_population: NDArray[np.int64]
+    level_donor: NDArray[np.int64]
     required: tuple[str, ...]
+    stand_in: frozenset[str]
     origin: tuple[str, ...]
+    n_twice: int = 0
 
     @property
     def populations(self) -> pd.DataFrame:
@@ -88,8 +101,56 @@ class Panel:
 
     @cached_property
     def is_tumor(self) -> NDArray[np.bool_]:
-        """Which populations are tumour."""
-        return (self.populations["side"] == "tumor").to_numpy()
+        """Which populations are tumours that order the ranking."""
+        return self.populations["is_ranking"].to_numpy(dtype=bool)
+
+    @cached_property
+    def is_normal(self) -> NDArray[np.bool_]:
+        """Which populations are normal."""
+        return (self.populations["side"] == "normal").to_numpy(dtype=bool)
+
+    @cached_property
+    def is_cells(self) -> NDArray[np.bool_]:
+        """Which populations are cells or nuclei, so that a gate is met inside one cell."""
+        return (self.populations["kind"] == "cells").to_numpy(dtype=bool)
+
+    @cached_property
+    def is_origin(self) -> NDArray[np.bool_]:
+        """Which populations are normal tissue of the tumour's origin."""
+        return self.populations["is_origin"].fillna(False).to_numpy(dtype=bool) & self.is_normal
+
+    @cached_property
+    def weight(self) -> NDArray[np.float64]:
+        """Weight of each population; 0 for tumours."""
+        return np.where(self.is_normal, self.populations["weight"].fillna(0.0).to_numpy(dtype=np.float64), 0.0)
+
+    @cached_property
+    def decides(self) -> NDArray[np.bool_]:
+        """Which populations may decide a liability: normal, not thin, of some weight."""
+        return self.is_normal & ~self.populations["is_thin"].to_numpy(dtype=bool) & (self.weight > 0)
+
+    @cached_property
+    def corrected(self) -> NDArray[np.float64]:
+        """Fraction positive over power, at most 1, antigens × populations.
+
+        Where the power is too low the plain fraction: what was seen was seen. 0 where not measured.
+        """
+        over = np.minimum(self.fraction / np.maximum(self.power, LEAST), 1.0)
+        return np.where(self.packed.is_measured, over, self.fraction)
+
+    @cached_property
+    def patient_weight(self) -> NDArray[np.float64]:
+        """Weight of each tumour of the ranking in the mean coverage: of m cells m / (1 + 0.3 (m − 1)); the sum is 1."""
+        table = self.populations[self.is_tumor]
+        each = (table["n_observations"] / table["n_donors"]).to_numpy(dtype=np.float64)
+        own = table["n_donors"].to_numpy() * each / (1 + (each - 1) * PATIENT_CORRELATION)
+        return np.asarray(own / own.sum())
+
+    @cached_property
+    def tells_low_end(self) -> NDArray[np.bool_]:
+        """Tumours of the ranking over which the tenth percentile is taken: those not thin, or all if all are."""
+        thin = self.populations["is_thin"].to_numpy(dtype=bool)[self.is_tumor]
+        return ~thin if self.kind == "cells" and not thin.all() else np.ones(len(thin), dtype=bool)
 
     @cached_property
     def highest_fraction(self) -> NDArray[np.float64]:
@@ -99,7 +160,7 @@ class Panel:
         it holds the plain fraction.
         """
         table = self.populations
-        cap = table["cap"].fillna(1.0).to_numpy(dtype=np.float64)
+        cap = np.where(self.is_normal, table["cap"].fillna(1.0).to_numpy(dtype=np.float64), 1.0)
         n = table["n_effective"].to_numpy(dtype=np.float64)
         low, high = np.zeros(len(table)), np.ones(len(table))
         for _ in range(60):
@@ -110,6 +171,32 @@ class Panel:
         limit = np.where(at_zero, -1.0, low)
         limit = np.where(table["is_thin"].to_numpy(dtype=bool), cap, limit)
         return np.where(cap >= 1, 1.0, limit) + 1e-9
+
+    def ranking_only(self) -> Panel:
+        """The same evidence without the tumours that do not order the ranking."""
+        asked = self.is_tumor | self.is_normal
+        if asked.all():
+            return self
+        segments, place = self.packed.segments, np.cumsum(asked) - 1
+        own = asked[segments["population"].to_numpy()]
+        rows = asked[self.level_population]
+        packed = replace(
+            self.packed,
+            segments=segments[own].assign(population=lambda kept: place[kept["population"]]).reset_index(drop=True),
+            populations=self.populations[asked].reset_index(drop=True),
+            is_measured=self.packed.is_measured[:, asked],
+            donor=None,
+        )
+        return replace(
+            self,
+            packed=packed,
+            segment_weight=self.segment_weight[own],
+            fraction=self.fraction[:, asked],
+            power=self.power[:, asked],
+            levels=self.levels[rows],
+            level_population=place[self.level_population[rows]],
+            level_donor=self.level_donor[rows],
+        )
 
     def take(self, symbols: Sequence[str]) -> Panel:
         """The same evidence on fewer antigens, in the order given.
@@ -123,11 +210,10 @@ class Panel:
         if absent:
             raise InputError(f"antigen {absent[0]!r} is not in the panel of {len(self.symbols)} antigens")
         rows = np.array([self.index[symbol] for symbol in symbols], dtype=np.int64)
-        packed = Packed(
+        packed = replace(
+            self.packed,
             symbols=tuple(symbols),
             words=np.ascontiguousarray(self.packed.words[rows]),
-            segments=self.packed.segments,
-            populations=self.packed.populations,
             is_measured=self.packed.is_measured[rows],
         )
         return replace(
@@ -135,6 +221,7 @@ class Panel:
             symbols=tuple(symbols),
             packed=packed,
             fraction=self.fraction[rows],
+            power=self.power[rows],
             value=self.value[rows],
             is_above=self.is_above[rows],
             is_flagged=self.is_flagged[rows],
@@ -143,44 +230,53 @@ class Panel:
 
 
 def build_panel(
-    primary: AnnData,
+    atlases: AnnData | Part | Sequence[AnnData | Part],
     *,
     symbols: Sequence[str],
     required: Sequence[str],
+    stand_in: Collection[str] = (),
     origin: Sequence[str] = (),
     summaries: Sequence[AnnData] = (),
     proteins: Sequence[AnnData] = (),
     bulk: float = 10.0,
-    count: int = 1,
+    count: float = 1,
     protein: str = "Medium",
+    primary: str | None = None,
 ) -> Panel:
     """Bring the atlases of a run onto one set of antigens.
 
     Parameters
     ----------
-    primary
-        Harmonised atlas of observations that holds the tumour (kind `samples` or `cells`).
+    atlases
+        Harmonised atlases of observations (kind `samples` or `cells`), tumour, normal or both, as AnnData or already
+        counted (`cartarget.count_atlas`). Some hold tumour.
     symbols
-        Candidate antigens. Each must be measured in the tumour.
+        Candidate antigens. Each must be measured in the tumours that order the ranking.
     required
-        Tissues that must be measured before anything is called safe, whether or not an atlas holds them.
+        Places that must be measured before anything is called safe, whether or not an atlas holds them: tissues
+        (`heart`) and cell types (`heart: cardiomyocyte`).
+    stand_in
+        Required cell types for which samples or a summary of the whole organ may stand in.
     origin
         Tissues from which the tumour arises, judged apart.
     summaries
-        Harmonised summary atlases of normal tissue, in the unit of the primary atlas.
+        Harmonised summary atlases of normal tissue, in the unit of the run.
     proteins
         Harmonised atlases of antibody stains.
     bulk, count, protein
         Thresholds: CPM, counts, and the stain that counts (`Low`, `Medium`, `High`).
+    primary
+        Which tumours order the ranking, `bulk` or `single_cell`. None: those of the first atlas that holds tumour.
 
     Returns
     -------
-    `Panel`. A gene that an atlas lacks is unmeasured there, never zero.
+    `Panel`. A gene that an atlas lacks is unmeasured there, never zero, and stays measured elsewhere.
 
     Raises
     ------
     InputError
-        A candidate is not in the primary atlas or not measured in all of its tumours, or an atlas is of the wrong kind.
+        No atlas, or none with tumour of the kind asked for; a candidate is not measured in all of these tumours; an
+        atlas is of the wrong kind.
 
     Examples
     --------
@@ -192,45 +288,93 @@ def build_panel(
     >>> panel.symbols, panel.kind
     (('CEACAM5', 'MSLN'), 'cells')
     """
-    about = primary.uns["cartarget"]
-    if about["kind"] not in THIN_DONORS:
-        raise InputError(f"atlas {about['atlas']}: kind {about['kind']!r} cannot be counted; expected samples or cells")
-    absent = [symbol for symbol in symbols if symbol not in primary.var_names]
-    if absent:
-        raise InputError(
-            f"atlas {about['atlas']}: candidate {absent[0]!r} is not among its genes; screen only what it holds"
-        )
-    chosen = primary[:, list(symbols)]
-    partly = np.flatnonzero(~measured_in_tumor(chosen))
-    if len(partly):
-        raise InputError(
-            f"atlas {about['atlas']}: candidate {symbols[partly[0]]!r} is not measured in all of its tumours, so its "
-            "coverage is not known; leave it out (cartarget.evidence.panel.measured_in_tumor)"
-        )
-    packed = _with_reliability(pack_atlas(chosen, bulk=bulk, count=count), kind=about["kind"])
+    given = [atlases] if isinstance(atlases, AnnData | Part) else list(atlases)
+    parts = [
+        one if isinstance(one, Part) else count_atlas(one, symbols=symbols, bulk=[bulk], count=[count]) for one in given
+    ]
+    kind = ranking_kind(parts, primary)
+    joined = join(parts, symbols=symbols, thresholds={"CPM": bulk, "counts": count}, ranking=kind)
+    _refuse_unmeasured(joined.packed, parts, kind)
+    strength = np.where(
+        (joined.packed.populations["side"] == "normal").to_numpy(),
+        power(carried_rates(parts, symbols=symbols, bulk=bulk), depth=joined.depth, count=count),
+        1.0,
+    )
+    packed = replace(
+        joined.packed,
+        populations=_with_reliability(joined.packed.populations),
+        is_measured=joined.packed.is_measured & (strength >= LEAST),
+    )
     weight, effective = observation_weights(packed)
     packed.populations["n_effective"] = effective
     owner = packed.segments["population"].to_numpy()
 
-    parts = [_summary_units(atlas, symbols, bulk) for atlas in summaries]
-    parts += [_protein_units(atlas, symbols, STAINS[protein]) for atlas in proteins]
+    units = [summary_units(atlas, symbols, bulk) for atlas in summaries]
+    units += [protein_units(atlas, symbols, STAINS[protein]) for atlas in proteins]
     empty = np.zeros((len(symbols), 0))
-    units = [part[0] for part in parts]
-    levels, level_population = _levels(chosen, packed)
     return Panel(
         symbols=tuple(symbols),
-        kind=about["kind"],
+        kind=kind,
         packed=packed,
         segment_weight=weight,
         fraction=by_population(count_positive(packed) * weight, owner, len(effective)),
-        units=pd.concat(units, ignore_index=True) if units else _no_units(),
-        value=np.hstack([empty, *(part[1] for part in parts)]).astype(np.float32),
-        is_above=np.hstack([empty, *(part[2] for part in parts)]).astype(bool),
-        is_flagged=np.hstack([empty, *(part[3] for part in parts)]).astype(bool),
-        levels=levels,
-        level_population=level_population,
+        power=strength,
+        units=pd.concat([unit[0] for unit in units], ignore_index=True) if units else no_units(),
+        value=np.hstack([empty, *(unit[1] for unit in units)]).astype(np.float32),
+        is_above=np.hstack([empty, *(unit[2] for unit in units)]).astype(bool),
+        is_flagged=np.hstack([empty, *(unit[3] for unit in units)]).astype(bool),
+        levels=joined.levels,
+        level_population=joined.level_population,
+        level_donor=joined.level_donor,
         required=tuple(sorted(required)),
+        stand_in=frozenset(stand_in),
         origin=tuple(sorted(origin)),
+        n_twice=joined.n_twice,
+    )
+
+
+def ranking_kind(parts: Sequence[Part], primary: str | None) -> str:
+    """Kind of the tumours that order the ranking, `samples` or `cells`.
+
+    Raises
+    ------
+    InputError
+        No part holds tumour, or none of the kind that `primary` (`bulk`, `single_cell`) asks for.
+    """
+    if primary is not None and primary not in RANKING:
+        raise InputError(f"primary: found {primary!r}; expected bulk or single_cell")
+    holding = [part for part in parts if (part.populations["side"] == "tumor").any()]
+    names = ", ".join(part.atlas for part in parts) or "none"
+    if not holding:
+        raise InputError(
+            f"no atlas holds tumour (atlases: {names}); give one with malignant cells or tumour samples, and say which "
+            "observations are malignant"
+        )
+    kind = RANKING[primary] if primary else holding[0].kind
+    if all(part.kind != kind for part in holding):
+        other = next(name for name, value in RANKING.items() if value == holding[0].kind)
+        raise InputError(
+            f"primary: found {primary!r}, but the tumours of {', '.join(part.atlas for part in holding)} are {other}; "
+            f"set primary: {other}"
+        )
+    return kind
+
+
+def _refuse_unmeasured(packed: Packed, parts: Sequence[Part], kind: str) -> None:
+    ranking = packed.populations["is_ranking"].to_numpy(dtype=bool)
+    partly = np.flatnonzero(~packed.is_measured[:, ranking].all(axis=1))
+    if not len(partly):
+        return
+    symbol = packed.symbols[partly[0]]
+    holding = [part for part in parts if part.kind == kind and (part.populations["side"] == "tumor").any()]
+    lacking = [part.atlas for part in holding if symbol not in part.symbols]
+    if lacking:
+        raise InputError(
+            f"atlas {lacking[0]}: candidate {symbol!r} is not among its genes; screen only what all tumours hold"
+        )
+    raise InputError(
+        f"atlas {holding[0].atlas}: candidate {symbol!r} is not measured in all of its tumours, so its coverage is not "
+        "known; leave it out (cartarget.evidence.panel.measured_in_tumor)"
     )
 
 
@@ -250,92 +394,10 @@ def measured_in_tumor(adata: AnnData) -> NDArray[np.bool_]:
     return np.asarray(measured.to_numpy(dtype=bool).all(axis=1))
 
 
-def _with_reliability(packed: Packed, *, kind: str) -> Packed:
-    table = packed.populations.copy()
-    thin = table["n_donors"] < THIN_DONORS[kind]
-    if kind == "cells":
-        thin |= table["n_observations"] < THIN_CELLS
-    table["is_thin"] = thin
-    return Packed(packed.symbols, packed.words, packed.segments, table, packed.is_measured)
-
-
-def _no_units() -> pd.DataFrame:
-    types = {"weight": float, "cap": float, "is_required": bool, "is_origin": bool}
-    names = (*UNIT_COLUMNS, "evidence", "atlas", "unit")
-    return pd.DataFrame({name: pd.Series([], dtype=types.get(name, object)) for name in names})
-
-
-def _unit_frame(atlas: AnnData, evidence: str) -> pd.DataFrame:
-    about = atlas.uns["cartarget"]
-    frame = atlas.obs[list(UNIT_COLUMNS)].reset_index(drop=True)
-    for name in ("population", "tissue", "cell_type", "tier"):
-        frame[name] = frame[name].astype(str)
-    return frame.assign(evidence=evidence, atlas=about["atlas"], unit=about["unit"])
-
-
-def _values(atlas: AnnData, symbols: Sequence[str], layer: str | None = None) -> NDArray[np.float64]:
-    rows = atlas.var_names.get_indexer(pd.Index(symbols))
-    data = atlas.X if layer is None else atlas.layers[layer]
-    values = np.full((len(symbols), atlas.n_obs), np.nan)
-    values[rows >= 0] = dense(data)[:, rows[rows >= 0]].T
-    return values
-
-
-Units = tuple[pd.DataFrame, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]
-
-
-def _summary_units(atlas: AnnData, symbols: Sequence[str], threshold: float) -> Units:
-    about = atlas.uns["cartarget"]
-    if about["kind"] != "summary":
-        raise InputError(f"atlas {about['atlas']}: kind {about['kind']!r} given as a summary of normal tissue")
-    value = _values(atlas, symbols)
-    above = value >= threshold
-    return _unit_frame(atlas, "summary"), value, above, np.zeros_like(above)
-
-
-def _protein_units(atlas: AnnData, symbols: Sequence[str], stain: float) -> Units:
-    value = _values(atlas, symbols)
-    reliability = _values(atlas, symbols, "reliability")
-    membrane = atlas.var["is_membrane"].reindex(list(symbols)).astype("boolean").fillna(False).to_numpy(dtype=bool)
-    stained = value >= stain
-    veto = stained & (reliability >= SUPPORTED) & membrane[:, None]
-    return _unit_frame(atlas, "protein"), value, veto, stained & ~veto
-
-
-def _levels(adata: AnnData, packed: Packed) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """log2(level + 1): CPM per sample in bulk; counts per 10,000 per donor and population in cells."""
-    names = packed.populations["population"].tolist()
-    place = {name: row for row, name in enumerate(names)}
-    population = adata.obs["population"].astype(str).map(place).to_numpy(dtype=np.int64)
-    values = adata.X
-    if adata.uns["cartarget"]["kind"] == "samples":
-        levels = np.log2(np.asarray(dense(values), dtype=np.float32) + 1)
-        owner = population
-    else:
-        levels, owner = _pseudobulk(adata, population)
-    levels[~packed.is_measured.T[owner]] = np.nan
-    return levels, owner
-
-
-def _pseudobulk(adata: AnnData, population: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    import scanpy as sc
-
-    groups = pd.DataFrame({"population": population, "donor": adata.obs["donor"].astype(str).to_numpy()})
-    key = groups["population"].astype(str) + "\t" + groups["donor"]
-    values = sparse.csr_matrix(adata.X, dtype=np.float64)
-    log = adata.uns["cartarget"]["unit"] == "log1p"
-    if log:
-        values = values.expm1()
-    small = AnnData(values, obs=pd.DataFrame({"key": pd.Categorical(key)}, index=adata.obs_names))
-    sums = sc.get.aggregate(small, by="key", func="mean" if log else "sum")
-    totals = dense(sums.layers["mean" if log else "sum"])
-    if not log:
-        depth = (
-            adata.obs["n_counts"].to_numpy(dtype=np.float64)
-            if "n_counts" in adata.obs
-            else np.asarray(values.sum(1)).ravel()
-        )
-        per_group = np.bincount(pd.Categorical(key).codes, weights=depth)
-        totals = totals * (1e4 / np.maximum(per_group, 1))[:, None]
-    owner = np.array([int(name.split("\t")[0]) for name in sums.obs["key"].astype(str)], dtype=np.int64)
-    return np.log2(totals + 1).astype(np.float32), owner
+def _with_reliability(populations: pd.DataFrame) -> pd.DataFrame:
+    """Which populations are thin: few donors, few cells, or a patient of few malignant cells."""
+    cells = populations["kind"] == "cells"
+    few_cells = cells & (populations["n_observations"] < THIN_CELLS)
+    few_donors = populations["n_donors"] < populations["kind"].map(THIN_DONORS)
+    patient = cells & (populations["side"] == "tumor")
+    return populations.assign(is_thin=(few_donors & ~patient) | few_cells)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cartarget.logic.batch import BOTH, NOT, Gates
+from cartarget.logic.batch import Gates
 
 
 def coverage_range(
@@ -53,9 +53,6 @@ def coverage_range(
     weight = 1 / np.bincount(owner)[owner]
     sure, possible = (np.asarray(level) >= np.float32(threshold) for level in levels)
     ends = {"coverage_purity_lower": (sure, possible), "coverage_purity_upper": (possible, sure)}
-    return pd.DataFrame({name: weight @ _hit(gates, own, other) / len(people) for name, (own, other) in ends.items()})
-
-
-def _hit(gates: Gates, own: NDArray[np.bool_], blocker: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    a, b = own[:, gates.a], own[:, gates.b]
-    return np.where(gates.op == NOT, a & ~blocker[:, gates.b], np.where(gates.op == BOTH, a & b, a | b))
+    return pd.DataFrame(
+        {name: gates.evaluate(own.T, ~other.T) @ weight / len(people) for name, (own, other) in ends.items()}
+    )

@@ -2,7 +2,7 @@
 
 The page ranks its gates again when a weight, a cap, a floor or a threshold moves. It does so from what stands here:
 positivity of each antigen as packed bits at thresholds chosen beforehand, and where summaries and stains are above
-their level. The rules are those of `safety.exposure` and `safety.scores`; a test in a browser holds them together.
+their level. The rules are those of `safety.judge` and `safety.scores`; a test in a browser holds them together.
 """
 
 from __future__ import annotations
@@ -22,17 +22,23 @@ from numpy.typing import NDArray
 from cartarget.errors import InputError
 from cartarget.evidence.intervals import PRIOR_DONORS
 from cartarget.evidence.packed import Packed
-from cartarget.evidence.panel import MEASURED_DONORS, Panel
+from cartarget.evidence.panel import MEASURED_DONORS, THIN_CELLS, Panel
+from cartarget.evidence.power import LEAST
 from cartarget.files import whole
+from cartarget.logic.batch import Gates
+from cartarget.report.closing import closing_tissues
 from cartarget.report.payload import Block, quantise_level
-from cartarget.safety.scan import GAIN
+from cartarget.safety.known import CHANCE, GAIN, SEEN, known
 from cartarget.safety.tier_table import TIERS
 from cartarget.safety.window import gate_levels
 
 BUDGET = 2_400_000
 """Bytes that the evidence may take in the report, compressed and before base64."""
 
-_POPULATION = ("population", "tissue", "cell_type", "tier", "weight", "cap", "n_donors", "n_observations")
+_POPULATION = (
+    "population", "kind", "assay", "atlas", "tissue", "cell_type", "tier", "weight", "cap", "n_donors",
+    "n_observations",
+)  # fmt: skip
 _FLAGS = ("is_required", "is_origin", "is_thin")
 _UNIT = ("population", "tissue", "cell_type", "tier", "weight", "cap", "evidence", "atlas", "unit")
 
@@ -41,9 +47,10 @@ _UNIT = ("population", "tissue", "cell_type", "tier", "weight", "cap", "evidence
 class Evidence:
     """Counted evidence on antigens: a header of plain data, and arrays whose first axis is the antigens.
 
-    `words.i` (uint32) are packed observations at the i-th threshold, each segment beginning a word; `measured`
-    (antigens × populations) says where they mean anything; `above.i` and `flagged` are bits over the units,
-    `value` their levels or stains as `quantise_level` writes them, `level` the same per population of observations.
+    `words.i` (uint32) are packed observations at the i-th threshold, each segment beginning a word; `measured.i`
+    (antigens × populations) says where they mean anything, `power.i` with what power in the populations that the header
+    names as `powered` (1 in all others); `above.i` and `flagged` are bits over the units, `value` their levels or
+    stains as `quantise_level` writes them, `level` the same per population of observations.
     """
 
     header: dict[str, Any]
@@ -74,7 +81,13 @@ def argued_thresholds(panel: Panel, *, unit: str, base: float) -> list[float]:
 
 
 def counted_evidence(
-    panels: Sequence[Panel], *, thresholds: Sequence[float], base: float, unit: str, tiers: str = ""
+    panels: Sequence[Panel],
+    *,
+    thresholds: Sequence[float],
+    base: float,
+    unit: str,
+    tiers: str = "",
+    gates: Sequence[str] = (),
 ) -> Evidence:
     """Lay panels of the same run, counted at several thresholds, out for the page.
 
@@ -90,6 +103,8 @@ def counted_evidence(
         Unit of the thresholds.
     tiers
         Text of the tier table, so that the page can write a changed one.
+    gates
+        Gates of the run's tables, whose windows the page cannot reckon again.
 
     Returns
     -------
@@ -100,17 +115,19 @@ def counted_evidence(
     InputError
         The run's own threshold is not among them, or the panels hold different antigens.
     """
+    panels = [panel.ranking_only() for panel in panels]
     first = panels[0]
     if base not in thresholds or any(panel.symbols != first.symbols for panel in panels):
         raise InputError(f"thresholds {list(thresholds)}: expected {base:g} among them, and the same antigens at each")
     kept, starts = _dense_words(first.packed)
     arrays: dict[str, NDArray[Any]] = {
-        "measured": first.packed.is_measured.astype(np.uint8),
         "value": quantise_level(first.value),
         "flagged": _bits(first.is_flagged),
         "level": _levels(first),
     }
     for place, panel in enumerate(panels):
+        arrays[f"power.{place}"] = _powers(panel)[:, _powered(panel)]
+        arrays[f"measured.{place}"] = panel.packed.is_measured.astype(np.uint8)
         arrays[f"words.{place}"] = np.ascontiguousarray(panel.packed.words).astype("<u8").view("<u4")[:, kept]
         arrays[f"above.{place}"] = _bits(panel.is_above)
     segments = first.packed.segments
@@ -125,14 +142,24 @@ def counted_evidence(
         "sizes": segments["n_observations"].tolist(),
         "donors": segments["n_donors"].tolist(),
         "prior_donors": PRIOR_DONORS,
+        "powered": [_powered(panel).tolist() for panel in panels],
         "segment_weight": [panel.segment_weight.tolist() for panel in panels],
         "n_effective": [panel.populations["n_effective"].astype(float).tolist() for panel in panels],
         "populations": _records(first.populations.fillna({"weight": 0.0, "cap": 1.0}), _POPULATION, _FLAGS),
         "units": _records(first.units, _UNIT, ("is_required", "is_origin")),
+        "tissues": known(first).tissues,
+        "closing": closing_tissues(first, gates),
         "n_tumor": int(first.is_tumor.sum()),
+        "patient_weight": first.patient_weight.tolist(),
+        "tells_low_end": first.tells_low_end.tolist(),
         "required": list(first.required),
+        "stand_in": sorted(first.stand_in),
         "origin": list(first.origin),
         "enough_donors": MEASURED_DONORS,
+        "enough_cells": THIN_CELLS,
+        "least_power": LEAST,
+        "seen": SEEN,
+        "chance": CHANCE,
         "gain": GAIN,
         "reference": {name: {"weight": weight, "cap": cap} for name, (weight, cap) in TIERS.items()},
         "tiers": tiers,
@@ -168,7 +195,7 @@ def argued(
     asked = {name: {"weight": weight, "cap": cap} for name, (weight, cap) in TIERS.items()} | dict(tiers or {})
     old = panel.packed
     table = _weighed(old.populations, asked, tolerated)
-    packed = Packed(old.symbols, old.words, old.segments, table, old.is_measured)
+    packed = replace(old, populations=table)
     return replace(panel, packed=packed, units=_weighed(panel.units, asked, tolerated))
 
 
@@ -231,12 +258,26 @@ def evidence_block(evidence: Evidence) -> Block:
 
 def _levels(panel: Panel) -> NDArray[np.int16]:
     """90th percentile of each antigen's level per normal population, as the exposure table has it."""
-    each = np.arange(len(panel.symbols))
-    levels = gate_levels(panel, a=each, b=each, op=np.zeros_like(each))
+    levels = gate_levels(panel, Gates.singles(len(panel.symbols)))
     found = levels.population.astype(np.float64)
     if panel.is_tumor.sum() == 1:
         found[:, np.flatnonzero(panel.is_tumor)] = levels.tumor[:, None]
     return quantise_level(np.exp2(found) - 1)
+
+
+COARSE = 256
+"""Power is told in so many steps where it corrects nothing, which packs well."""
+
+
+def _powers(panel: Panel) -> NDArray[np.float32]:
+    """Power of each antigen in each population, whole steps where no observation shows the antigen."""
+    coarse = np.round(panel.power * COARSE) / COARSE
+    return np.where(panel.corrected > 0, panel.power, coarse).astype(np.float32)
+
+
+def _powered(panel: Panel) -> NDArray[np.int64]:
+    """Populations in which some antigen has less than full power."""
+    return np.flatnonzero((_powers(panel) < 1).any(axis=0))
 
 
 def _dense_words(packed: Packed) -> tuple[NDArray[np.int64], list[int]]:
@@ -263,7 +304,7 @@ def _records(frame: pd.DataFrame, names: Sequence[str], flags: Sequence[str]) ->
         table[name] = table[name].fillna(False).astype(bool)
     plain = table.astype(object)
     return [
-        {key: "" if pd.isna(value) else value for key, value in row.items()}
+        {key: "" if pd.isna(value) or value in ("nan", "None") else value for key, value in row.items()}
         for row in plain.where(plain.notna(), "").to_dict("records")
     ]
 

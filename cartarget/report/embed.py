@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 from cartarget.logic.batch import ANY, BOTH, NOT
 from cartarget.logic.gate import Gate
 from cartarget.report.argue import BUDGET, Evidence, evidence_block, fit_evidence
+from cartarget.report.closing import closing_numbers
 from cartarget.report.payload import Block
 
 FIRST = 200
@@ -23,7 +22,7 @@ def embed(
     antigens: pd.DataFrame,
     gates: pd.DataFrame,
     atlas: str,
-    more: Sequence[str] = (),
+    larger: pd.DataFrame | None = None,
     budget: int = BUDGET,
 ) -> tuple[Block, frozenset[str]]:
     """Lay evidence and the rows that it can judge out as a block.
@@ -36,8 +35,8 @@ def embed(
         Tables as they stand in the report.
     atlas
         Name of the primary atlas.
-    more
-        Gates beside the table, whose antigens come first.
+    larger
+        Gates of three antigens or more beside the table; their antigens come first.
     budget
         Bytes that the evidence may take, compressed.
 
@@ -45,8 +44,10 @@ def embed(
     -------
     The block, and the names of the rows that it holds no evidence on. `gate.a`, `gate.b`, `gate.op` (−1: no
     evidence, or more than two antigens) and `antigen.row` point into the evidence; `gate.tie` and `antigen.tie`
-    number the rows by what ranks them when class and selectivity are alike.
+    number the rows by what ranks them when class and selectivity are alike; `gate.closing`, `antigen.closing` and
+    `larger.closing` number the tissues that close each row, from `….closing_at` on.
     """
+    more = [] if larger is None else larger["gate"].astype(str).tolist()
     parsed = [Gate.parse(name) for name in gates["gate"].astype(str)]
     members = [symbol for gate in [*map(Gate.parse, more), *parsed] for symbol in gate.antigens]
     symbols = antigens["symbol"].astype(str).tolist()
@@ -54,6 +55,10 @@ def embed(
     row = {symbol: place for place, symbol in enumerate(kept.header["symbols"])}
     block = evidence_block(kept)
     block.header["atlas"] = atlas
+    closing = block.header.pop("closing")
+    for prefix, frame, key in (("gate", gates, "gate"), ("antigen", antigens, "symbol"), ("larger", larger, "gate")):
+        if frame is not None:
+            _add_closing(block, prefix, frame.assign(gate=_texts(frame[key], key)), closing)
     table = np.array([_row(gate, row) for gate in parsed], dtype=np.int32).reshape(-1, 3)
     for place, name in enumerate(("a", "b", "op")):
         block.arrays[f"gate.{name}"] = np.ascontiguousarray(table[:, place])
@@ -62,6 +67,20 @@ def embed(
     block.arrays["antigen.tie"] = _tie(antigens, name="symbol")
     lacking = gates.loc[table[:, 2] < 0, "gate"].astype(str)
     return block, frozenset([*lacking, *(symbol for symbol in symbols if symbol not in row)])
+
+
+def _texts(names: pd.Series, key: str) -> list[str]:
+    """Rows of a table as gates: a symbol is quoted where it must be."""
+    texts = names.astype(str).tolist()
+    return [str(Gate.literal(text)) for text in texts] if key == "symbol" else texts
+
+
+def _add_closing(block: Block, prefix: str, frame: pd.DataFrame, closing: dict[str, list[str]]) -> None:
+    """Put what closes each row of a table into the block."""
+    texts = frame["gate"].tolist()
+    found = closing_numbers(texts, frame["window"], closing=closing, tissues=block.header["tissues"])
+    block.arrays[f"{prefix}.closing"] = np.array([number for row in found for number in row], dtype=np.int16)
+    block.arrays[f"{prefix}.closing_at"] = np.cumsum([0, *map(len, found)]).astype(np.int32)
 
 
 def _row(gate: Gate, row: dict[str, int]) -> tuple[int, int, int]:

@@ -28,8 +28,8 @@ MISSING = -32_768
 EVIDENCE = ("cells", "samples", "summary", "protein")
 TIERS = ("vital", "important", "tolerable", "ignored")
 _SLOT = ["side", "evidence", "atlas", "tier", "tissue", "cell_type", "population"]
-_COUNTS = ("n_observations", "n_donors", "n_positive")
-_FRACTIONS = ("fraction", "fraction_lower", "fraction_upper", "fraction_naive")
+_COUNTS = ("n_observations", "n_donors", "n_positive", "people_over_cap")
+_FRACTIONS = ("fraction", "fraction_lower", "fraction_upper", "fraction_naive", "fraction_trans", "power")
 
 
 @dataclass
@@ -134,7 +134,8 @@ def add_exposure(block: Block, frame: pd.DataFrame, *, gates: pd.Index) -> None:
     at = place.astype(np.int64) * len(gates) + frame["gate"].to_numpy(dtype=np.int64)
     size = len(places) * len(gates)
     flags = np.zeros(size, dtype=np.uint8)
-    flags[at] = 1 + 2 * _flag(frame["is_measured"]) + 4 * _flag(frame["is_thin"])
+    by_cells = (frame["decided_by"].astype(str) == "cells") & (frame["evidence"].astype(str) != "cells")
+    flags[at] = 1 + 2 * _flag(frame["is_measured"]) + 4 * _flag(frame["is_thin"]) + 8 * _flag(by_cells)
     block.arrays["exposure.flags"] = flags
     for name in _FRACTIONS:
         block.arrays[f"exposure.{name}"] = _spread(size, at, quantise(_floats(frame[name]), scale=EXPOSED))
@@ -153,9 +154,10 @@ def _places(frame: pd.DataFrame) -> tuple[np.ndarray, list[dict[str, Any]]]:
         column = frame[name].astype("category").cat
         key = key * (len(column.categories) + 1) + column.codes.to_numpy(dtype=np.int64) + 1
     _, first, number = np.unique(key, return_index=True, return_inverse=True)
-    rows = frame.loc[first, [*_SLOT, "is_origin", "unit"]].astype(dict.fromkeys([*_SLOT, "unit"], "object"))
+    texts = [*_SLOT, "assay", "unit"]
+    rows = frame.loc[first, [*texts, "is_origin"]].astype(dict.fromkeys(texts, "object"))
     places = [
-        {name: "" if pd.isna(row[name]) else row[name] for name in [*_SLOT, "unit"]}
+        {name: "" if pd.isna(row[name]) else row[name] for name in texts}
         | {"is_origin": bool(row["is_origin"])}
         for row in rows.to_dict("records")
     ]

@@ -38,10 +38,12 @@ from cartarget.selection.shortlist import shortlist, why_empty
 SCRIPTS = (
     "payload",
     "special",
+    "gate",
+    "counted",
+    "known",
     "judge",
     "rerank",
     "details",
-    "gate",
     "argument",
     "dom",
     "tip",
@@ -222,7 +224,7 @@ def _data(run: _Run, kept: pd.DataFrame) -> tuple[str, str]:
     names, counted = pd.Index([*run.antigens["symbol"], *kept["gate"], *beside]).astype(str).unique(), ""
     if run.evidence is not None:
         primary = next((atlas["name"] for atlas in summary["atlases"] if atlas.get("role") == "primary"), "")
-        counts, lacking = embed(run.evidence, antigens=run.antigens, gates=kept, atlas=primary, more=beside)
+        counts, lacking = embed(run.evidence, antigens=run.antigens, gates=kept, atlas=primary, larger=larger)
         names, counted = names[names.isin([*lacking, *beside])], counts.encode()
     rows = pd.concat([read_exposure(path, gates=names) for path in run.exposures], ignore_index=True)
     add_exposure(block, rows, gates=names)

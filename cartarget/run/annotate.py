@@ -23,9 +23,10 @@ from cartarget.evidence.purity import coverage_range
 from cartarget.evidence.tumor_protein import tumor_protein
 from cartarget.logic.batch import Gates
 from cartarget.run.inputs import Run
+from cartarget.safety.beside import rare_unmeasured
+from cartarget.safety.conjunction import EXPOSED
 from cartarget.safety.fratricide import fratricide
-from cartarget.safety.judge import COUNTED, EXPOSED, judge
-from cartarget.safety.scores import rare_unmeasured
+from cartarget.safety.judge import judge
 from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targets, read_toxicity
 from cartarget.safety.window import gate_levels
 from cartarget.selection.joined import join_cells
@@ -34,11 +35,13 @@ from cartarget.selection.sweep import sweep_panels, sweep_ranks
 
 
 def with_cells(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
-    """Add what the first joined single-cell atlas says of each row."""
-    if not run.joined:
+    """Add what cells that do not order the ranking say of each row: malignant ones, and normal ones of the lineage."""
+    others = [cells for cells in run.cells if cells.uns["cartarget"]["atlas"] != run.primary]
+    others.sort(key=lambda cells: not (cells.obs["side"].astype(str) == "tumor").any())
+    if not others:
         return table
     cells = join_cells(
-        run.joined[0], symbols=run.panel.symbols, gates=gates, epithelium=run.indication.epithelium, count=count
+        others[0], symbols=run.panel.symbols, gates=gates, epithelium=run.indication.epithelium, count=count
     )
     return table.assign(**{str(name): values.to_numpy() for name, values in cells.items()})
 
@@ -62,8 +65,8 @@ def with_leaks(table: pd.DataFrame, run: Run, *, count: int) -> pd.DataFrame:
 
 
 def _cells(run: Run) -> AnnData | None:
-    """The run's own cells, or those of the first joined atlas; None where there are none."""
-    return run.atlases[run.primary] if run.panel.kind == "cells" else next(iter(run.joined), None)
+    """The first atlas of cells; None where there are none."""
+    return next(iter(run.cells), None)
 
 
 def with_dropout(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
@@ -74,16 +77,16 @@ def with_dropout(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> 
     source = _cells(run)
     if source is None:
         return table
-    judged = judge(run.panel, a=gates.a, b=gates.b, op=gates.op)
+    judged = judge(run.panel, gates)
     rates = detection_rates(source, count=count)
     residual = residual_liability(
-        run.panel, a=gates.a, b=gates.b, op=gates.op, naive=judged.naive, rates=rates,
-        exposed=judged.unit_state == EXPOSED,
+        run.panel, gates=gates, low=np.where(judged.told, judged.naive, judged.low),
+        unblocked=judge(run.panel, gates.unblocked).low, rates=rates, exposed=judged.unit_state == EXPOSED,
     )  # fmt: skip
-    tumor = detection_rates(source, side="tumor", count=count)
     corrected = corrected_coverage(
-        run.panel, a=gates.a, b=gates.b, op=gates.op, fraction=judged.fraction, rates=tumor, blocker_rates=rates
-    )
+        run.panel, gates=gates, fraction=judged.naive, rates=detection_rates(source, side="tumor", count=count),
+        blocker_rates=rates,
+    )  # fmt: skip
     added = residual.assign(coverage_corrected=corrected.to_numpy())
     return table.assign(**{str(name): values.array for name, values in added.items()})
 
@@ -113,7 +116,7 @@ def with_purity(table: pd.DataFrame, run: Run, *, gates: Gates, level: float) ->
 
 def with_tumor_protein(table: pd.DataFrame, run: Run, *, stain: str) -> pd.DataFrame:
     """Add what antibodies and mass spectrometry say of each antigen's protein in tumours; shown, not scored."""
-    found = [tumor_protein(atlas, stain=stain) for atlas in run.tumor_proteins]
+    found = [tumor_protein(atlas, stain=stain) for atlas in run.atlases.of_role("tumor_protein")]
     added = {name: each[name] for each in reversed(found) for name in each}
     return table.assign(**{name: table["symbol"].map(values) for name, values in added.items()})
 
@@ -133,21 +136,18 @@ def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     )
 
 
-def run_conflicts(run: Run, *, gates: Sequence[str], bulk: float, count: int) -> pd.DataFrame:
+def run_conflicts(run: Run, *, gates: Sequence[str], bulk: float) -> pd.DataFrame:
     """Contradictions between the run's sources: bulk and cells, RNA and protein, atlas and atlas.
 
-    About every antigen alone, under its symbol, and about those of the gates that have two.
+    About every antigen alone, under its symbol, and about the gates of more.
     """
     named = Gates.parse(gates, panel=run.panel)
-    pairs = [gate for gate, a, b in zip(gates, named.a, named.b, strict=True) if a != b]
-    listed = Gates.join([Gates.singles(len(run.panel.symbols)), named.pairs])
-    place = {"a": listed.a, "b": listed.b, "op": listed.op}
-    judged = judge(run.panel, **place)
-    sources = panel_sources(
-        run.panel, atlas=run.primary, fraction=judged.fraction, is_counted=judged.state == COUNTED, bulk=bulk, **place
-    )
-    sources += [cells_source(cells, symbols=run.panel.symbols, count=count, **place) for cells in run.joined]
-    return find_conflicts(sources, gates=[*run.panel.symbols, *pairs])
+    more = named.take(np.flatnonzero(named.size > 1))
+    listed = Gates.join([Gates.singles(len(run.panel.symbols)), more])
+    judged = judge(run.panel, listed)
+    sources = panel_sources(run.panel, gates=listed, fraction=judged.naive, is_counted=judged.complete, bulk=bulk)
+    sources += [cells_source(cells, symbols=run.panel.symbols, gates=listed) for cells in run.atlases.of_role("shown")]
+    return find_conflicts(sources, gates=[*run.panel.symbols, *more.names(run.panel.symbols)])
 
 
 def with_antigen_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Thresholds) -> pd.DataFrame:
@@ -170,28 +170,29 @@ def with_sweep(table: pd.DataFrame, run: Run, *, config: Config) -> pd.DataFrame
     limits, panel = config.thresholds, run.panel
     ranked = table[table["rank"].notna()]
     sweep = sweep_panels(
-        run.atlases[run.primary], symbols=Gates.parse(ranked["gate"].tolist(), panel=panel).members(panel.symbols),
-        required=panel.required, origin=panel.origin, summaries=run.summaries, proteins=run.proteins,
-        bulk=limits.bulk, count=limits.count, protein=limits.protein,
+        run.parts, symbols=Gates.parse(ranked["gate"].tolist(), panel=panel).members(panel.symbols),
+        required=panel.required, stand_in=panel.stand_in, origin=panel.origin, summaries=run.summaries,
+        proteins=run.atlases.of_role("protein"), bulk=limits.bulk, count=limits.count, protein=limits.protein,
+        primary=config.primary,
     )  # fmt: skip
     return table.merge(sweep_ranks(ranked, sweep=sweep, floor=config.coverage_floor), on="gate", how="left")
 
 
 def with_rare(table: pd.DataFrame, run: Run, *, gates: Gates) -> pd.DataFrame:
     """Add the rare vital tissues and cell types in which nothing measured what a gate senses."""
-    rare = rare_unmeasured(run.panel, rare=run.tiers.rare, a=gates.a, b=gates.b, op=gates.op)
+    rare = rare_unmeasured(run.panel, gates, rare=run.tiers.rare)
     return table.assign(cell_types_unmeasured=rare)
 
 
 def replications(run: Run, table: pd.DataFrame, *, gates: Sequence[str], config: Config) -> pd.DataFrame:
     """The first gates in every second cohort, patients of the run's own left out."""
     frames = []
-    people = set(run.atlases[run.primary].obs["donor"].astype(str))
-    for atlas in run.replications if gates else ():
+    people = {name for part in run.parts for name in part.donors}
+    for atlas in run.atlases.of_role("replication") if gates else ():
         other = without_shared(atlas, first=people)
         held = list(other.var_names[measured_in_tumor(other)])
         panel = build_panel(
-            other, symbols=held, required=run.panel.required, origin=run.panel.origin,
+            other, symbols=held, required=run.panel.required, stand_in=run.panel.stand_in, origin=run.panel.origin,
             bulk=config.thresholds.bulk, count=config.thresholds.count,
         )  # fmt: skip
         found = replicate(gates, second_cohort=panel, first=table, floor=config.coverage_floor)
@@ -205,9 +206,7 @@ def run_doublets(run: Run, *, gates: Sequence[str], count: int) -> pd.DataFrame:
     if not gates or "is_doublet" not in atlas.obs:
         return empty("doublets")
     listed = Gates.parse(gates, panel=run.panel)
-    return doublet_fractions(
-        atlas, symbols=run.panel.symbols, names=list(gates), a=listed.a, b=listed.b, op=listed.op, count=count
-    )
+    return doublet_fractions(atlas, symbols=run.panel.symbols, names=list(gates), gates=listed, count=count)
 
 
 def empty(table: str) -> pd.DataFrame:
@@ -222,12 +221,13 @@ def regression(run: Run) -> list[dict[str, Any]]:
     `rank` (1 is the highest level; missing where it cannot be told, with the `reason`), `n_tissues`.
     """
     panel, events = run.panel, read_toxicity(tiers=run.tiers)
-    alone = Gates.singles(len(panel.symbols))
-    normal = ~panel.is_tumor & (panel.populations["tier"].astype(str) != "ignored").to_numpy(dtype=bool)
-    levels = gate_levels(panel, a=alone.a, b=alone.b, op=alone.op).population
-    tables: dict[str, tuple[Any, pd.Series]] = {
-        panel.kind: (levels[:, normal], panel.populations.loc[normal, "tissue"])
-    }
+    normal = panel.is_normal & (panel.populations["tier"].astype(str) != "ignored").to_numpy(dtype=bool)
+    levels = gate_levels(panel, Gates.singles(len(panel.symbols))).population
+    tables: dict[str, tuple[Any, pd.Series]] = {}
+    for evidence in ("samples", "cells"):
+        own = normal & (panel.populations["kind"] == evidence).to_numpy(dtype=bool)
+        if own.any():
+            tables[evidence] = (levels[:, own], panel.populations.loc[own, "tissue"])
     for evidence in ("summary", "protein"):
         chosen = ((panel.units["evidence"] == evidence) & (panel.units["tier"] != "ignored")).to_numpy(dtype=bool)
         if chosen.any():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from cartarget.evidence.panel import Panel
+    from cartarget.evidence.part import Part
     from cartarget.safety.tiers import Tiers
 
 CONTROLS = "resources/controls.tsv"
@@ -26,31 +27,65 @@ STREAMED = ("xena", "gct", "recount3")
 """Readers of files so large that only the genes wanted are kept; they tell the names of all."""
 
 
+class Atlases(Mapping[str, "AnnData"]):
+    """The atlases of a run by name, harmonised; each is read when it is first asked for."""
+
+    def __init__(self, config: Config, tiers: Tiers, origin: Sequence[str]) -> None:
+        self._config, self._tiers, self._origin = config, tiers, origin
+        self._asked = {atlas.name: atlas for atlas in config.used_atlases}
+        self._held: dict[str, AnnData] = {}
+
+    def __getitem__(self, name: str) -> AnnData:
+        if name not in self._held:
+            from cartarget.atlas.harmonise import harmonise
+            from cartarget.atlas.store import read_stored
+
+            path = work_path(self._config, self._asked[name])
+            if not path.exists():
+                raise InputError(f"{path}: not there yet; run the read step first (`cartarget run` does all steps)")
+            self._held[name] = harmonise(read_stored(path), tiers=self._tiers, origin=self._origin)
+        return self._held[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._asked)
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def of_role(self, role: str) -> list[AnnData]:
+        """The atlases of a role."""
+        return [self[name] for name, asked in self._asked.items() if asked.role == role]
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What every step after reading starts from.
+    """What every step after counting starts from.
 
-    `atlases` holds each atlas harmonised; `joined` those shown beside the result, `summaries` (in the run's unit) and
-    `proteins` those of normal tissue, `tumor_proteins` protein in tumours, `replications` second cohorts; `surface`
-    the surface evidence of every gene of the primary atlas; `rare_unmeasured` names vital tissues and cell types that
-    no atlas of the run measures.
+    `panel` holds all that was counted; `parts` the counted atlases; `atlases` each atlas harmonised, read when it is
+    asked for; `summaries` (in the run's unit) those of normal tissue; `surface` the surface evidence of every gene of
+    the tumour's atlas; `primary` is the first atlas whose tumours order the ranking; `rare_unmeasured` names vital
+    tissues and cell types that no atlas of the run measures.
     """
 
     panel: Panel
+    parts: list[Part]
     surface: pd.DataFrame
     controls: pd.DataFrame
     candidates: list[str]
-    atlases: dict[str, AnnData]
-    joined: list[AnnData]
+    atlases: Atlases
     summaries: list[AnnData]
-    proteins: list[AnnData]
-    tumor_proteins: list[AnnData]
-    replications: list[AnnData]
     tiers: Tiers
     indication: Indication
     origin: tuple[str, ...]
     primary: str
     rare_unmeasured: str
+
+    @property
+    def cells(self) -> list[AnnData]:
+        """Atlases of cells, those whose tumours order the ranking first: counted ones, then those that are shown."""
+        counted = [part.atlas for part in self.parts if part.kind == "cells"]
+        counted.sort(key=lambda name: name != self.primary)
+        return [*(self.atlases[name] for name in counted), *self.atlases.of_role("shown")]
 
     @property
     def files(self) -> list[dict[str, str]]:
@@ -61,6 +96,11 @@ class Run:
 def work_path(config: Config, atlas: AtlasConfig) -> Path:
     """Where a read atlas lies between the steps."""
     return config.run_dir / "work" / f"{atlas.name}.h5ad"
+
+
+def part_path(config: Config, atlas: AtlasConfig) -> Path:
+    """Where a counted atlas lies in the evidence store."""
+    return config.run_dir / "work" / "evidence" / atlas.name
 
 
 def resource_paths(config: Config) -> list[str]:
@@ -96,91 +136,102 @@ def wanted_symbols(config: Config) -> set[str] | None:
     return {*table.loc[table["is_candidate"], "symbol"], *rescue["symbol"], *read_controls(config)["symbol"]}
 
 
-def load_run(config: Config) -> Run:
-    """Bring what the read step left onto one panel.
-
-    Raises
-    ------
-    InputError
-        The read step has not been done, or a tissue is not in the tier table.
-    """
-    from cartarget.evidence.panel import build_panel
+def place_of(config: Config) -> tuple[Indication, tuple[str, ...], Tiers]:
+    """The run's indication, the tissues from which its tumour arises, and the tier table for its patients."""
     from cartarget.safety.tiers import read_tiers
 
     indication = read_indication(config.indication, path=INDICATIONS)
     origin = tuple(config.origin or indication.origin)
-    tiers = read_tiers(config.tiers).for_sex(config.sex or indication.sex)
-    atlases = _harmonised(config, tiers, origin)
-    by_role = {
-        role: [atlases[a.name] for a in config.used_atlases if a.role == role]
-        for role in ("primary", "normal", "protein", "tumor_protein", "joined", "replication")
-    }
-    primary = _one_primary(by_role["primary"])
-    summaries = _one_scale(by_role["normal"], primary)
+    return indication, origin, read_tiers(config.tiers).for_sex(config.sex or indication.sex)
+
+
+def run_symbols(config: Config) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
+    """Surface evidence, controls, candidates, and all antigens of the panel: candidates and negative controls."""
     surface = pd.read_parquet(config.run_dir / "work" / "genes.parquet")
     controls = read_controls(config)
     candidates = surface.loc[surface["is_candidate"], "symbol"].tolist()
-    negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
-    symbols = candidates + sorted(set(negative) & set(primary.var_names) - set(candidates))
+    negative = set(controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]) - set(candidates)
+    held = set(surface.loc[surface["is_whole"], "symbol"])
+    return surface, controls, candidates, candidates + sorted(negative & held)
+
+
+def load_run(config: Config) -> Run:
+    """Bring what the count step left onto one panel.
+
+    Raises
+    ------
+    InputError
+        An earlier step has not been done, a tissue is not in the tier table, or no tumour can order the ranking.
+    """
+    from cartarget.evidence.panel import build_panel
+    from cartarget.evidence.store import read_part
+
+    indication, origin, tiers = place_of(config)
+    parts = [read_part(part_path(config, atlas)) for atlas in config.used_atlases if atlas.role == "counted"]
+    surface, controls, candidates, symbols = run_symbols(config)
+    atlases = Atlases(config, tiers, origin)
+    primary = primary_of(parts, config)
+    summaries = _one_scale(atlases, primary, parts)
     panel = build_panel(
-        primary,
+        parts,
         symbols=symbols,
-        required=tiers.required,
-        origin=sorted({place.tissue for name in origin if (place := tiers.find(name)) is not None}),
+        **place_keys(tiers, origin),
         summaries=summaries,
-        proteins=by_role["protein"],
+        proteins=atlases.of_role("protein"),
         bulk=config.thresholds.bulk,
         count=config.thresholds.count,
         protein=config.thresholds.protein,
+        primary=config.primary,
     )
     return Run(
         panel=panel,
+        parts=parts,
         surface=surface,
         controls=controls,
         candidates=candidates,
         atlases=atlases,
-        joined=by_role["joined"],
         summaries=summaries,
-        proteins=by_role["protein"],
-        tumor_proteins=by_role["tumor_protein"],
-        replications=by_role["replication"],
         tiers=tiers,
         indication=indication,
         origin=origin,
-        primary=primary.uns["cartarget"]["atlas"],
+        primary=primary.atlas,
         rare_unmeasured=_rare_unmeasured(panel, tiers),
     )
 
 
-def _harmonised(config: Config, tiers: Tiers, origin: Sequence[str]) -> dict[str, AnnData]:
-    from cartarget.atlas.store import read_stored
-    from cartarget.safety.tiers import harmonise
-
-    atlases = {}
-    for atlas in config.used_atlases:
-        path = work_path(config, atlas)
-        if not path.exists():
-            raise InputError(f"{path}: not there yet; run the read step first (`cartarget run` does all steps)")
-        atlases[atlas.name] = harmonise(read_stored(path), tiers=tiers, origin=origin)
-    return atlases
+def place_keys(tiers: Tiers, origin: Sequence[str]) -> dict[str, Any]:
+    """What `build_panel` must know of places: what is required, where an organ may stand in, and the origin."""
+    return {
+        "required": (*tiers.required, *tiers.required_cell_types),
+        "stand_in": tiers.stand_in,
+        "origin": sorted({place.tissue for name in origin if (place := tiers.find(name)) is not None}),
+    }
 
 
-def _one_primary(atlases: list[AnnData]) -> AnnData:
-    if len(atlases) > 1:
-        names = ", ".join(adata.uns["cartarget"]["atlas"] for adata in atlases)
-        raise InputError(
-            f"atlases {names}: only one can have role 'primary'; give the others role 'normal' or 'joined'"
-        )
-    return atlases[0]
+def primary_of(parts: Sequence[Part], config: Config) -> Part:
+    """The first counted atlas whose tumours order the ranking.
+
+    Raises
+    ------
+    InputError
+        No counted atlas holds tumour of the kind that `primary` asks for.
+    """
+    from cartarget.evidence.panel import ranking_kind
+
+    kind = ranking_kind(parts, config.primary)
+    return next(part for part in parts if part.kind == kind and (part.populations["side"] == "tumor").any())
 
 
-def _one_scale(summaries: list[AnnData], primary: AnnData) -> list[AnnData]:
-    """Summaries in the unit of the run; beside cells, whose unit no tissue summary shares, as they are."""
+def _one_scale(atlases: Atlases, primary: Part, parts: Sequence[Part]) -> list[AnnData]:
+    """Summaries in CPM where bulk samples of normal tissue tell how their unit relates to it; else as they are."""
     from cartarget.atlas.scale import to_scale
 
-    if primary.uns["cartarget"]["kind"] != "samples":
+    summaries = atlases.of_role("normal")
+    ordered = [primary, *(part for part in parts if part is not primary)]
+    bulk = [p for p in ordered if p.kind == "samples" and (p.populations["side"] == "normal").any()]
+    if not bulk or not summaries:
         return summaries
-    return [to_scale(adata, reference=primary) for adata in summaries]
+    return [to_scale(adata, reference=atlases[bulk[0].atlas]) for adata in summaries]
 
 
 def _rare_unmeasured(panel: Panel, tiers: Tiers) -> str:

@@ -16,11 +16,17 @@ from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
 from cartarget.files import matching, sweep, whole
-from cartarget.genes import GeneTable, read_gene_table
 from cartarget.provenance import journal
-from cartarget.run.inputs import STREAMED, Run, load_run, read_controls, resource_paths, wanted_symbols, work_path
+from cartarget.run.counting import COUNTED, count_step, counted
+from cartarget.run.inputs import (
+    Run,
+    load_run,
+    part_path,
+    resource_paths,
+    work_path,
+)
+from cartarget.run.reading import read_step
 from cartarget.run.resume import question
-from cartarget.selection.ranking import NEGATIVE
 
 TSV_GATES = 200
 PART = 1000
@@ -58,93 +64,6 @@ class Step:
         return config.run_dir / "log" / f"{self.name}.json"
 
 
-def read_step(config: Config) -> None:
-    """Read every atlas of the run, keep the genes that matter, and list the genes lost on the way."""
-    from cartarget.atlas import read_atlas
-    from cartarget.atlas.batch import record_batches
-    from cartarget.atlas.store import write_atlas
-    from cartarget.evidence.ambient import call_doublets
-
-    genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
-    lost, keep, surface = [], None, pd.DataFrame()
-    batches: list[dict[str, Any]] = []
-    known = wanted_symbols(config)
-    ordered = sorted(config.used_atlases, key=lambda atlas: atlas.role != "primary")
-    for atlas in tqdm(ordered, desc="atlases", unit="atlas", disable=None, leave=False):
-        streamed = known if atlas.reader in STREAMED else None
-        adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if keep is None else keep)
-        record_batches(adata)
-        if keep is None:
-            _check_kind(adata, config)
-            surface, keep = _choose(adata, config)
-            surface = _with_names(surface, adata, config=config, genes=genes)
-            _count_library(adata)
-            if atlas.call_doublets:
-                adata = call_doublets(adata, seed=config.seed)
-            adata = adata[:, keep].copy()
-        write_atlas(adata, work_path(config, atlas))
-        lost.append(adata.uns["cartarget"]["lost"].assign(atlas=atlas.name))
-        batches += [{"atlas": atlas.name, **row} for row in adata.uns["cartarget"].get("batches", [])]
-    with whole(config.run_dir / "work" / "genes.parquet") as temporary:
-        surface.to_parquet(temporary, index=False)
-    with whole(config.run_dir / "batches.tsv") as temporary:
-        pd.DataFrame(batches).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
-    with whole(config.run_dir / "genes_lost.tsv") as temporary:
-        table = pd.concat(lost)[["atlas", "name", "reason"]] if lost else pd.DataFrame()
-        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
-
-
-def _choose(adata: Any, config: Config) -> tuple[pd.DataFrame, list[str]]:
-    """Surface evidence of every gene of the primary atlas, and the genes to keep: candidates and controls."""
-    from cartarget.evidence.panel import measured_in_tumor
-    from cartarget.surface.votes import candidates, read_rescue, read_votes
-
-    controls = read_controls(config)
-    surface = candidates(
-        adata.uns["cartarget"].get("symbols", list(adata.var_names)),
-        votes=read_votes(config.data(config.surface.votes)) if config.surface.votes else None,
-        min_votes=config.surface.min_votes,
-        rescue=read_rescue(config.surface.rescue),
-    )
-    negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
-    surface.loc[surface["symbol"].isin(negative), "is_candidate"] = False
-    is_whole = measured_in_tumor(adata)
-    partly = surface["is_candidate"] & surface["symbol"].isin(adata.var_names[~is_whole])
-    surface.loc[partly, ["is_candidate", "surface_status"]] = False, "not in every tumour"
-    asked = {*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]}
-    return surface, sorted(asked & set(adata.var_names[is_whole]))
-
-
-def _with_names(surface: pd.DataFrame, adata: Any, *, config: Config, genes: GeneTable | None) -> pd.DataFrame:
-    """The same with the other names of each gene, and with what sticks out of the membrane where a table says it."""
-    from cartarget.aliases import other_names
-    from cartarget.surface.topology import read_topology
-
-    given = adata.var.reindex(surface["symbol"])["given"].fillna("").to_frame()
-    surface = surface.assign(aliases=surface["symbol"].map(other_names(given, genes)).fillna(""))
-    if not config.surface.topology:
-        return surface
-    return surface.merge(read_topology(config.data(config.surface.topology), genes=genes), on="symbol", how="left")
-
-
-def _check_kind(adata: Any, config: Config) -> None:
-    """Raise if the ranking is asked to rest on another kind of evidence than the primary atlas holds."""
-    held = {"samples": "bulk", "cells": "single_cell"}.get(adata.uns["cartarget"]["kind"])
-    if held and held != config.primary:
-        name = adata.uns["cartarget"]["atlas"]
-        raise InputError(
-            f"primary: found {config.primary!r}, but atlas {name!r} holds {held} data; set primary: {held}"
-        )
-
-
-def _count_library(adata: Any) -> None:
-    """Note each cell's counts over all genes, before most genes are left out."""
-    import numpy as np
-
-    if adata.uns["cartarget"]["unit"] == "counts":
-        adata.obs["n_counts"] = np.asarray(adata.X.sum(axis=1)).ravel()
-
-
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
     from cartarget.logic.batch import Gates
@@ -176,10 +95,7 @@ def gates_step(config: Config) -> None:
     write_table("gates", table, config.run_dir / "gates")
     both = Gates.join([Gates.singles(len(run.panel.symbols)), found.gates.pairs])
     starts = tqdm(range(0, len(both), PART), desc="exposure", unit=" thousand gates", disable=None, leave=False)
-    parts = (
-        expose(run.panel, gates=both.take(np.arange(low, min(low + PART, len(both)))), atlas=run.primary)
-        for low in starts
-    )
+    parts = (expose(run.panel, gates=both.take(np.arange(low, min(low + PART, len(both))))) for low in starts)
     best = set(table["gate"].head(TSV_GATES))
     write_parts("exposure", parts, config.run_dir / "exposure", in_tsv=lambda rows: rows["gate"].isin(best))
     _write_json(config.run_dir / "work" / "search.json", {"n_gates": found.n_gates, "n_eligible": found.n_eligible})
@@ -187,9 +103,10 @@ def gates_step(config: Config) -> None:
 
 def larger_step(config: Config) -> None:
     """Search gates of three to five antigens of the shapes asked for, and score the best like any gate."""
-    from cartarget.logic.gate import Gate
+    from cartarget.logic.batch import Gates
     from cartarget.run.annotate import empty
-    from cartarget.selection.larger import expose_larger, screen_larger
+    from cartarget.selection.larger import screen_larger
+    from cartarget.selection.screen import expose
 
     asked, table, exposure, proof = config.larger, empty("gates"), empty("exposure"), "[]"
     if asked.templates:
@@ -201,7 +118,7 @@ def larger_step(config: Config) -> None:
         proof = found.certificate.to_json(orient="records", double_precision=6)
         if len(found.table):
             table = found.table
-            exposure = expose_larger(run.panel, gates=list(map(Gate.parse, table["gate"])), atlas=run.primary)
+            exposure = expose(run.panel, gates=Gates.parse(table["gate"].tolist(), panel=run.panel))
     write_table("gates", table, config.run_dir / "larger")
     write_table("exposure", exposure, config.run_dir / "larger_exposure")
     _write_json(config.run_dir / "work" / "larger.json", {"certificate": json.loads(proof)})
@@ -216,11 +133,10 @@ def trust_step(config: Config) -> None:
     run, asked, limits = load_run(config), config.trust, config.thresholds
     gates = read_table("gates", config.run_dir / "gates.parquet")
     first = gates.loc[gates["rank"].notna(), "gate"].head(asked.gates).tolist()
-    conflicts = run_conflicts(run, gates=first, bulk=limits.bulk, count=limits.count)
+    conflicts = run_conflicts(run, gates=first, bulk=limits.bulk)
     table, found = assess_gates(
-        run.panel, primary=run.atlases[run.primary], gates=first, candidates=run.candidates, swept=gates,
-        conflicts=conflicts, folds=asked.folds, bootstrap=asked.bootstrap, n_null=asked.chance, seed=config.seed,
-        floor=config.coverage_floor, bulk=limits.bulk, count=limits.count,
+        run.panel, gates=first, candidates=run.candidates, swept=gates, conflicts=conflicts, folds=asked.folds,
+        bootstrap=asked.bootstrap, n_null=asked.chance, seed=config.seed, floor=config.coverage_floor,
     )  # fmt: skip
     write_table("trust", table, config.run_dir / "trust")
     write_table("conflicts", conflicts, config.run_dir / "conflicts")
@@ -257,7 +173,8 @@ def _write_argument(config: Config, run: Run) -> None:
     """Count the run at other thresholds too, for the reader who would argue about the threshold."""
     from cartarget.report.argue import argued_thresholds, counted_evidence, write_evidence
 
-    key, unit = ("bulk" if run.panel.kind == "samples" else "count"), run.atlases[run.primary].uns["cartarget"]["unit"]
+    key = "bulk" if run.panel.kind == "samples" else "count"
+    unit = next(part.unit for part in run.parts if part.atlas == run.primary)
     base = float(getattr(config.thresholds, key))
     values = argued_thresholds(run.panel, unit=unit, base=base)
     others = [config.model_copy(update={"thresholds": config.thresholds.model_copy(update={key: v})}) for v in values]
@@ -335,6 +252,11 @@ def _atlas_files(config: Config) -> list[str]:
     return found
 
 
+def _evidence(config: Config) -> list[str]:
+    """What the read and count steps leave."""
+    return [*STEPS[0].outputs(config), *STEPS[1].outputs(config)]
+
+
 def _stored(config: Config) -> list[str]:
     return [work_path(config, atlas).as_posix() for atlas in config.used_atlases]
 
@@ -354,31 +276,38 @@ STEPS: tuple[Step, ...] = (
         ],
     ),
     Step(
+        "count",
+        count_step,
+        keys=COUNTED,
+        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        outputs=lambda config: [(part_path(config, atlas) / "part.json").as_posix() for atlas in counted(config)],
+    ),
+    Step(
         "screen",
         screen_step,
         keys=JUDGED,
-        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
         outputs=lambda config: _tables(config, "antigens"),
     ),
     Step(
         "gates",
         gates_step,
         keys=(*JUDGED, "top"),
-        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
         outputs=lambda config: [*_tables(config, "gates", "exposure"), *_inside(config, "work/search.json")],
     ),
     Step(
         "larger",
         larger_step,
         keys=(*JUDGED, "larger"),
-        inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
         outputs=lambda config: [*_tables(config, "larger", "larger_exposure"), *_inside(config, "work/larger.json")],
     ),
     Step(
         "trust",
         trust_step,
         keys=(*JUDGED, "trust", "seed"),
-        inputs=lambda config: [*STEPS[0].outputs(config), *_tables(config, "gates"), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *_tables(config, "gates"), *resource_paths(config)],
         outputs=lambda config: [
             *_tables(config, "trust", "conflicts", "replication", "doublets"),
             *_inside(config, "work/procedure.json", "work/random.parquet"),

@@ -13,9 +13,10 @@ from anndata import AnnData
 
 from cartarget.atlas.batch import pipeline_warnings
 from cartarget.config import Config
+from cartarget.evidence.people import gifts
 from cartarget.run.annotate import regression
 from cartarget.run.inputs import Run
-from cartarget.safety.scan_layout import required_evidence
+from cartarget.safety.known import known
 from cartarget.selection.controls import control_report, run_fails
 from cartarget.selection.ranking import NEGATIVE
 
@@ -177,7 +178,8 @@ def _aliases(run: Run) -> dict[str, str]:
 def _tissues(run: Run) -> list[dict[str, Any]]:
     """Tissues by tier, each with what measures it; required and rare ones appear even if nothing does."""
     panel = run.panel
-    normal = panel.populations[~panel.is_tumor].assign(atlas=run.primary, evidence=panel.kind)
+    normal = panel.populations[panel.is_normal]
+    normal = normal.assign(evidence=normal["kind"])
     units = panel.units.assign(n_donors=None, n_observations=None)
     shown = ["tissue", "atlas", "evidence", "n_donors", "n_observations"]
     everything = pd.concat([normal[shown].astype(object), units[shown].astype(object)], ignore_index=True)
@@ -213,21 +215,28 @@ def _tissues(run: Run) -> list[dict[str, Any]]:
 
 
 def _people(run: Run) -> dict[str, dict[str, int]]:
-    """Donors and observations behind each side of the primary atlas."""
-    obs = run.atlases[run.primary].obs
+    """Donors and observations behind each side: the tumours that order the ranking, and all normal ones."""
+    panel = run.panel
+    given = gifts(panel)
+    sides = {"tumor": panel.is_tumor, "normal": panel.is_normal}
     return {
-        str(side): {"n_donors": len(set(rows["donor"].astype(str)) - {""}), "n_observations": len(rows)}
-        for side, rows in obs.groupby("side", observed=True)
+        side: {
+            "n_donors": int(given.loc[given["side"] == side, "donor"].nunique()),
+            "n_observations": int(panel.populations.loc[own, "n_observations"].sum()),
+        }
+        for side, own in sides.items()
+        if own.any()
     }
 
 
 def _cell_sources(run: Run, tissue: str, cell_type: str) -> list[dict[str, Any]]:
     table = run.panel.populations
-    here = (table["cell_type"].astype(str) == cell_type) & ~run.panel.is_tumor
-    seen = here.any() or (run.panel.units["cell_type"] == cell_type).any()
-    return (
-        [{"atlas": run.primary, "evidence": run.panel.kind, "n_donors": None, "n_observations": None}] if seen else []
-    )
+    here = (table["cell_type"].astype(str) == cell_type) & run.panel.is_normal
+    seen = [(row.atlas, row.kind) for row in table[here].itertuples()]
+    units = run.panel.units
+    seen += [(row.atlas, row.evidence) for row in units[units["cell_type"] == cell_type].itertuples()]
+    nothing = {"n_donors": None, "n_observations": None}
+    return [{"atlas": atlas, "evidence": kind, **nothing} for atlas, kind in dict.fromkeys(seen)]
 
 
 def _atlas(config: Config, name: str, adata: AnnData) -> dict[str, Any]:
@@ -307,9 +316,9 @@ def _methods(config: Config, run: Run) -> list[str]:
 
 
 def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
-    _, counted, summed = required_evidence(run.panel)
-    is_known = np.any(counted | summed, axis=0).tolist()
-    unmeasured = [name for name, known in zip(run.panel.required, is_known, strict=True) if not known]
+    about, measured = known(run.panel), run.panel.packed.is_measured
+    told = ((measured & about.tells).astype(np.int64) @ about.place_of_population > 0) | about.summed
+    unmeasured = [name for column, name in enumerate(run.panel.required) if not told[:, column].any()]
     limits = [
         "Research use only: this report nominates candidates; it is not clinical advice.",
         *pipeline_warnings(config.used_atlases),
@@ -320,7 +329,7 @@ def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
     if simulated:
         limits.insert(0, "The atlas is simulated: no number here is a measurement.")
     if unmeasured:
-        limits.append(f"Required tissues that no input measures: {', '.join(unmeasured)}. Nothing can be called safe.")
+        limits.append(f"Required places that no input measures: {', '.join(unmeasured)}. Nothing can be called safe.")
     if run.rare_unmeasured:
         limits.append(f"Vital but not measured by any input: {run.rare_unmeasured}.")
     if not config.surface.votes:

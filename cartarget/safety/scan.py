@@ -11,14 +11,11 @@ from tqdm import tqdm
 
 from cartarget.evidence.kernels import spread
 from cartarget.evidence.panel import Panel
-from cartarget.safety.scan_kernel import judge_singles, scan_rows
+from cartarget.logic.batch import Gates
+from cartarget.safety.known import GAIN, ROUNDING, UNSAFE
+from cartarget.safety.scan_kernel import Singles, judge_singles, scan_rows
 from cartarget.safety.scan_layout import terms
-
-ROUNDING = 1e-9
-"""What sums of fractions may differ by, so that a coverage of exactly the floor is eligible."""
-
-GAIN = 0.05
-"""Selectivity that a gate must add to each of its members to be worth another antigen."""
+from cartarget.safety.scores import is_closed
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Scan:
     op
         0 `A | B`, 1 `A & B`, 2 `A & ~B`.
     safety_class
-        0 safe, 1 origin-only, 2 unknown, 3 unsafe.
+        0 safe, 1 origin-only, 2 unknown, 3 unsafe; the window is not asked.
     selectivity
         As the scan reckons it (a table of posterior medians, interpolated).
     is_redundant
@@ -83,27 +80,15 @@ def scan_pairs(
     """
     t = terms(panel)
     n = len(panel.symbols)
-    columns, partner, measured = (np.ascontiguousarray(array.T) for array in (t.words, t.fraction, t.is_measured))
-    single_class, single_score = np.empty(n, np.int64), np.empty(n)
-    judge_singles(t, partner, measured, single_class, single_score)
+    singles = Singles(floor - ROUNDING, GAIN - 1e-6, np.empty(n, np.int64), np.empty(n))
+    judge_singles(t, singles.kind, singles.score)
+    alone = Gates.singles(n)
+    singles.kind[is_closed(panel, alone)] = UNSAFE
 
     def task(first: int, last: int) -> tuple[NDArray[Any], ...]:
         code = np.empty((last - first, 4, n), dtype=np.uint8)
         score = np.empty((last - first, 4, n), dtype=np.float32)
-        scan_rows(
-            first,
-            last,
-            t,
-            columns,
-            partner,
-            measured,
-            floor - ROUNDING,
-            GAIN - 1e-6,
-            single_class,
-            single_score,
-            code,
-            score,
-        )
+        scan_rows(first, last, t, singles, code, score)
         row, shape, b = np.nonzero(code < 255)
         found, value = code[row, shape, b], score[row, shape, b]
         return row + first, shape, b, found, value

@@ -2,53 +2,73 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from cartarget.errors import InputError
 from cartarget.evidence.intervals import posterior_quantile
-from cartarget.evidence.packed import pack_bits
-from cartarget.evidence.panel import MEASURED_DONORS, Panel
+from cartarget.evidence.packed import count_positive, pack_bits
+from cartarget.evidence.panel import Panel
+from cartarget.evidence.power import LEAST
+from cartarget.safety.known import Known, known
 
 _GRID = 2048
+MOST_PLACES = 64
 
 
 class Terms(NamedTuple):
     """A panel as the arrays that the kernel reads; see `terms`.
 
-    Bits stand for units (summary and protein evidence, `*_unit`) or for required tissues (`*_tissue`).
+    Arrays of antigens are turned: populations × antigens, so that the partners of one antigen lie side by side. Bits
+    stand for units (`*_unit`) or for required places (`*_place`).
     """
 
     words: NDArray[np.uint64]
+    columns: NDArray[np.uint64]
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
     owner: NDArray[np.int64]
     weight_of_segment: NDArray[np.float64]
+    need: NDArray[np.int64]
+    asked: NDArray[np.bool_]
+    hits: NDArray[np.int32]
     fraction: NDArray[np.float64]
+    corrected: NDArray[np.float64]
+    gain: NDArray[np.float64]
     is_measured: NDArray[np.bool_]
+    absent: NDArray[np.bool_]
+    explained: NDArray[np.bool_]
+    typed: NDArray[np.bool_]
+    people: NDArray[np.int64]
     n_tumor: int
+    patient: NDArray[np.float64]
+    tells_low_end: NDArray[np.bool_]
     limit: NDArray[np.float64]
     weight: NDArray[np.float64]
+    is_normal: NDArray[np.bool_]
     is_origin: NDArray[np.bool_]
-    is_vital: NDArray[np.bool_]
+    is_capped: NDArray[np.bool_]
+    is_cells: NDArray[np.bool_]
+    tells: NDArray[np.bool_]
+    most_people: NDArray[np.int64]
     median: NDArray[np.float64]
+    place: NDArray[np.uint64]
     above_unit: NDArray[np.uint64]
     maybe_unit: NDArray[np.uint64]
-    covered_unit: NDArray[np.uint64]
+    explained_unit: NDArray[np.uint64]
+    typed_unit: NDArray[np.uint64]
+    capped_unit: NDArray[np.uint64]
     origin_unit: NDArray[np.uint64]
-    other_unit: NDArray[np.uint64]
-    vital_unit: NDArray[np.uint64]
     weight_unit: NDArray[np.uint64]
     weight_levels: NDArray[np.float64]
-    absent_tissue: NDArray[np.uint64]
-    counted_tissue: NDArray[np.uint64]
-    summed_tissue: NDArray[np.uint64]
-    origin_tissue: np.uint64
-    all_tissue: np.uint64
-    is_cells: bool
+    alone_place: NDArray[np.uint64]
+    summed_place: NDArray[np.uint64]
+    below_place: NDArray[np.uint64]
+    origin_place: np.uint64
+    all_place: np.uint64
+    is_cells_ranked: bool
 
 
 def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -60,123 +80,85 @@ def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
 def terms(panel: Panel) -> Terms:
     """Lay a panel out for counting.
 
-    An antigen is *absent* from a required tissue when something measured it there and nothing breaks the
-    cap; *maybe* there when it is at the level or not measured.
+    Raises
+    ------
+    InputError
+        More places are required than a word has bits.
     """
-    table, units = panel.populations, panel.units
-    limit = panel.highest_fraction
-    weight = table["weight"].fillna(0.0).to_numpy(dtype=np.float64)
-    grid = np.linspace(0, 1, _GRID + 1)
-    median = posterior_quantile(grid[None, :], table["n_effective"].to_numpy()[:, None], q=0.5)
-    decides = ~table["is_thin"].to_numpy(dtype=bool) & ~panel.is_tumor
-    capped = (units["cap"] < 1).to_numpy(dtype=bool)
-    origin = units["is_origin"].to_numpy(dtype=bool)
-    levels = np.array(sorted({float(w) for w in units.loc[capped, "weight"]}, reverse=True))
-
-    absent, counted, summed = required_evidence(panel)
-    maybe, covered = possible_units(panel)
-    in_origin = np.array([name in panel.origin for name in panel.required], dtype=bool)
-    if len(panel.required) > 64:
+    if len(panel.required) > MOST_PLACES:
         raise InputError(
-            f"{len(panel.required)} required tissues: at most 64 can be required; relax config/tissue_tiers.tsv"
+            f"{len(panel.required)} required places: at most {MOST_PLACES} can be required; relax "
+            "config/tissue_tiers.tsv"
         )
-    segments = panel.packed.segments
+    about, table, segments = known(panel), panel.populations, panel.packed.segments
+    n_effective = table["n_effective"].to_numpy()
+    owner = segments["population"].to_numpy(dtype=np.int64)
+    asked = about.need <= segments["n_observations"].to_numpy()
+    hits = count_positive(panel.packed).astype(np.int32)
     return Terms(
         words=panel.packed.words,
+        columns=_turned(panel.packed.words),
         starts=segments["start"].to_numpy(dtype=np.int64),
         stops=segments["stop"].to_numpy(dtype=np.int64),
-        owner=segments["population"].to_numpy(dtype=np.int64),
+        owner=owner,
         weight_of_segment=panel.segment_weight,
-        fraction=panel.fraction,
-        is_measured=panel.packed.is_measured,
+        need=about.need,
+        asked=asked,
+        hits=_turned(hits),
+        fraction=_turned(panel.fraction),
+        corrected=_turned(panel.corrected),
+        gain=_turned(np.where(panel.packed.is_measured, 1 / np.maximum(panel.power, LEAST), 1.0)),
+        is_measured=_turned(panel.packed.is_measured),
+        absent=_turned(about.at_populations(about.absent)),
+        explained=_turned(about.at_populations(about.explained)),
+        typed=_turned(about.at_populations(about.typed)),
+        people=_people(panel, about, hits),
         n_tumor=int(panel.is_tumor.sum()),
-        limit=limit,
-        weight=np.where(decides, weight, 0.0),
-        is_origin=table["is_origin"].fillna(False).to_numpy(dtype=bool),
-        is_vital=(table["tier"].astype(str) == "vital").to_numpy(dtype=bool),
-        median=median,
-        above_unit=_bits(panel.is_above & capped),
-        maybe_unit=_bits(maybe & capped),
-        covered_unit=_bits(covered & capped),
-        origin_unit=_bits(capped & origin)[0],
-        other_unit=_bits(capped & ~origin)[0],
-        vital_unit=_bits((units["tier"] == "vital").to_numpy(dtype=bool))[0],
-        weight_unit=_bits((units["weight"].to_numpy(dtype=np.float64)[None, :] == levels[:, None]) & capped)
-        if len(levels)
-        else np.zeros((0, 1), np.uint64),
-        weight_levels=levels,
-        absent_tissue=_bits(absent)[:, 0],
-        counted_tissue=_bits(counted)[:, 0],
-        summed_tissue=_bits(summed)[:, 0],
-        origin_tissue=_bits(in_origin)[0, 0],
-        all_tissue=_bits(np.ones(len(panel.required), dtype=bool))[0, 0],
-        is_cells=panel.kind == "cells",
+        patient=panel.patient_weight,
+        tells_low_end=panel.tells_low_end,
+        limit=panel.highest_fraction,
+        weight=np.where(panel.decides, panel.weight, 0.0),
+        is_normal=panel.is_normal,
+        is_origin=panel.is_origin,
+        is_capped=panel.is_normal & (table["cap"].fillna(1.0) < 1).to_numpy(dtype=bool),
+        is_cells=panel.is_cells,
+        tells=about.tells,
+        most_people=about.most_people,
+        median=posterior_quantile(np.linspace(0, 1, _GRID + 1)[None, :], n_effective[:, None], q=0.5),
+        place=_bits(about.place_of_population)[:, 0],
+        **_of_units(panel, about),
+        alone_place=_bits(about.alone)[:, 0],
+        summed_place=_bits(about.summed)[:, 0],
+        below_place=_bits(about.below)[:, 0],
+        origin_place=_bits(about.in_origin)[0, 0],
+        all_place=_bits(np.ones(len(panel.required), dtype=bool))[0, 0],
+        is_cells_ranked=panel.kind == "cells",
     )
 
 
-def possible_units(panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where a member of a gate may be present, and where cells were counted; antigens × units.
+def _turned(array: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(array.T)
 
-    Returns
-    -------
-    maybe
-        At the level, or not measured. An antigen without a stain is not *maybe* there if RNA of the tissue
-        shows it absent.
-    covered
-        Cells of the tissue were counted, so that a blocker can be believed there.
-    """
+
+def _of_units(panel: Panel, about: Known) -> dict[str, Any]:
     units = panel.units
-    rna = (units["evidence"] == "summary").to_numpy(dtype=bool)
-    absent, counted, _ = required_evidence(panel)
-    row = pd.Index(panel.required).get_indexer(pd.Index(units["tissue"]))
-    inside = row >= 0
-    no_rna = _absent_by_summary(panel, rna)
-    no_rna[:, inside] |= absent[:, row[inside]]
-    covered = np.zeros(panel.is_above.shape, dtype=bool)
-    if panel.kind == "cells":
-        covered[:, inside] = counted[:, row[inside]]
-    return panel.is_above | (np.isnan(panel.value) & (rna | ~no_rna)), covered
+    weight = units["weight"].to_numpy(dtype=np.float64)
+    levels = np.array(sorted({w for w in weight if w > 0}, reverse=True), dtype=np.float64)
+    return {
+        "above_unit": _bits(panel.is_above),
+        "maybe_unit": _bits(about.maybe),
+        "explained_unit": _bits(about.explained_unit),
+        "typed_unit": _bits(about.typed_unit),
+        "capped_unit": _bits((units["cap"] < 1).to_numpy(dtype=bool))[0],
+        "origin_unit": _bits(units["is_origin"].to_numpy(dtype=bool))[0],
+        "weight_unit": _bits(weight[None, :] == levels[:, None]) if len(levels) else np.zeros((0, 1), np.uint64),
+        "weight_levels": levels,
+    }
 
 
-def _absent_by_summary(panel: Panel, rna: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Antigens × units: measured by RNA summaries of the unit's tissue, and below the level in all."""
-    units = panel.units
-    below = np.zeros(panel.is_above.shape, dtype=bool)
-    for tissue in units["tissue"].unique():
-        columns = np.flatnonzero((units["tissue"] == tissue).to_numpy(dtype=bool))
-        sources = columns[rna[columns]]
-        if len(sources):
-            known = ~np.isnan(panel.value[:, sources])
-            is_above = panel.is_above[:, sources]
-            below[:, columns] = known.any(axis=1, keepdims=True) & ~is_above.any(axis=1, keepdims=True)
-    return below
-
-
-def required_evidence(panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """What is known of each antigen in each required tissue, antigens × `panel.required`.
-
-    Returns
-    -------
-    absent
-        Something measured it there and no evidence breaks the cap.
-    counted
-        Observations of at least five donors measured it there (of cells, thirty of one type).
-    summed
-        A published summary measured it there.
-    """
-    table, units = panel.populations, panel.units
-    shape = (len(panel.symbols), len(panel.required))
-    counted, summed, broken = (np.zeros(shape, dtype=bool) for _ in range(3))
-    breaks = (panel.fraction > panel.highest_fraction) & panel.packed.is_measured
-    rna = (units["evidence"] == "summary").to_numpy(dtype=bool)
-    tells = table["n_donors"] >= MEASURED_DONORS
-    if panel.kind == "cells":
-        tells &= ~table["is_thin"]
-    for column, tissue in enumerate(panel.required):
-        here = (table["tissue"] == tissue).to_numpy(dtype=bool) & ~panel.is_tumor
-        enough = here & tells.to_numpy(dtype=bool)
-        counted[:, column] = panel.packed.is_measured[:, enough].any(1)
-        unit = (units["tissue"] == tissue).to_numpy(dtype=bool)
-        summed[:, column] = (~np.isnan(panel.value[:, unit & rna])).any(1)
-        broken[:, column] = breaks[:, here].any(1) | panel.is_above[:, unit].any(1)
-    return (counted | summed) & ~broken, counted, summed
+def _people(panel: Panel, about: Known, hits: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Donors over the cap by each antigen alone, populations × antigens."""
+    owner = panel.packed.segments["population"].to_numpy(dtype=np.int64)
+    out = np.zeros((len(panel.populations), len(panel.symbols)), dtype=np.int64)
+    np.add.at(out, owner, (hits >= about.need).T.astype(np.int64))
+    return out

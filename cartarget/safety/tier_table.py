@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cartarget.atlas.names import name_key
 from cartarget.errors import InputError
 
 TIERS: dict[str, tuple[float, float]] = {
@@ -21,8 +21,11 @@ TIERS: dict[str, tuple[float, float]] = {
 ANYWHERE = "any tissue"
 """Tissue of a row that speaks of a cell type wherever it lives."""
 
+ORGAN = "organ"
+"""What may stand in for a required cell type without measured cells: bulk or a summary of its organ, as a bound."""
+
 COLUMNS = (
-    *("tissue", "cell_type", "ontology_id", "tier", "weight", "cap", "required"),
+    *("tissue", "cell_type", "ontology_id", "tier", "weight", "cap", "required", "stand_in"),
     *("names", "parts", "sex", "reason", "source"),
 )
 """Columns of a tier table."""
@@ -59,11 +62,6 @@ class Place:
         return f"{where}: {self.cell_type}" if self.cell_type else where
 
 
-def name_key(name: str) -> str:
-    """A name without case, spaces and punctuation; `+` stays, for CD4+ is not CD4."""
-    return re.sub(r"[^a-z0-9+]", "", name.casefold())
-
-
 def name_pattern(name: str) -> str:
     """The key of a name, with the final `*` that matches any ending."""
     return name_key(name) + ("*" if name.endswith("*") else "")
@@ -71,7 +69,10 @@ def name_pattern(name: str) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a tier table: a whole tissue (`cell_type` empty) or a cell type that differs from its tissue."""
+    """One line of a tier table: a whole tissue (`cell_type` empty) or a cell type that differs from its tissue.
+
+    `stand_in`: where no cells of a required cell type are measured, its organ's bulk samples or summary may bound it.
+    """
 
     tissue: str
     cell_type: str
@@ -80,6 +81,7 @@ class Row:
     weight: float
     cap: float
     is_required: bool
+    stand_in: bool
     names: tuple[str, ...]
     parts: tuple[tuple[str, str], ...]
     sex: str
@@ -143,6 +145,7 @@ def _row(given: dict[str, str], where: str) -> Row:
         raise InputError(f"{where}: required is {given['required']!r}; expected yes or no")
     if given["sex"] not in ("", "female", "male"):
         raise InputError(f"{where}: sex is {given['sex']!r}; expected female, male or nothing")
+    _check_stand_in(given, where)
     weight, cap = TIERS[tier]
     parts = (entry.partition("=") for entry in _listed(given["parts"]))
     return Row(
@@ -153,12 +156,27 @@ def _row(given: dict[str, str], where: str) -> Row:
         weight=_share(given["weight"], weight, f"{where}: weight"),
         cap=_share(given["cap"], cap, f"{where}: cap"),
         is_required=_YES_NO[given["required"].lower()],
+        stand_in=given["stand_in"] == ORGAN,
         names=tuple(_listed(given["names"])),
         parts=tuple((name, part or name) for name, _, part in parts),
         sex=given["sex"],
         reason=given["reason"],
         source=given["source"],
     )
+
+
+def _check_stand_in(given: dict[str, str], where: str) -> None:
+    if given["stand_in"] not in ("", ORGAN):
+        raise InputError(f"{where}: stand_in is {given['stand_in']!r}; expected {ORGAN} or nothing")
+    faults = {
+        "which is a whole tissue": not given["cell_type"],
+        "which has no organ": given["tissue"] == ANYWHERE,
+        "which is not required": not _YES_NO[given["required"].lower()],
+    }
+    fault = next((fault for fault, is_so in faults.items() if is_so), None)
+    if given["stand_in"] and fault:
+        name = given["cell_type"] or given["tissue"]
+        raise InputError(f"{where}: stand_in is {ORGAN!r} for {name!r}, {fault}; leave it empty")
 
 
 def _listed(cell: str) -> list[str]:

@@ -1,24 +1,17 @@
-"""What each normal tissue is worth: the tier table, and one name for every tissue and cell type."""
+"""What each normal tissue is worth: the tier table and its lookups."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import os
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cartarget.atlas.public.ontology import FILES, Ontology, read_obo
-from cartarget.errors import InputError
-from cartarget.safety.tier_table import ANYWHERE, COLUMNS, TIERS, Place, Row, name_key, name_pattern, read_rows
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from cartarget.atlas.names import NOT_STATED, is_missing, name_key
+from cartarget.safety.tier_table import ANYWHERE, COLUMNS, TIERS, Place, Row, name_pattern, read_rows
 
 
 @dataclass(frozen=True)
@@ -37,6 +30,28 @@ class Tiers:
     def required(self) -> tuple[str, ...]:
         """Tissues that must be measured before anything is called safe."""
         return tuple(row.tissue for row in self.rows if row.is_required and not row.cell_type)
+
+    @property
+    def required_cell_types(self) -> tuple[str, ...]:
+        """Cell types that must be measured before anything is called safe, as `tissue: cell type`.
+
+        Examples
+        --------
+        >>> "heart: cardiomyocyte" in read_tiers("config/tissue_tiers.tsv").required_cell_types
+        True
+        """
+        return tuple(row.place.population for row in self.rows if row.is_required and row.cell_type)
+
+    @property
+    def stand_in(self) -> frozenset[str]:
+        """Those of `required_cell_types` that bulk or a summary of the whole organ may stand in for, as a bound.
+
+        Examples
+        --------
+        >>> "heart: cardiomyocyte" in read_tiers("config/tissue_tiers.tsv").stand_in
+        True
+        """
+        return frozenset(row.place.population for row in self.rows if row.stand_in)
 
     @property
     def rare(self) -> tuple[str, ...]:
@@ -80,14 +95,16 @@ class Tiers:
         'heart: cardiomyocyte'
         >>> tiers.find("cerebellum").population
         'brain (cerebellum)'
+        >>> tiers.find("unknown", "cardiomyocyte").population
+        'heart: cardiomyocyte'
         >>> tiers.find("hart") is None
         True
         """
+        cell_type = "" if is_missing(cell_type) else " ".join(cell_type.split())
         place = self._places.get(name_key(tissue)) or self._by_beginning(name_key(tissue))
-        if place is None:
-            return None
-        cell_type = " ".join(cell_type.split())
-        if not cell_type:
+        if is_missing(tissue) or (place is not None and place.tissue == NOT_STATED):
+            return self.find(cell_type) if cell_type else self._places.get(name_key(NOT_STATED))
+        if place is None or not cell_type:
             return place
         if place.cell_type:
             return dataclasses.replace(place, cell_type=cell_type)
@@ -111,6 +128,11 @@ class Tiers:
         known = {name_key(name): name.rstrip("*") for row in self.rows for name in row.claims}
         return [known[key] for key in difflib.get_close_matches(name_key(tissue), known, n=3, cutoff=0.6)]
 
+    def how_to_add(self, name: str) -> str:
+        """What to write into the table so that it knows a name."""
+        row = "\\t".join([name or "my tissue", "", "", "vital", "1", "0.05", "no", "", "", "", "", "reason", "source"])
+        return f"Add the name to the `names` of its tissue there; or add a row ({', '.join(COLUMNS)}): {row}"
+
     def for_sex(self, sex: str) -> Tiers:
         """The same table for patients of one sex: organs of the other are ignored and not required.
 
@@ -128,7 +150,7 @@ class Tiers:
         rows = (
             row
             if not sex or row.sex in ("", sex)
-            else dataclasses.replace(row, tier="ignored", weight=weight, cap=cap, is_required=False)
+            else dataclasses.replace(row, tier="ignored", weight=weight, cap=cap, is_required=False, stand_in=False)
             for row in self.rows
         )
         return Tiers(tuple(rows), self.path)
@@ -139,7 +161,9 @@ def read_tiers(path: str | os.PathLike[str]) -> Tiers:
 
     A tab-separated file with the columns `tissue` (`any tissue`: a cell type wherever it lives), `cell_type`
     (empty: the whole tissue), `ontology_id` (UBERON or CL), `tier` (vital, important, tolerable, ignored),
-    `weight` and `cap` (empty: the tier's default), `required` (yes or no), `names` (other names, separated
+    `weight` and `cap` (empty: the tier's default), `required` (yes or no), `stand_in` (`organ` or empty, for a required
+    cell type: where none of its cells are measured, bulk samples or a summary of the whole organ may stand in for it,
+    as a bound), `names` (other names, separated
     by `|`; a final `*` matches any ending), `parts` (regions that stay populations of their own;
     `given=part` renames), `sex` (empty, female, male), `reason`, `source`. Lines that start with `#` are
     skipped.
@@ -147,8 +171,9 @@ def read_tiers(path: str | os.PathLike[str]) -> Tiers:
     Raises
     ------
     InputError
-        A column is missing, a tissue has no tier or an unknown one, a weight or cap lies outside [0, 1],
-        a row has no reason or source, or two rows claim one name. The message gives the line.
+        A column is missing, a tissue has no tier or an unknown one, a weight or cap lies outside [0, 1], `stand_in` is
+        another word or stands on a row that is no required cell type, a row has no reason or source, or two rows claim
+        one name. The message gives the line.
 
     Examples
     --------
@@ -156,120 +181,3 @@ def read_tiers(path: str | os.PathLike[str]) -> Tiers:
     ('brain', 'heart')
     """
     return Tiers(read_rows(path), str(path))
-
-
-def harmonise(
-    adata: AnnData, *, tiers: Tiers, origin: Collection[str], names: Mapping[str, str] | None = None
-) -> AnnData:
-    """Give every observation its population and what the population is worth.
-
-    Parameters
-    ----------
-    adata
-        An atlas as a reader returns it (`obs` with `side`, `donor`, `tissue`, `cell_type`).
-    tiers
-        The tier table.
-    origin
-        Tissues from which the tumour arises, in any known name.
-    names
-        What this atlas calls a tissue → what the tier table calls it, for names that mean something in
-        this atlas alone ("Normal Adjacent").
-
-    Returns
-    -------
-    AnnData
-        A copy. `obs` gains `population`, `tier` (empty for the tumour), `weight` (0 for the tumour), `cap`
-        (1 for the tumour), `is_required`, `is_origin`; `tissue` and `cell_type` become harmonised. Normal
-        observations: population is `tissue`, `tissue (part)`, `tissue: cell type`. Tumour observations: the
-        donor in kind `cells`, `tumor` otherwise.
-
-    Raises
-    ------
-    InputError
-        A normal tissue, or a tissue of origin, is unknown: all are listed, each with the nearest known
-        names and, where UBERON and the Cell Ontology were fetched, with what it is part of; the row to add is shown.
-
-    Examples
-    --------
-    >>> import anndata, numpy as np
-    >>> obs = pd.DataFrame({"side": "normal", "donor": "d", "tissue": ["Cerebellum"], "cell_type": ""}, index=["o"])
-    >>> adata = anndata.AnnData(np.zeros((1, 1)), obs=obs, uns={"cartarget": {"kind": "summary"}})
-    >>> found = harmonise(adata, tiers=read_tiers("config/tissue_tiers.tsv"), origin=["colon"])
-    >>> found.obs["population"].item(), found.obs["tier"].item()
-    ('brain (cerebellum)', 'vital')
-    """
-    renamed = {name_key(given): known for given, known in (names or {}).items()}
-    home = _origin(origin, tiers)
-    given = pd.DataFrame({column: adata.obs[column].astype(str) for column in ("side", "donor", "tissue", "cell_type")})
-    kind = adata.uns["cartarget"]["kind"]
-    keys = given.assign(donor=given["donor"].where((given["side"] == "tumor") & (kind == "cells"), ""))
-    unique = keys.drop_duplicates()
-    rows, unknown = [], []
-    for side, donor, tissue, cell_type in unique.itertuples(index=False, name=None):
-        if side == "tumor":
-            rows.append((donor or "tumor", tissue, cell_type, "", 0.0, 1.0, False, False))
-            continue
-        named = renamed.get(name_key(tissue), tissue)
-        place = tiers.find(named, cell_type) if named.strip() else tiers.find(cell_type)
-        if place is None:
-            unknown.append(tissue or cell_type)
-            continue
-        rows.append(
-            (
-                place.population,
-                place.tissue,
-                place.cell_type,
-                place.tier,
-                place.weight,
-                place.cap,
-                place.is_required,
-                place.tissue in home,
-            )
-        )
-    if unknown:
-        raise InputError(_unknown(sorted(set(unknown)), tiers, f"atlas {adata.uns['cartarget'].get('atlas', '')!r}"))
-    where = dict(zip(unique.itertuples(index=False, name=None), range(len(unique)), strict=True))
-    order = [where[key] for key in keys.itertuples(index=False, name=None)]
-    result = adata.copy()
-    for column, values in pd.DataFrame(rows, columns=_ADDED).iloc[order].items():
-        is_text = isinstance(values.iloc[0], str) if len(values) else False
-        result.obs[str(column)] = pd.Categorical(values) if is_text else values.to_numpy()
-    return result
-
-
-_ADDED = ["population", "tissue", "cell_type", "tier", "weight", "cap", "is_required", "is_origin"]
-
-
-def _origin(origin: Collection[str], tiers: Tiers) -> set[str]:
-    found = {name: tiers.find(name) for name in origin}
-    unknown = sorted(name for name, place in found.items() if place is None)
-    if unknown:
-        raise InputError(_unknown(unknown, tiers, "origin"))
-    return {place.tissue for place in found.values() if place}
-
-
-def _unknown(unknown: list[str], tiers: Tiers, where: str) -> str:
-    ontologies = [read_obo(path) for path in FILES if Path(path).is_file()]
-    lines = [f"{where}: {len(unknown)} tissue name(s) that {tiers.path} does not know:"]
-    for name in unknown:
-        near, above = tiers.nearest(name), _above(name, tiers, ontologies)
-        hint = f"; nearest: {', '.join(map(repr, near))}" if near else ""
-        lines.append(f"  {name or '(empty)'!r}{above}{hint}")
-    row = "\\t".join([unknown[0] or "my tissue", "", "", "vital", "1", "0.05", "no", "", "", "", "reason", "source"])
-    if not ontologies:
-        lines.append("`cartarget atlas fetch uberon cell_ontology` adds what these are part of, where they are known.")
-    lines.append(f"Add the name to the `names` of its tissue there; or add a row ({', '.join(COLUMNS)}): {row}")
-    return "\n".join(lines)
-
-
-def _above(name: str, tiers: Tiers, ontologies: Sequence[Ontology]) -> str:
-    """What an ontology says of a name: its id, and the nearest tissue or cell type above it that has a tier."""
-    for ontology in ontologies:
-        terms = list(ontology.above(name))
-        for key, called in terms:
-            place = tiers.find(key) or tiers.find(called)
-            if place is not None:
-                return f"; {terms[0][0]}, in or of {(place.cell_type or place.tissue)!r} (tier {place.tier})"
-        if terms:
-            return f"; {terms[0][0]}, of which nothing above has a tier"
-    return ""

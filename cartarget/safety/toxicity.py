@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,15 @@ import pandas as pd
 
 from cartarget.errors import InputError
 from cartarget.evidence.positivity import dense
+from cartarget.safety.sourced import (
+    CERTAINTIES,
+    MODALITIES,
+    SEVERITIES,
+    harmonised_organs,
+    identified,
+    one_of,
+    read_sourced,
+)
 from cartarget.safety.tiers import Tiers
 
 if TYPE_CHECKING:
@@ -21,17 +29,8 @@ if TYPE_CHECKING:
 TARGETS = Path("resources") / "clinical_targets.tsv"
 EVENTS = Path("resources") / "toxicity.tsv"
 
-MODALITIES = (
-    *("CAR T", "logic-gated CAR T", "TCR T", "T-cell engager"),
-    *("antibody-drug conjugate", "antibody", "radioligand"),
-)
-SEVERITIES = ("fatal", "severe", "moderate", "mild")
-CERTAINTIES = ("shown", "likely", "suspected", "contested")
-
 UNSOURCED = ("shed_antigen", "antigen_density", "orthologue")
 """Columns for what is known to matter and has no sourced table yet: `unknown` for every antigen."""
-
-_IDENTIFIER = re.compile(r"^(doi:10\.\d{4,9}/\S+|PMID:\d+|PMCID:PMC\d+|NCT\d{8})$")
 
 
 def read_clinical_targets(path: str | os.PathLike[str] = TARGETS) -> pd.DataFrame:
@@ -53,9 +52,9 @@ def read_clinical_targets(path: str | os.PathLike[str] = TARGETS) -> pd.DataFram
     True
     """
     names = ["symbol", "indication", "keys", "modality", "status", "id", "source", "source_title"]
-    frame = _read(path, names, {"keys"})
-    _one_of(frame, "modality", MODALITIES, path)
-    _identified(frame, ["id", "source"], path)
+    frame = read_sourced(path, names, may_be_empty=["keys"])
+    one_of(frame, "modality", MODALITIES, path)
+    identified(frame, ["id", "source"], path)
     return frame
 
 
@@ -80,17 +79,12 @@ def read_toxicity(path: str | os.PathLike[str] = EVENTS, *, tiers: Tiers) -> pd.
     ['bile duct']
     """
     names = ["symbol", "organ", "severity", "certainty", "modality", "event", "source", "source_title"]
-    frame = _read(path, names, set())
-    _one_of(frame, "severity", SEVERITIES, path)
-    _one_of(frame, "certainty", CERTAINTIES, path)
-    _one_of(frame, "modality", MODALITIES, path)
-    _identified(frame, ["source"], path)
-    for line, organ in frame["organ"].items():
-        place = tiers.find(organ)
-        if place is None:
-            near = ", ".join(tiers.nearest(organ)) or "see the tier table"
-            raise InputError(f"{path}, line {line}: {tiers.path} has no organ {organ!r}; nearest: {near}")
-        frame.loc[line, "organ"] = place.tissue
+    frame = read_sourced(path, names, may_be_empty=[])
+    one_of(frame, "severity", SEVERITIES, path)
+    one_of(frame, "certainty", CERTAINTIES, path)
+    one_of(frame, "modality", MODALITIES, path)
+    identified(frame, ["source"], path)
+    frame["organ"] = harmonised_organs(frame, path, tiers=tiers)
     return frame
 
 
@@ -192,34 +186,3 @@ def recall(ranks: pd.DataFrame, *, at: Sequence[int] = (1, 3, 5, 10)) -> pd.Data
     """
     seen = ranks["rank"].dropna()
     return pd.DataFrame({"at": list(at), "n_found": [int((seen <= k).sum()) for k in at], "n_visible": len(seen)})
-
-
-def _read(path: str | os.PathLike[str], names: Sequence[str], may_be_empty: Iterable[str]) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
-    missing = [name for name in names if name not in frame]
-    if missing:
-        raise InputError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(names)}")
-    frame = frame[list(names)].apply(lambda column: column.str.strip()).set_axis(range(2, len(frame) + 2), axis=0)
-    for name in (name for name in names if name not in set(may_be_empty)):
-        empty = frame.index[frame[name].eq("")]
-        if len(empty):
-            raise InputError(f"{path}, line {empty[0]}: {name} is empty; a row without one does not count")
-    return frame
-
-
-def _one_of(frame: pd.DataFrame, name: str, allowed: Sequence[str], path: str | os.PathLike[str]) -> None:
-    wrong = frame.index[~frame[name].isin(allowed)]
-    if len(wrong):
-        raise InputError(f"{path}, line {wrong[0]}: {name} is {frame[name][wrong[0]]!r}; expected {', '.join(allowed)}")
-
-
-def _identified(frame: pd.DataFrame, names: Sequence[str], path: str | os.PathLike[str]) -> None:
-    for name in names:
-        wrong = frame.index[~frame[name].str.match(_IDENTIFIER)]
-        if len(wrong):
-            found = frame[name][wrong[0]]
-            expected = "doi:10.…, PMID:…, PMCID:PMC… or NCT…"
-            raise InputError(f"{path}, line {wrong[0]}: {name} is {found!r}; expected {expected}")

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from cartarget.evidence.kernels import compiled, spread
 from cartarget.evidence.panel import Panel
+from cartarget.logic.batch import Gates, level_of
 
 TUMOR_QUANTILE = 0.25
 NORMAL_QUANTILE = 0.90
+PIECE = 1024
+"""Gates whose levels are in memory at a time."""
 
 
 @compiled
@@ -27,21 +30,18 @@ def _quantile(values, n, q):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _level_rows(first, last, a, b, op, levels, starts, stops, quantiles, out):  # type: ignore[no-untyped-def]
+def _quantiles(levels, starts, stops, quantiles, out):  # type: ignore[no-untyped-def]
+    """Quantile of each gate in each group of rows; NaN where a level is not known or there is none."""
     longest = 0
     for group in range(len(starts)):
         longest = max(longest, stops[group] - starts[group])
     values = np.empty(longest, dtype=np.float32)
-    for gate in range(first, last):
-        x, y, kind = levels[a[gate]], levels[b[gate]], op[gate]
+    for gate in range(levels.shape[0]):
         for group in range(len(starts)):
-            n, unknown = 0, False
-            for row in range(starts[group], stops[group]):
-                u, v = x[row], y[row]
-                value = u if kind == 2 else (min(u, v) if kind == 1 else max(u, v))
-                unknown |= np.isnan(u) or (kind != 2 and np.isnan(v))
-                values[n] = value
-                n += 1
+            n, unknown = stops[group] - starts[group], False
+            for row in range(n):
+                values[row] = levels[gate, starts[group] + row]
+                unknown |= np.isnan(values[row])
             out[gate, group] = np.nan if unknown or n == 0 else _quantile(values, n, quantiles[group])
 
 
@@ -64,17 +64,15 @@ class Levels:
     unit: NDArray[np.float32]
 
 
-def gate_levels(
-    panel: Panel, *, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64], n_threads: int | None = None
-) -> Levels:
-    """Level of each gate in tumour and normal tissue: min for AND, max for OR, the level of A for `A & ~B`.
+def gate_levels(panel: Panel, gates: Gates, *, n_threads: int | None = None) -> Levels:
+    """Level of each gate in tumour and normal tissue: min for AND, max for OR; a blocker earns nothing.
 
     Parameters
     ----------
     panel
         Evidence on the antigens.
-    a, b, op
-        Gates: rows of the panel, and 0 for `A | B`, 1 for `A & B`, 2 for `A & ~B`. A single antigen is `A | A`.
+    gates
+        The gates.
     n_threads
         None: all cores of the process.
 
@@ -85,44 +83,33 @@ def gate_levels(
     order = np.argsort(panel.level_population, kind="stable")
     owner = panel.level_population[order]
     levels = np.ascontiguousarray(panel.levels[order].T)
-    n_tumor = int(panel.is_tumor.sum())
-    normal = np.arange(n_tumor, len(panel.populations))
+    n_tumor, n = int(panel.is_tumor.sum()), len(panel.populations)
+    normal = np.flatnonzero(panel.is_normal)
     starts = np.concatenate([[0], np.searchsorted(owner, normal, side="left")])
     stops = np.concatenate(
         [[np.searchsorted(owner, n_tumor, side="left")], np.searchsorted(owner, normal, side="right")]
     )
     quantiles = np.array([TUMOR_QUANTILE] + [NORMAL_QUANTILE] * len(normal))
-    out = np.empty((len(a), len(starts)), dtype=np.float32)
+    out = np.empty((len(gates), len(starts)), dtype=np.float32)
+    pieces = [
+        (batch.shape, batch.at[low : low + PIECE], batch.rows[low : low + PIECE])
+        for batch in gates.batches()
+        for low in range(0, len(batch.at), PIECE)
+    ]
 
     def task(first: int, last: int) -> None:
-        _level_rows(first, last, a, b, op, levels, starts, stops, quantiles, out)
+        for shape, at, rows in pieces[first:last]:
+            found = np.empty((len(at), len(starts)), dtype=np.float32)
+            _quantiles(level_of(shape, rows, levels), starts, stops, quantiles, found)
+            out[at] = found
 
-    for _ in spread(task, len(a), chunk=2048, n_threads=n_threads):
+    for _ in spread(task, len(pieces), chunk=1, n_threads=n_threads):
         pass
-    population = np.full((len(a), len(panel.populations)), np.nan, dtype=np.float32)
-    population[:, n_tumor:] = out[:, 1:]
-    return Levels(tumor=out[:, 0], population=population, unit=_unit_levels(panel, a, b, op))
-
-
-def _unit_levels(
-    panel: Panel, a: NDArray[np.int64], b: NDArray[np.int64], op: NDArray[np.int64]
-) -> NDArray[np.float32]:
+    population = np.full((len(gates), n), np.nan, dtype=np.float32)
+    population[:, normal] = out[:, 1:]
     rna = (panel.units["evidence"] == "summary").to_numpy(dtype=bool)
     value = np.where(rna, np.log2(panel.value + 1), np.nan).astype(np.float32)
-    return combine(value[a], value[b], op).astype(np.float32)
-
-
-def combine(x: NDArray[np.floating], y: NDArray[np.floating], op: NDArray[np.int64]) -> NDArray[np.floating]:
-    """Logic twin of two levels: max for OR, min for AND, the first for AND-NOT; NaN where one is unknown.
-
-    Examples
-    --------
-    >>> combine(np.array([[1.0], [1.0], [1.0]]), np.array([[3.0], [3.0], [np.nan]]), np.array([0, 1, 1])).ravel()
-    array([ 3.,  1., nan])
-    """
-    kind = op[:, None]
-    joined: NDArray[np.floating] = np.where(kind == 0, np.maximum(x, y), np.where(kind == 1, np.minimum(x, y), x))
-    return joined
+    return Levels(tumor=out[:, 0], population=population, unit=gates.level(value))
 
 
 @dataclass(frozen=True)
@@ -130,27 +117,32 @@ class Windows:
     """Windows of gates in log2 units, one value a gate; NaN where no tissue of the tier is measured.
 
     `vital` is outside the origin; `worst` is the row of the population that sets it (populations first, then
-    units; −1 if none).
+    units; −1 if none). `level` is the level of each gate in each of these places.
     """
 
     vital: NDArray[np.float64]
     worst: NDArray[np.int64]
+    level: NDArray[np.float32]
     important: NDArray[np.float64]
     tolerable: NDArray[np.float64]
     origin: NDArray[np.float64]
 
 
-def windows(panel: Panel, levels: Levels) -> Windows:
+def windows(panel: Panel, levels: Levels, *, hidden: NDArray[np.bool_] | None = None) -> Windows:
     r"""Lower quartile of the tumour minus the 90th percentile of the worst tissue of a tier.
 
     :math:`W = Q_{25}(\text{tumour}) - \max_{t} Q_{90}(t)` on log2(level + 1), over tissues outside the origin;
-    higher is better. A summary's one number stands for its tissue's 90th percentile.
+    higher is better. A summary's one number stands for its tissue's 90th percentile. Places that are `hidden` (gates ×
+    populations and units) are not asked.
     """
     table, units = panel.populations, panel.units
     everything = np.hstack([levels.population, levels.unit])
-    tier = np.concatenate([table["tier"].astype(str), units["tier"].astype(str)])
+    if hidden is not None:
+        everything = np.where(hidden, np.nan, everything)
+    tier = np.concatenate([table["tier"].astype(str), units["tier"].astype(str)]).astype(object)
     origin = np.concatenate([table["is_origin"].fillna(False).astype(bool), units["is_origin"].astype(bool)])
-    origin[: int(panel.is_tumor.sum())] = False
+    origin[: len(table)] &= panel.is_normal
+    tier[: len(table)][~panel.is_normal] = ""
 
     def against(chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         columns = np.flatnonzero(chosen)
@@ -167,6 +159,7 @@ def windows(panel: Panel, levels: Levels) -> Windows:
     return Windows(
         vital=vital,
         worst=worst,
+        level=everything,
         important=against((tier == "important") & ~origin)[0],
         tolerable=against((tier == "tolerable") & ~origin)[0],
         origin=against(origin)[0],

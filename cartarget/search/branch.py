@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartarget.evidence.kernels import spread, threads
+from cartarget.logic.shapes import without
 from cartarget.search.climb import climb, random_starts
 from cartarget.search.clock import Clock
 from cartarget.search.heap import LENGTH, Heap, new_heap
@@ -21,7 +22,7 @@ from cartarget.search.leaf import Plan, score_leaf, truth
 from cartarget.search.literals import Pool
 from cartarget.search.objectives import Terms
 from cartarget.search.scoring import score
-from cartarget.search.template import END, Template, without
+from cartarget.search.template import END, Template
 
 TASKS = 16
 """Tasks of a batch, whatever the number of threads: so counts do not depend on it."""

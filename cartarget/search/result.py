@@ -11,11 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cartarget.logic.gate import Gate
+from cartarget.logic.shapes import sub_gates, without
 from cartarget.search.branch import Found
 from cartarget.search.literals import Literals
 from cartarget.search.objectives import Objective, Terms
 from cartarget.search.scoring import score
-from cartarget.search.template import Template, sub_gates, without
+from cartarget.search.template import Template
 
 LEAST_GAIN = 0.01
 """What a literal must add to belong to the idea of a gate."""

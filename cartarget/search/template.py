@@ -2,74 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property
-from itertools import combinations, combinations_with_replacement, permutations, product
+from functools import cached_property
+from itertools import permutations, product
 from math import perm
 
 from cartarget.errors import GateError
-from cartarget.logic.gate import Gate, canonical, letter
+from cartarget.logic.gate import Gate, canonical
+from cartarget.logic.shapes import shapes, without
 
 MOST = 5
 AND, OR = -1, -2
 END, PRINTED_AND, PRINTED_OR, CLOSE, OPEN = -5, -4, -3, -2, -1
 """What a printed gate holds beside its literals, numbered in the order of their characters."""
-
-
-@cache
-def shapes(n_literals: int) -> tuple[str, ...]:
-    """All read-once AND-OR shapes of a number of literals, each once up to order.
-
-    There are 1, 2, 4, 10, 24 of 1 to 5 literals (series-parallel networks, OEIS A000084). With each literal plain or
-    negated they are all read-once functions.
-
-    Examples
-    --------
-    >>> shapes(3)
-    ('A & B & C', 'A & (B | C)', 'A | (B & C)', 'A | B | C')
-    >>> [len(shapes(n)) for n in (1, 2, 3, 4, 5)]
-    [1, 2, 4, 10, 24]
-    """
-    if n_literals == 1:
-        return ("A",)
-    found = (_named(tree) for operator in "&|" for tree in _trees(n_literals, operator))
-    return tuple(sorted(found, key=lambda text: (text.count("|"), text)))
-
-
-Tree = tuple  # () is a leaf; (operator, parts) a node
-
-
-@cache
-def _trees(n: int, operator: str) -> tuple[Tree, ...]:
-    """Trees of `n` ≥ 2 leaves whose root is `operator`."""
-    other = "|" if operator == "&" else "&"
-    found: set[Tree] = set()
-    for sizes in _partitions(n):
-        pools = [_trees(size, other) if size > 1 else ((),) for size in sizes]
-        for parts in product(*pools):
-            found.add((operator, tuple(sorted(parts, key=repr))))
-    return tuple(sorted(found, key=repr))
-
-
-def _partitions(n: int) -> Iterable[tuple[int, ...]]:
-    return (
-        sizes
-        for count in range(2, n + 1)
-        for sizes in combinations_with_replacement(range(1, n), count)
-        if sum(sizes) == n
-    )
-
-
-def _named(tree: Tree) -> str:
-    names = iter(letter(i) for i in range(26))
-
-    def build(node: Tree) -> Gate:
-        if not node:
-            return Gate.literal(next(names))
-        return Gate(node[0], parts=tuple(map(build, node[1])))
-
-    return Gate.parse(str(build(tree))).shape
 
 
 @dataclass(frozen=True)
@@ -324,40 +270,6 @@ def _prints(node: Gate, leaf: int, signs: tuple[bool, ...]) -> Iterable[tuple[in
         for order in orders
         for texts in product(*(texts for _, texts in order))
     ]
-
-
-def without(gate: Gate, leaves: Collection[int]) -> Gate | None:
-    """A gate without some of its literals (numbered from left to right); None if none is left.
-
-    Examples
-    --------
-    >>> print(without(Gate.parse("A & (B | C)"), {1}))
-    A & C
-    """
-    count = iter(range(gate.n_literals))
-
-    def build(node: Gate) -> Gate | None:
-        if not node.operator:
-            return None if next(count) in leaves else node
-        parts = tuple(part for part in map(build, node.parts) if part is not None)
-        return Gate(node.operator, parts=parts) if len(parts) > 1 else parts[0] if parts else None
-
-    left = build(gate)
-    return None if left is None else canonical(left)
-
-
-def sub_gates(gate: Gate, *, not_only: bool = False) -> list[Gate]:
-    """Every gate that is left when some literals are deleted, each once; fewer literals first, then by name.
-
-    Examples
-    --------
-    >>> [str(part) for part in sub_gates(Gate.parse("A & (B | ~C)"))]
-    ['A', 'B', 'A & B', 'A & ~C']
-    """
-    n = gate.n_literals
-    left = (without(gate, gone) for size in range(1, n) for gone in combinations(range(n), size))
-    kept = {part for part in left if part is not None and (not_only or not part.is_not_only)}
-    return sorted(kept, key=lambda part: (part.n_literals, str(part)))
 
 
 def _plain(gate: Gate) -> Gate:

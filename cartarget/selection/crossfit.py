@@ -8,20 +8,20 @@ search is run on everybody else, and the gates that it puts first are measured o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.stats import t as student
 from tqdm import tqdm
 
 from cartarget.errors import InputError
-from cartarget.evidence.packed import Packed
-from cartarget.evidence.panel import Panel, build_panel
+from cartarget.evidence.panel import Panel
+from cartarget.evidence.people import gifts, of_donors
 from cartarget.logic.batch import Gates
-from cartarget.safety.judge import AT_LEAST, COUNTED, EXPOSED, judge
+from cartarget.safety.conjunction import EXPOSED
+from cartarget.safety.judge import judge
 from cartarget.selection.screen import screen_gates
 
 QUANTITIES = ("coverage", "exposure", "liability", "selectivity")
@@ -56,15 +56,12 @@ class CrossFit:
 def crossfit(
     panel: Panel,
     *,
-    primary: AnnData,
     candidates: Sequence[str],
     folds: int = 5,
     seed: int = 0,
     floor: float = 0.5,
     top: int = 100,
     gates: Sequence[str] = (),
-    bulk: float = 10.0,
-    count: int = 1,
     progress: bool = True,
 ) -> CrossFit:
     r"""Select on all folds but one and measure on the one left out, in turn.
@@ -89,7 +86,7 @@ def crossfit(
     - `coverage`: as in the tables (mean over patients);
     - `exposure`: mean of weight × fraction hit over the normal populations that may decide;
     - `liability`: the worst of weight × fraction hit over them; a summary or stain that counts as exposed included;
-    - `selectivity`: coverage minus liability.
+    - `selectivity`: coverage (in single cell its tenth percentile over patients) minus liability.
 
     Which populations may decide (not thin, five donors or more) is taken from the whole atlas, and what summaries and
     stains say is the same in every fold: they have no donors to hold out.
@@ -98,8 +95,6 @@ def crossfit(
     ----------
     panel
         Evidence on the antigens, from all observations (`cartarget.build_panel`).
-    primary
-        The harmonised atlas that `panel` was built from.
     candidates
         Antigens that may stand in a gate.
     folds
@@ -112,8 +107,6 @@ def crossfit(
         Ranked gates that count as chosen.
     gates
         Gates to report even if no fold chose them.
-    bulk, count
-        Thresholds, those of `panel`.
     progress
         Show a progress bar.
 
@@ -139,41 +132,42 @@ def crossfit(
     >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
     >>> antigens = ["CEACAM5", "MSLN", "MUC16"]
     >>> panel = cartarget.build_panel(atlas, symbols=antigens, required=["colon", "lung"], origin=["colon"])
-    >>> found = crossfit(panel, primary=atlas, candidates=antigens, folds=2, top=1, progress=False)
+    >>> found = crossfit(panel, candidates=antigens, folds=2, top=1, progress=False)
     >>> found.gates[["gate", "n_chosen", "n_folds"]].values.tolist()
     [['CEACAM5 & MSLN', 2, 2]]
     """
-    fold_of = deal(primary.obs, folds=folds, seed=seed)
-    tumor = (primary.obs["side"].astype(str) == "tumor").to_numpy()
-    person = primary.obs["donor"].astype(str).to_numpy()
-    alone = [restrict(panel, primary=primary[fold_of == fold], bulk=bulk, count=count) for fold in range(folds)]
+    given = gifts(panel)
+    fold_of = deal(given, folds=folds, seed=seed)
+    everybody = np.unique(given["donor"].to_numpy())
+    alone = [of_donors(panel, everybody[fold_of[everybody] == fold]) for fold in range(folds)]
     parts, sizes = [], []
     for fold in tqdm(range(folds), desc="folds", unit="fold", disable=None if progress else True, leave=False):
-        held = fold_of == fold
-        rest = restrict(panel, primary=primary[~held], bulk=bulk, count=count)
+        held = fold_of[given["donor"]] == fold
+        rest = of_donors(panel, everybody[fold_of[everybody] != fold])
         chosen = _chosen(rest, candidates=candidates, floor=floor, top=top)
         parts.append(_measured(rest, alone, chosen, fold=fold))
-        sizes.append((fold, len(set(person[held & tumor])), len(set(person[held & ~tumor])), len(chosen.a)))
+        people = [given.loc[held & (given["side"] == side), "donor"].nunique() for side in ("tumor", "normal")]
+        sizes.append((fold, *people, len(chosen)))
     rows = pd.concat(parts, ignore_index=True)
     table = _fold_table(rows, pd.DataFrame(sizes, columns=["fold", "n_patients", "n_donors", "n_chosen"]))
     return CrossFit(procedure=_procedure(table), folds=table, gates=_gate_table(rows, gates, folds))
 
 
-def deal(obs: pd.DataFrame, *, folds: int, seed: int) -> NDArray[np.int64]:
+def deal(given: pd.DataFrame, *, folds: int, seed: int) -> NDArray[np.int64]:
     """Deal people into folds; one person, one fold, whatever the side.
 
     People who gave the same tissues are shuffled and dealt out in turn, so that small tissues are spread evenly.
 
     Parameters
     ----------
-    obs
-        Observations with `donor`, `side`, `tissue`.
+    given
+        What people gave: `donor` (a number), `side`, `tissue` (`cartarget.evidence.people.gifts`).
     folds, seed
         As for :func:`crossfit`.
 
     Returns
     -------
-    Fold of each observation.
+    Fold of each donor, −1 where nobody bears the number.
 
     Raises
     ------
@@ -182,64 +176,26 @@ def deal(obs: pd.DataFrame, *, folds: int, seed: int) -> NDArray[np.int64]:
 
     Examples
     --------
-    >>> obs = pd.DataFrame({"donor": ["a", "b", "a", "c"], "side": ["tumor", "tumor", "normal", "normal"],
-    ...                     "tissue": ["tumor", "tumor", "colon", "colon"]})
-    >>> fold = deal(obs, folds=2, seed=0)
-    >>> bool(fold[0] == fold[2]), bool(fold[0] != fold[1])
-    (True, True)
+    >>> given = pd.DataFrame({"donor": [0, 1, 0, 2], "side": ["tumor", "tumor", "normal", "normal"],
+    ...                       "tissue": ["tumor", "tumor", "colon", "colon"]})
+    >>> sorted(deal(given, folds=2, seed=0).tolist())
+    [0, 0, 1]
     """
     if folds < 2:
         raise InputError(f"folds: found {folds}; one fold has to be held out from another: give at least 2")
-    frame = pd.DataFrame({name: obs[name].astype(str).to_numpy() for name in ("donor", "side", "tissue")})
     for side, word in (("tumor", "patients"), ("normal", "normal donors")):
-        n = frame.loc[frame["side"] == side, "donor"].nunique()
+        n = given.loc[given["side"] == side, "donor"].nunique()
         if n < folds:
             fix = f"give at most {n} folds" if n > 1 else "nothing can be held out: add donors, or do not cross-fit"
             raise InputError(f"cross-fitting in {folds} folds needs as many {word}; the atlas has {n}; {fix}")
-    frame["place"] = frame["side"] + "\t" + frame["tissue"]
-    gave = frame.groupby("donor", sort=True)["place"].agg(lambda places: "\n".join(sorted(set(places))))
+    place = given["side"].astype(str) + "\t" + given["tissue"].astype(str)
+    gave = place.groupby(given["donor"].to_numpy(), sort=True).agg(lambda places: "\n".join(sorted(set(places))))
     (stream,) = np.random.SeedSequence(seed).spawn(1)
     order = np.random.default_rng(stream).permutation(len(gave))
     shuffled = gave.iloc[order].sort_values(kind="stable")
-    fold = pd.Series(np.arange(len(shuffled)) % folds, index=shuffled.index)
-    return frame["donor"].map(fold).to_numpy(dtype=np.int64)
-
-
-def restrict(panel: Panel, *, primary: AnnData, bulk: float = 10.0, count: int = 1) -> Panel:
-    """The same panel on some of its observations.
-
-    Parameters
-    ----------
-    panel
-        Evidence from all observations.
-    primary
-        The harmonised atlas of `panel`, fewer observations.
-    bulk, count
-        Thresholds.
-
-    Returns
-    -------
-    `Panel`. Which populations are thin and how many donors measure them is what the whole atlas says; counts,
-    fractions, effective numbers and levels are those of the observations given. Summaries and stains stay.
-    """
-    part = build_panel(
-        primary, symbols=panel.symbols, required=panel.required, origin=panel.origin, bulk=bulk, count=count
-    )
-    own = ["n_donors", "is_thin"]
-    normal = ~part.is_tumor
-    design = panel.populations.set_index("population")[own]
-    table = part.populations.copy()
-    table.loc[normal, own] = design.loc[table.loc[normal, "population"]].to_numpy()
-    table = table.astype({"n_donors": np.int64, "is_thin": bool})
-    packed = Packed(part.symbols, part.packed.words, part.packed.segments, table, part.packed.is_measured)
-    return replace(
-        part,
-        packed=packed,
-        units=panel.units,
-        value=panel.value,
-        is_above=panel.is_above,
-        is_flagged=panel.is_flagged,
-    )
+    fold = np.full(int(gave.index.max()) + 1, -1, dtype=np.int64)
+    fold[shuffled.index.to_numpy()] = np.arange(len(shuffled)) % folds
+    return fold
 
 
 def _chosen(panel: Panel, *, candidates: Sequence[str], floor: float, top: int) -> Gates:
@@ -264,20 +220,19 @@ def plain_scores(panel: Panel, *, gates: Gates) -> pd.DataFrame:
     One row a gate, the columns of `QUANTITIES` (see :func:`crossfit`). Populations in which a gate is not counted are
     left out; a gate that is counted nowhere has a missing exposure, and a liability of 0 unless a summary says more.
     """
-    judged = judge(panel, a=gates.a, b=gates.b, op=gates.op)
-    table, units = panel.populations, panel.units
-    decides = ~panel.is_tumor & ~table["is_thin"].to_numpy(dtype=bool)
-    decides &= ~table["is_origin"].fillna(False).to_numpy(dtype=bool)
-    weight = table["weight"].fillna(0.0).to_numpy(dtype=np.float64)
-    counted = np.isin(judged.state, (COUNTED, AT_LEAST))[:, decides]
-    load = (judged.fraction * weight)[:, decides]
+    judged, units = judge(panel, gates), panel.units
+    decides = panel.decides & ~panel.is_origin
+    counted = judged.told[:, decides]
+    load = (judged.low * panel.weight)[:, decides]
     total, n = np.where(counted, load, 0.0).sum(axis=1), counted.sum(axis=1)
-    weighs = ((units["cap"] < 1) & ~units["is_origin"].astype(bool)).to_numpy(dtype=bool)
+    weighs = ~units["is_origin"].to_numpy(dtype=bool)
     of_unit = np.where((judged.unit_state == EXPOSED) & weighs, units["weight"].to_numpy(dtype=np.float64), 0.0)
     liability = np.maximum(np.where(counted, load, 0.0).max(axis=1, initial=0.0), of_unit.max(axis=1, initial=0.0))
-    coverage = judged.fraction[:, panel.is_tumor].mean(axis=1)
+    tumor = judged.low[:, panel.is_tumor]
+    coverage = tumor @ panel.patient_weight
+    least = np.quantile(tumor[:, panel.tells_low_end], 0.1, axis=1) if panel.kind == "cells" else coverage
     exposure = np.where(n > 0, total / np.maximum(n, 1), np.nan)
-    values = (coverage, exposure, liability, coverage - liability)
+    values = (coverage, exposure, liability, least - liability)
     return pd.DataFrame(dict(zip(QUANTITIES, values, strict=True)))
 
 

@@ -62,8 +62,7 @@ def join_cells(
         _shares(cells, chosen, by, symbols=symbols, gates=gates, count=count, least=least)
         for chosen, by, least in ((tumor, "donor", 1), (normal, "population", THIN_CELLS))
     )
-    rows = gene_rows(cells, symbols)
-    known = (rows[gates.a] >= 0) & (rows[gates.b] >= 0)
+    known = ((gene_rows(cells, symbols)[gates.rows] >= 0) | (gates.rows < 0)).all(axis=1)
     note = f"{_people(cells, tumor)} malignant, {_people(cells, normal)} normal epithelial"
     return pd.DataFrame(
         {
@@ -91,9 +90,7 @@ def _shares(
     return cell_shares(
         cells,
         symbols=symbols,
-        a=gates.a,
-        b=gates.b,
-        op=gates.op,
+        gates=gates,
         group=groups.codes.astype(np.int64),
         n_groups=len(groups.categories),
         count=count,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,10 +12,11 @@ from tqdm import tqdm
 
 from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel
-from cartarget.logic.batch import ANY, Gates
+from cartarget.logic.batch import Gates
+from cartarget.logic.gate import Gate
 from cartarget.safety.judge import judge
 from cartarget.safety.scores import score
-from cartarget.safety.window import gate_levels, windows
+from cartarget.safety.window import gate_levels
 from cartarget.selection.screen import score_gates
 
 BINS = 10
@@ -91,16 +93,15 @@ def random_pair_null(
     if len(members) < 2:
         raise InputError(f"a null of random pairs needs at least two candidates; found {len(members)}")
     bins = level_bins(panel, members=members)
-    alone = gates.a == gates.b
-    key = np.stack([np.where(alone, -1, gates.op), bins[gates.a], np.where(alone, -1, bins[gates.b])], axis=1)
+    key = np.column_stack([gates.kind, np.where(gates.rows >= 0, bins[gates.rows], -1)])
     strata, stratum = np.unique(key, axis=0, return_inverse=True)
     pools = [members[bins[members] == number] for number in range(int(bins.max()) + 1)]
-    drawn = [gates.take(np.arange(0)), *(_draw(row, pools, seed=seed, n=n) for row in strata)]
+    drawn = [gates.take(np.arange(0)), *(_draw(gates.shapes[row[0]], row[1:], pools, seed=seed, n=n) for row in strata)]
     random = Gates.join(drawn)
     null = _measures(panel, random, progress=progress).reshape(len(strata), n, len(MEASURES))
     mine = _measures(panel, gates, progress=False)
     frame = pd.DataFrame({"gate": gates.names(panel.symbols)})
-    frame["null_stratum"] = [_label(strata[i]) for i in np.ravel(stratum)]
+    frame["null_stratum"] = [_label(gates.shapes[strata[i, 0]], strata[i, 1:]) for i in np.ravel(stratum)]
     frame["n_null"] = n
     for column, name in enumerate(MEASURES):
         values = np.sort(null[:, :, column], axis=1)
@@ -141,7 +142,7 @@ def random_pairs(
     a = rng.integers(len(members), size=n)
     b = (a + rng.integers(1, len(members), size=n)) % len(members)
     op = np.minimum(rng.integers(4, size=n), 2)
-    return score_gates(panel, gates=Gates(members[a], members[b], op), floor=floor)
+    return score_gates(panel, gates=Gates.of_two(members[a], members[b], op), floor=floor)
 
 
 def level_bins(panel: Panel, *, members: NDArray[np.int64], bins: int = BINS) -> NDArray[np.int64]:
@@ -151,7 +152,7 @@ def level_bins(panel: Panel, *, members: NDArray[np.int64], bins: int = BINS) ->
     """
     rows = panel.is_tumor[panel.level_population]
     level = np.nan_to_num(np.median(panel.levels[rows], axis=0), nan=0.0)
-    mean = panel.fraction[:, panel.is_tumor].mean(axis=1)
+    mean = panel.fraction[:, panel.is_tumor] @ panel.patient_weight
     score_of = level + 1e-6 * mean
     n = int(np.clip(len(members) // 5, 1, bins))
     edges = np.quantile(score_of[members], np.linspace(0, 1, n + 1)[1:-1])
@@ -161,30 +162,33 @@ def level_bins(panel: Panel, *, members: NDArray[np.int64], bins: int = BINS) ->
     return np.asarray(merged[found], dtype=np.int64)
 
 
-def _draw(stratum: NDArray[np.int64], pools: Sequence[NDArray[np.int64]], *, seed: int, n: int) -> Gates:
-    """`n` random gates of one stratum (shape, bin of A, bin of B); shape −1 is an antigen alone."""
-    shape, first, second = (int(value) for value in stratum)
-    stream = np.random.SeedSequence(seed, spawn_key=(shape + 1, first, second + 1))
+def _draw(shape: Gate, bins: NDArray[np.int64], pools: Sequence[NDArray[np.int64]], *, seed: int, n: int) -> Gates:
+    """`n` random gates of one stratum: a shape, and the bin of each of its antigens. No antigen stands twice."""
+    letters = len(shape.antigens)
+    stream = np.random.SeedSequence([seed, zlib.crc32(str(shape).encode()), *(int(b) for b in bins[:letters])])
     rng = np.random.default_rng(stream)
-    a = rng.choice(pools[first], size=n)
-    if shape < 0:
-        return Gates(a, a, np.full(n, ANY, dtype=np.int64))
-    pool = pools[second]
-    at = rng.integers(len(pool), size=n)
-    step = rng.integers(1, len(pool), size=n) if len(pool) > 1 else np.zeros(n, dtype=np.int64)
-    b = np.where(pool[at] == a, pool[(at + step) % len(pool)], pool[at])
-    return Gates(a, b, np.full(n, shape, dtype=np.int64))
+    rows = np.empty((n, letters), dtype=np.int64)
+    for column in range(letters):
+        pool = pools[int(bins[column])]
+        drawn = rng.integers(len(pool), size=n)
+        for step in range(len(pool)):
+            rows[:, column] = pool[drawn]
+            twice = (rows[:, :column] == rows[:, column : column + 1]).any(axis=1)
+            if not twice.any() or step == len(pool) - 1:
+                break
+            drawn = np.where(twice, (drawn + 1) % len(pool), drawn)
+    return Gates((shape,), np.zeros(n, dtype=np.int64), rows)
 
 
 def _measures(panel: Panel, gates: Gates, *, progress: bool) -> NDArray[np.float64]:
     """Selectivity and window of gates; a missing window is −inf."""
     parts = [np.empty((0, len(MEASURES)))]
-    starts = range(0, len(gates.a), CHUNK)
+    starts = range(0, len(gates), CHUNK)
     for start in tqdm(starts, desc="random pairs", disable=None if progress else True, leave=False):
-        part = gates.take(np.arange(start, min(start + CHUNK, len(gates.a))))
-        judged = judge(panel, a=part.a, b=part.b, op=part.op)
-        levels = gate_levels(panel, a=part.a, b=part.b, op=part.op)
-        values = score(panel, judged, windows(panel, levels))[list(MEASURES)].to_numpy(dtype=np.float64)
+        part = gates.take(np.arange(start, min(start + CHUNK, len(gates))))
+        values = score(panel, part, judge(panel, part), gate_levels(panel, part))[list(MEASURES)].to_numpy(
+            dtype=np.float64
+        )
         parts.append(np.where(np.isnan(values), -np.inf, values))
     return np.vstack(parts)
 
@@ -205,7 +209,8 @@ def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _label(stratum: NDArray[np.int64]) -> str:
-    shape, first, second = (int(value) for value in stratum)
-    text = {-1: "A{0}", 0: "A{0} | B{1}", 1: "A{0} & B{1}", 2: "A{0} & ~B{1}"}[shape]
-    return text.format(first + 1, second + 1)
+def _label(shape: Gate, bins: NDArray[np.int64]) -> str:
+    text = str(shape)
+    for symbol, number in zip(shape.antigens, bins, strict=False):
+        text = text.replace(symbol, f"{symbol}{number + 1}")
+    return text

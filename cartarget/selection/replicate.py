@@ -161,7 +161,7 @@ def _refuse_strangers(names: Sequence[str], panel: Panel) -> None:
 
 
 def _has_normals(panel: Panel) -> bool:
-    return bool((~panel.is_tumor).any()) or len(panel.units) > 0
+    return bool(panel.is_normal.any()) or len(panel.units) > 0
 
 
 def _flags(frame: pd.DataFrame, floor: float) -> pd.DataFrame:

@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cartarget.contracts import CLASSES
 from cartarget.evidence.panel import Panel
-from cartarget.logic.batch import ANY, BOTH, NOT, Gates
+from cartarget.logic.batch import NOT, OF_TWO, Gates
+from cartarget.logic.gate import Gate
+from cartarget.safety.beside import protein_columns, thin_required
 from cartarget.safety.exposure_table import exposure_rows
 from cartarget.safety.judge import judge
-from cartarget.safety.scan import GAIN, scan_pairs
-from cartarget.safety.scores import protein_columns, score, thin_required
+from cartarget.safety.known import UNSAFE
+from cartarget.safety.scan import Scan, scan_pairs
+from cartarget.safety.scores import is_closed, score
 from cartarget.safety.window import gate_levels, windows
+from cartarget.selection.gains import gains
 from cartarget.selection.ranking import rank
 
 REDUNDANT_SHARE = 0.1
@@ -26,18 +29,18 @@ PART = 10_000
 """Gates whose levels are in memory at a time."""
 
 _HARDWARE = {
-    ANY: ("tandem or dual CAR, or two products", "kills what either antigen marks: the exposures add up"),
-    BOTH: (
+    "A": ("single CAR", "tumour that loses the antigen escapes; kills whatever carries it"),
+    "A | B": ("tandem or dual CAR, or two products", "kills what either antigen marks: the exposures add up"),
+    "A & B": (
         "synNotch or split-signal CAR",
         "tumour that loses either antigen escapes; a primed cell may kill bystanders",
     ),
-    NOT: ("CAR with an inhibitory CAR", "normal cells that lose or lack the blocker are killed"),
-    None: ("single CAR", "tumour that loses the antigen escapes; kills whatever carries it"),
+    "A & ~B": ("CAR with an inhibitory CAR", "normal cells that lose or lack the blocker are killed"),
 }
 
 
 def score_gates(panel: Panel, *, gates: Gates, floor: float = 0.5) -> pd.DataFrame:
-    """Score gates of one or two antigens, unranked.
+    """Score gates of any shape and size, unranked.
 
     Parameters
     ----------
@@ -63,13 +66,10 @@ def score_gates(panel: Panel, *, gates: Gates, floor: float = 0.5) -> pd.DataFra
     >>> score_gates(panel, gates=Gates.parse(["CEACAM5 & MSLN"], panel=panel))["safety_class"].tolist()
     ['safe']
     """
-    judged = judge(panel, a=gates.a, b=gates.b, op=gates.op)
-    levels = gate_levels(panel, a=gates.a, b=gates.b, op=gates.op)
-    frame = score(panel, judged, windows(panel, levels), floor=floor)
-    frame = frame.join(protein_columns(panel, a=gates.a, b=gates.b, op=gates.op))
-    frame["tissues_thin"] = thin_required(panel, a=gates.a, b=gates.b, op=gates.op)
+    frame = score(panel, gates, judge(panel, gates), gate_levels(panel, gates), floor=floor)
+    frame = frame.assign(**protein_columns(panel, gates), tissues_thin=thin_required(panel, gates))
     frame.insert(0, "gate", gates.names(panel.symbols))
-    frame["n_antigens"] = np.where(gates.a == gates.b, 1, 2)
+    frame["n_antigens"] = gates.size
     return frame
 
 
@@ -110,7 +110,9 @@ def screen_antigens(
     frame = frame.rename(columns={"gate": "symbol"})
     frame["control"] = control_column(frame["symbol"], controls)
     if surface is not None:
-        frame = frame.merge(surface.drop(columns=["is_candidate", "aliases"], errors="ignore"), on="symbol", how="left")
+        frame = frame.merge(
+            surface.drop(columns=["is_candidate", "is_whole", "aliases"], errors="ignore"), on="symbol", how="left"
+        )
     frame["surface_status"] = frame["surface_status"].fillna("unknown") if "surface_status" in frame else "unknown"
     return rank(frame, name="symbol")
 
@@ -177,13 +179,16 @@ def screen_gates(
     kept = panel.take(candidates)
     scan = scan_pairs(kept, floor=floor, keep_redundant=top, progress=progress)
     rows = np.array([panel.index[symbol] for symbol in candidates], dtype=np.int64)
-    pairs = Gates(rows[scan.a], rows[scan.b], scan.op)
-    chosen = _shortlist(panel, pairs, scan.safety_class, scan.selectivity, scan.is_redundant, floor, top)
+    pairs = Gates.of_two(rows[scan.a], rows[scan.b], scan.op)
+    chosen = _reachable(panel, pairs, scan, top)
     gates = Gates.join([Gates.singles(len(panel.symbols)), pairs.take(chosen)])
     frame = score_gates(panel, gates=gates, floor=floor)
     frame["row"] = np.arange(len(frame))
     frame["control"] = control_column(frame["gate"], controls).where(frame["n_antigens"] == 1, "")
-    frame = _gains(frame, gates)
+    members = np.where((gates.size == 2)[:, None], gates.rows[:, :2], -1)
+    is_blocked = np.array([shape == OF_TWO[NOT] for shape in gates.shapes], dtype=bool)[gates.kind]
+    members[is_blocked, 1] = -1
+    frame = frame.join(gains(frame, members=members)).assign(**hardware(gates))
     ranked = rank(frame)
     keep, last = _cut(ranked, top)
     table = ranked[keep].reset_index(drop=True)
@@ -196,66 +201,40 @@ def screen_gates(
     )
 
 
-def _shortlist(
-    panel: Panel,
-    pairs: Gates,
-    safety_class: NDArray[np.int64],
-    selectivity: NDArray[np.float64],
-    is_redundant: NDArray[np.bool_],
-    floor: float,
-    top: int,
-) -> NDArray[np.int64]:
-    """Rows of the scan that can reach the table: by class and selectivity, within unsafe by window."""
-    found = [np.flatnonzero(is_redundant)]
-    ranked = np.flatnonzero(~is_redundant)
-    better = ranked[safety_class[ranked] < len(CLASSES) - 1]
-    if len(better) > 2 * top:
-        order = np.lexsort((-selectivity[better], safety_class[better]))
-        edge = better[order[2 * top - 1]]
-        tied = (safety_class[better] < safety_class[edge]) | (
-            (safety_class[better] == safety_class[edge]) & (selectivity[better] >= selectivity[edge] - 1e-3)
-        )
-        return np.sort(np.concatenate([*found, better[tied]]))
-    found.append(better)
-    unsafe = ranked[safety_class[ranked] == len(CLASSES) - 1]
+def _reachable(panel: Panel, pairs: Gates, scan: Scan, top: int) -> NDArray[np.int64]:
+    """Rows of the scan that can reach the table: by class and selectivity, within unsafe by window.
+
+    A gate whose window is below 0 is unsafe whatever the scan says of it; so the best are asked for their windows, best
+    first, until there are enough.
+    """
+    found = [np.flatnonzero(scan.is_redundant)]
+    ranked = np.flatnonzero(~scan.is_redundant)
+    is_better = scan.safety_class[ranked] < UNSAFE
+    better = ranked[is_better]
+    better = better[np.lexsort((-scan.selectivity[better], scan.safety_class[better]))]
+    kept, closed = 0, []
+    for low in range(0, len(better), PART):
+        if kept >= 2 * top:
+            edge = better[low - 1]
+            same = scan.safety_class[better] == scan.safety_class[edge]
+            tied = same & (scan.selectivity[better] >= scan.selectivity[edge] - 1e-3)
+            return np.unique(np.concatenate([*found, better[tied]]))
+        part = better[low : low + PART]
+        shut = is_closed(panel, pairs.take(part))
+        kept += int((~shut).sum())
+        found.append(part[~shut])
+        closed.append(part[shut])
+    unsafe = np.concatenate([ranked[~is_better], *closed])
     if len(unsafe) > top:
-        parts = [pairs.take(unsafe[low : low + PART]) for low in range(0, len(unsafe), PART)]
-        window = np.concatenate([windows(panel, gate_levels(panel, a=g.a, b=g.b, op=g.op)).vital for g in parts])
+        window = np.concatenate([_window(panel, pairs.take(unsafe[i : i + PART])) for i in range(0, len(unsafe), PART)])
         window = np.where(np.isnan(window), -np.inf, window)
         edge_value = np.partition(window, len(window) - top)[len(window) - top]
         unsafe = unsafe[window >= edge_value - 1e-6]
-    return np.sort(np.concatenate([*found, unsafe]))
+    return np.unique(np.concatenate([*found, unsafe]))
 
 
-def _gains(frame: pd.DataFrame, gates: Gates) -> pd.DataFrame:
-    """What each gate adds to its best member, and whether it adds anything; singles are never redundant."""
-    place = frame["safety_class"].map({label: i for i, label in enumerate(CLASSES)}).to_numpy(dtype=np.int64)
-    selectivity = frame["selectivity"].to_numpy(dtype=np.float64)
-    a, b = gates.a, np.where(gates.op == NOT, gates.a, gates.b)
-
-    def gains(member: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return (place < place[member]) | (selectivity >= selectivity[member] + GAIN - 1e-9)
-
-    second = (place[b] < place[a]) | ((place[b] == place[a]) & (selectivity[b] > selectivity[a]))
-    best = np.where(second, b, a)
-    pair = gates.a != gates.b
-    names = frame["gate"].to_numpy(dtype=object)
-    hardware = [_HARDWARE[int(op) if two else None] for op, two in zip(gates.op, pair, strict=True)]
-
-    def gain(column: str, sign: float = 1.0) -> NDArray[np.float64]:
-        values = frame[column].to_numpy(dtype=np.float64)
-        return np.where(pair, sign * (values - values[best]), np.nan)
-
-    return frame.assign(
-        is_redundant=pair & ~(gains(a) & gains(b)),
-        best_member=pd.Series(names[best], index=frame.index).where(pair),
-        gain_coverage=gain("coverage"),
-        gain_liability=gain("liability", -1.0),
-        gain_window=gain("window"),
-        gain_selectivity=np.where(pair, selectivity - np.maximum(selectivity[a], selectivity[b]), np.nan),
-        hardware=[text[0] for text in hardware],
-        failure=[text[1] for text in hardware],
-    )
+def _window(panel: Panel, gates: Gates) -> NDArray[np.float64]:
+    return windows(panel, gate_levels(panel, gates)).vital
 
 
 def _cut(ranked: pd.DataFrame, top: int) -> tuple[NDArray[np.bool_], int]:
@@ -272,7 +251,31 @@ def _cut(ranked: pd.DataFrame, top: int) -> tuple[NDArray[np.bool_], int]:
     return keep_ranked | keep_redundant | (ranked["control"] != "").to_numpy(), int(keep_ranked.sum())
 
 
-def expose(panel: Panel, *, gates: Gates, atlas: str) -> pd.DataFrame:
+def hardware(gates: Gates) -> dict[str, list[str]]:
+    """What each gate takes to build (`hardware`), and what it looks like when it fails (`failure`)."""
+    of_shape = [_hardware(shape) for shape in gates.shapes]
+    return {name: [of_shape[kind][i] for kind in gates.kind] for i, name in enumerate(("hardware", "failure"))}
+
+
+def _hardware(shape: Gate) -> tuple[str, str]:
+    if str(shape) in _HARDWARE:
+        return _HARDWARE[str(shape)]
+    plain = [one for one in shape.literals if not one.is_negated]
+    parts = [
+        (_has(shape, "&"), "synNotch or split-signal CAR", "tumour that loses an antigen it must have escapes"),
+        (_has(shape, "|"), "tandem CAR or two products", "exposures add up"),
+        (len(plain) < shape.n_literals, "inhibitory CAR", "normal cells that lose or lack a blocker are killed"),
+    ]
+    return " + ".join(p[1] for p in parts if p[0]), "; ".join(p[2] for p in parts if p[0])
+
+
+def _has(gate: Gate, operator: str) -> bool:
+    """Whether two sensed antigens are joined by an operator somewhere."""
+    sensing = sum(any(not one.is_negated for one in part.literals) for part in gate.parts)
+    return (sensing > 1 and gate.operator == operator) or any(_has(part, operator) for part in gate.parts)
+
+
+def expose(panel: Panel, *, gates: Gates) -> pd.DataFrame:
     """Exposure of gates place by place, in the columns of the `exposure` table.
 
     Parameters
@@ -281,22 +284,9 @@ def expose(panel: Panel, *, gates: Gates, atlas: str) -> pd.DataFrame:
         Evidence on the antigens.
     gates
         The gates.
-    atlas
-        Name of the primary atlas.
 
     Returns
     -------
-    One row a gate and place; see `cartarget.safety.rows.exposure_rows`.
+    One row a gate and place; see `cartarget.safety.exposure_table.exposure_rows`.
     """
-    unit = "CPM" if panel.kind == "samples" else "CP10k"
-    return exposure_rows(
-        panel,
-        judge(panel, a=gates.a, b=gates.b, op=gates.op),
-        gate_levels(panel, a=gates.a, b=gates.b, op=gates.op),
-        names=gates.names(panel.symbols),
-        a=gates.a,
-        b=gates.b,
-        op=gates.op,
-        atlas=atlas,
-        unit=unit,
-    )
+    return exposure_rows(panel, gates, judge(panel, gates), gate_levels(panel, gates))

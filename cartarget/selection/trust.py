@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from anndata import AnnData
 
 from cartarget.evidence.panel import Panel
+from cartarget.evidence.people import gifts
 from cartarget.logic.batch import Gates
 from cartarget.selection.crossfit import CrossFit, crossfit
 from cartarget.selection.null import random_pair_null
@@ -25,7 +25,6 @@ _HELD_OUT = (
 def assess_gates(
     panel: Panel,
     *,
-    primary: AnnData,
     gates: Sequence[str],
     candidates: Sequence[str],
     swept: pd.DataFrame | None = None,
@@ -35,8 +34,6 @@ def assess_gates(
     n_null: int = 200,
     seed: int = 0,
     floor: float = 0.5,
-    bulk: float = 10.0,
-    count: int = 1,
     progress: bool = True,
 ) -> tuple[pd.DataFrame, CrossFit | None]:
     """Hold the reported gates to account, each by every means that its data allow.
@@ -45,8 +42,6 @@ def assess_gates(
     ----------
     panel
         Evidence on candidates and controls.
-    primary
-        The harmonised atlas of `panel`.
     gates
         The reported gates, best first.
     candidates
@@ -59,7 +54,7 @@ def assess_gates(
         Folds of the cross-fitting; fewer than two, or more than there are patients or normal donors: none.
     bootstrap, n_null
         Samples of people, and random gates a stratum; 0 for none.
-    seed, floor, bulk, count, progress
+    seed, floor, progress
         As for `screen_gates` and `build_panel`.
 
     Returns
@@ -73,18 +68,14 @@ def assess_gates(
     if not names:
         return table, None
     found = None
-    if 2 <= folds <= _people(primary):
+    if 2 <= folds <= _people(panel):
         found = crossfit(
-            panel, primary=primary, candidates=candidates, folds=folds, seed=seed, floor=floor, gates=names,
-            bulk=bulk, count=count, progress=progress,
-        )  # fmt: skip
+            panel, candidates=candidates, folds=folds, seed=seed, floor=floor, gates=names, progress=progress
+        )
         table = table.merge(found.gates[["gate", *_HELD_OUT]], on="gate", how="left")
     listed = Gates.parse(names, panel=panel)
     if bootstrap:
-        ranks = rank_intervals(
-            panel.take(listed.members(panel.symbols)), primary=primary, gates=names, n=bootstrap, seed=seed,
-            floor=floor, bulk=bulk, count=count, progress=progress,
-        )  # fmt: skip
+        ranks = rank_intervals(panel, gates=names, n=bootstrap, seed=seed, floor=floor, progress=progress)
         table = table.merge(ranks.drop(columns="rank_here"), on="gate", how="left")
     table["is_rank_firm"] = _is_firm(table, swept)
     if n_null:
@@ -109,7 +100,7 @@ def _is_firm(table: pd.DataFrame, swept: pd.DataFrame | None) -> pd.Series:
     return steady & same
 
 
-def _people(primary: AnnData) -> int:
+def _people(panel: Panel) -> int:
     """Donors on the side that has fewer: the most folds that can be dealt."""
-    sides = primary.obs.groupby(primary.obs["side"].astype(str), observed=True)["donor"].nunique()
+    sides = gifts(panel).groupby("side")["donor"].nunique()
     return int(min(sides.get("tumor", 0), sides.get("normal", 0)))

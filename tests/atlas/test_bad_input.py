@@ -98,10 +98,9 @@ def test_an_empty_side_is_named(folder: Path, gone: str) -> None:
         read(folder)
 
 
-def test_a_table_of_tumours_alone_is_no_primary_atlas(folder: Path) -> None:
+def test_a_table_of_tumours_alone_is_an_atlas(folder: Path) -> None:
     (folder / "all.tsv").write_text(f"gene\t{T}\nEPCAM\t120\n")
-    with pytest.raises(InputError, match="atlas 'bulk': no normal observation"):
-        read(folder, "all.tsv")
+    assert set(read(folder, "all.tsv").obs["side"]) == {"tumor"}
 
 
 def test_a_hostile_gene_name_passes_as_text(folder: Path) -> None:

@@ -25,7 +25,7 @@ def cells(path: Path) -> None:
 
 def test_an_atlas_is_told_in_a_few_lines(tmp_path: Path) -> None:
     cells(tmp_path / "x.h5ad")
-    labels = CellLabels(malignant="label", malignant_values=["T"], donor="who")
+    labels = CellLabels(malignant="label", malignant_values=["T"], normal_values=["N"], donor="who")
     atlas = AtlasConfig(name="mine", reader="h5ad", path="x.h5ad", tissue="colon", labels=labels)
     lines = describe(read_atlas(atlas, config=Config(data_dir=str(tmp_path))))
     assert lines == [
@@ -57,8 +57,8 @@ def test_the_command_prints_what_is_understood_of_a_row_of_a_sheet(tmp_path: Pat
     for name in ("config", "resources"):
         (tmp_path / name).symlink_to(ROOT / name)
     cells(tmp_path / "x.h5ad")
-    header = "name\tpath\tmalignant\tmalignant_values\tdonor\ttissue"
-    (tmp_path / "mine.tsv").write_text(f"{header}\nmine\tx.h5ad\tlabel\tT\twho\tcolon\n")
+    header = "name\tpath\tmalignant\tmalignant_values\tnormal_values\tdonor\ttissue"
+    (tmp_path / "mine.tsv").write_text(f"{header}\nmine\tx.h5ad\tlabel\tT\tN\twho\tcolon\n")
     (tmp_path / "run.yaml").write_text("name: x\nindication: read\n")
     done = call("check", "run.yaml", "--sheet", "mine.tsv", folder=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -66,12 +66,28 @@ def test_the_command_prints_what_is_understood_of_a_row_of_a_sheet(tmp_path: Pat
     assert "every tissue and cell type has a tier" in done.stdout
 
 
+def test_cells_that_name_no_place_are_printed(tmp_path: Path) -> None:
+    for name in ("config", "resources"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    cells(tmp_path / "x.h5ad")
+    rows = [
+        "name\tpath\tmalignant\tmalignant_values\tnormal_values\tdonor\ttissue",
+        "mine\tx.h5ad\tlabel\tT\tN\twho\tunknown",
+    ]
+    (tmp_path / "mine.tsv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "run.yaml").write_text("name: x\nindication: read\n")
+    done = call("check", "run.yaml", "--sheet", "mine.tsv", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "note: normal, but neither tissue nor cell type is named: 2, of 2 donors" in done.stdout
+
+
 def test_all_that_is_wrong_is_told_with_the_nearest_name(tmp_path: Path) -> None:
     for name in ("config", "resources"):
         (tmp_path / name).symlink_to(ROOT / name)
     cells(tmp_path / "x.h5ad")
-    rows = ["name\tpath\trole\tmalignant\tmalignant_values\tdonor\ttissue", "a\tx.h5ad\tprimary\tlabl\tT\twho\tcolon",
-            "b\tx.h5ad\tjoined\tlabel\tT\twho\tcolonn"]  # fmt: skip
+    rows = ["name\tpath\trole\tmalignant\tmalignant_values\tnormal_values\tdonor\ttissue",
+            "a\tx.h5ad\tcounted\tlabl\tT\tN\twho\tcolon",
+            "b\tx.h5ad\tshown\tlabel\tT\tN\twho\tcolonn"]  # fmt: skip
     (tmp_path / "mine.tsv").write_text("\n".join(rows) + "\n")
     (tmp_path / "run.yaml").write_text("name: x\nindication: read\n")
     done = call("check", "run.yaml", "--sheet", "mine.tsv", folder=tmp_path)

@@ -24,7 +24,7 @@ COUNTS = standins.toil_counts(ROWS)
 GTEX = ["GTEX-1117F-0226-SM-5GZZ7", "GTEX-ZZPU-2726-SM-5NQ8O"]
 BARCODES = ["TCGA-AF-2689-01A", "TCGA-AF-2690-01A", "TCGA-AF-2689-11A"]
 CELLS = {"tissue": "colon", "labels": {"malignant": "disease", "malignant_values": [], "donor": "donor_id",
-                                       "cell_type": "cell_type"}, "role": "joined"}  # fmt: skip
+                                       "cell_type": "cell_type"}, "role": "counted"}  # fmt: skip
 MALIGNANT = test_tenx.LABELS.model_dump()
 RATIOS = {"path": ".", "role": "tumor_protein", "tissue": "colon"}
 
@@ -93,7 +93,7 @@ CASES: dict[str, Case] = {
         "CRC_GSE1",
         {"h5": lambda path: test_tenx.write_tenx(path, values=np.log2(test_tenx.COUNTS * 1.0 + 1)),
          "Meta": test_tenx.write_cells},
-        [{"path": "*.h5", "samples": "*Meta*", "role": "joined", "unit": "log2", "labels": MALIGNANT}],
+        [{"path": "*.h5", "samples": "*Meta*", "role": "counted", "unit": "log2", "labels": MALIGNANT}],
     ),
     "cptac_luad": ("", {"TUMOR": tumor, "NORMAL": normal}, [RATIOS]),
     "cptac_colon": ("", {"Tumor": tumor, "Normal": normal}, [RATIOS]),

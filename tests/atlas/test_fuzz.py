@@ -54,7 +54,7 @@ SPECIAL = [
     b"ENSG",
     b"\r",
 ]
-LABELS = CellLabels(malignant="label", malignant_values=["T"], donor="who")
+LABELS = CellLabels(malignant="label", malignant_values=["T"], normal_values=["N"], donor="who")
 
 
 class Hang(BaseException):
@@ -252,12 +252,12 @@ def bounded() -> Iterator[None]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_damaged_input_is_read_or_refused(tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hdf5, "SECONDS", 5.0)
     make, read = CASES[case]
     whole = tmp_path / "whole"
     whole.mkdir()
     make(whole)
     read(whole)
+    monkeypatch.setattr(hdf5, "SECONDS", 5.0)
     broken = tmp_path / "broken"
     draws = np.random.default_rng(sum(map(ord, case)))
     n = TOTAL // 50 if case in SLOW else -(-(TOTAL - len(SLOW) * (TOTAL // 50)) // (len(CASES) - len(SLOW)))

@@ -12,7 +12,10 @@ from cartarget.atlas.readers.h5ad import read_h5ad
 from cartarget.config import AtlasConfig, CellLabels, Config
 from cartarget.errors import ConfigError, InputError
 
-LABELS = CellLabels(malignant="cell_type", malignant_values=["carcinoma"], donor="patient", cell_type="cell_type")
+NORMAL = ["T cell", "fibroblast"]
+LABELS = CellLabels(
+    malignant="cell_type", malignant_values=["carcinoma"], normal_values=NORMAL, donor="patient", cell_type="cell_type"
+)
 SYMBOLS = ["EPCAM", "MSLN", "KDR"]
 ENSEMBL = ["ENSG00000119888", "ENSG00000102854", "ENSG00000128052"]
 COUNTS = np.array([[3, 0, 1], [1, 2, 0], [0, 1, 5], [1, 0, 4], [2, 1, 0]], dtype=np.float32)
@@ -129,8 +132,10 @@ def test_cells_can_be_left_out_in_any_chunk(tmp_path, monkeypatch):
 
 
 def test_an_atlas_of_normal_tissue_has_no_malignant_value(tmp_path):
-    labels = LABELS.model_copy(update={"malignant_values": [], "tissue": "organ"})
-    adata = read(tmp_path, make(), labels, role="joined")
+    labels = LABELS.model_copy(
+        update={"malignant_values": [], "normal_values": [*NORMAL, "carcinoma"], "tissue": "organ"}
+    )
+    adata = read(tmp_path, make(), labels, role="counted")
     assert set(adata.obs["side"]) == {"normal"}
     assert adata.obs["tissue"].tolist() == ["colon", "colon", "lung", "lung", "colon"]
 
@@ -138,7 +143,7 @@ def test_an_atlas_of_normal_tissue_has_no_malignant_value(tmp_path):
 def test_true_and_false_can_be_the_label(tmp_path):
     given = make()
     given.obs["is_tumor"] = given.obs["cell_type"] == "carcinoma"
-    labels = LABELS.model_copy(update={"malignant": "is_tumor", "malignant_values": ["True"]})
+    labels = LABELS.model_copy(update={"malignant": "is_tumor", "malignant_values": ["True"], "normal_values": None})
     assert (read(tmp_path, given, labels).obs["side"] == "tumor").sum() == 3
 
 
@@ -181,8 +186,8 @@ def test_no_malignant_and_no_normal_cell(tmp_path):
         InputError, match="no malignant cell: column 'cell_type' holds 'T cell', 'carcinoma', 'fibroblast'"
     ):
         read(tmp_path, make(), LABELS.model_copy(update={"malignant_values": ["cancer"]}))
-    with pytest.raises(InputError, match="no normal observation"):
-        read(tmp_path, make(), LABELS.model_copy(update={"exclude_values": ["T cell", "fibroblast"]}))
+    tumor = read(tmp_path, make(), LABELS.model_copy(update={"exclude_values": ["T cell", "fibroblast"]}))
+    assert set(tumor.obs["side"]) == {"tumor"}, "an atlas may hold tumour alone"
 
 
 def test_files_that_are_none(tmp_path):

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from cartarget.atlas import read_atlas
+from cartarget.atlas.harmonise import harmonise
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
 from cartarget.genes import read_gene_table
+from cartarget.safety.tiers import read_tiers
 
 HEAD = "Gene\tGene name\tTissue\tCell type\tLevel\tReliability\n"
 PLACES = "Gene\tGene name\tReliability\tMain location\tAdditional location\n"
@@ -51,7 +53,23 @@ def test_ungraded_is_not_a_level_and_no_row_is_not_zero(tmp_path: Path) -> None:
     assert np.isnan(adata.to_df()[HOSTILE]).all()
     assert adata.to_df("reliability")[HOSTILE].tolist()[0] == 1
     assert np.isnan(adata.to_df("reliability")[HOSTILE].tolist()[1])
-    assert adata.uns["cartarget"]["notes"] == ["2 of 7 stains are not graded, 1 name no tissue: not measured"]
+    assert adata.uns["cartarget"]["notes"] == ["2 of 7 stains are not graded, 1 name no place: not measured"]
+
+
+@pytest.mark.parametrize("nothing", ["N/A", "unknown", "", "nan"])
+def test_a_stained_cell_type_without_a_tissue_is_kept(tmp_path: Path, nothing: str) -> None:
+    """A stain of a vital cell type does not vanish because its row names no tissue."""
+    rows = [
+        ("ENSG1", "EPCAM", nothing, "cardiomyocytes", "High", "Enhanced"),
+        ("ENSG1", "EPCAM", "N/A", "cardiomyocytes", "Low", "Enhanced"),
+        ("ENSG1", "EPCAM", nothing, nothing, "High", "Enhanced"),
+        ("ENSG1", "EPCAM", "colon", nothing, "Medium", "Enhanced"),
+    ]
+    adata = read(tmp_path, rows)
+    assert adata.to_df()["EPCAM"].to_dict() == {" | cardiomyocytes": 3, "colon | ": 2}
+    placed = harmonise(adata, tiers=read_tiers("config/tissue_tiers.tsv"), origin=["lung"])
+    assert placed.obs["population"].tolist() == ["heart: cardiomyocyte", "colon"]
+    assert adata.uns["cartarget"]["notes"] == ["0 of 4 stains are not graded, 1 name no place: not measured"]
 
 
 def test_rows_in_any_order_say_the_same(tmp_path: Path) -> None:
@@ -121,3 +139,8 @@ def test_the_real_stains(shared_data: Path) -> None:
     assert not absent & graded  # without a graded row: not measured, not absent
     assert adata.var.loc[["EPCAM", "ERBB2"], "is_membrane"].all()
     assert adata.uns["cartarget"]["notes"][0].startswith("2,114 of 1,194,479 stains are not graded")
+
+
+def test_stains_that_name_no_place_at_all_are_no_atlas(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no observation"):
+        read(tmp_path, [("ENSG1", "EPCAM", "N/A", "nan", "High", "Enhanced")])

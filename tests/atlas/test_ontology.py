@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cartarget.atlas.harmonise import harmonise
 from cartarget.atlas.public.ontology import FILES, read_obo
 from cartarget.errors import InputError
-from cartarget.safety.tiers import harmonise, read_tiers
+from cartarget.safety.tiers import read_tiers
 from tests.atlas import standins
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -46,3 +46,17 @@ def test_what_cannot_be_added_is_told(cells) -> None:
         pseudobulk(cells, by=["doner"])
     with pytest.raises(InputError, match="pseudobulk needs counts of cells"):
         pseudobulk(pseudobulk(cells))
+
+
+def test_cells_and_nuclei_are_never_added_up_together(cells) -> None:
+    mixed = cells.copy()
+    mixed.obs["assay"] = np.where(np.arange(mixed.n_obs) % 2, "cells", "nuclei")
+    groups = pseudobulk(mixed, min_cells=1)
+    validate_atlas(groups)
+    assert set(groups.obs["assay"]) == {"cells", "nuclei"}
+    assert groups.obs["n_cells"].sum() == cells.n_obs
+    is_nuclei = (mixed.obs["assay"] == "nuclei").to_numpy()
+    nuclei = pseudobulk(cells[is_nuclei].copy(), min_cells=1)
+    own = groups[(groups.obs["assay"] == "nuclei").to_numpy()]
+    assert sorted(own.obs["n_cells"]) == sorted(nuclei.obs["n_cells"])
+    assert np.asarray(own.layers["counts"]).sum() == np.asarray(nuclei.layers["counts"]).sum()

@@ -27,6 +27,8 @@ from tests.surface.test_build import write_hgnc, write_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "config/examples/tcga_gtex_toil.yaml"
+BRIEF = {"top": "300", "trust": "{gates: 10, folds: 2, bootstrap: 3, chance: 20}"}
+"""Everything is asked, with few samples."""
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +141,9 @@ def test_fetch_check_and_run_from_nothing(checkout: Path, mirror: Served) -> Non
     text = (checkout / CONFIG).read_text()
     asked = "    unit: log2(count + 1)\n"
     assert asked in text
-    (checkout / "mine.yaml").write_text(text.replace(asked, f"{asked}    purity: purity.tsv\n    scaling: tmm\n"))
+    brief = "".join(f"{key}: {value}\n" for key, value in BRIEF.items())
+    mine = text.replace(asked, f"{asked}    purity: purity.tsv\n    scaling: tmm\n") + brief
+    (checkout / "mine.yaml").write_text(mine)
     run = call(checkout, "cartarget.cli", "run", "mine.yaml")
     assert run.returncode == 0, run.stderr
     results = checkout / "results" / "tcga_gtex_toil"
@@ -169,7 +173,10 @@ def test_fetch_check_and_run_from_nothing(checkout: Path, mirror: Served) -> Non
 
 
 def test_one_command_of_the_workflow_does_it_all(checkout: Path, mirror: Served) -> None:
-    done = call(checkout, "snakemake", "--cores", "2", "--configfile", CONFIG, mirror=mirror.address)
+    brief = [f"{key}={value}" for key, value in BRIEF.items()]
+    done = call(
+        checkout, "snakemake", "--cores", "2", "--configfile", CONFIG, "--config", *brief, mirror=mirror.address
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert (checkout / "results" / "tcga_gtex_toil" / "report.html").exists()
     assert (checkout / "resources" / "downloads" / "toil" / "TcgaTargetGtex_gene_expected_count.gz").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ def test_coverage_by_hand() -> None:
     """Two antigens, three patients: A surely, possibly and never; B never, possibly and surely."""
     low = np.array([[12.0, 0.0], [3.0, 3.0], [0.0, 20.0]])
     high = np.array([[20.0, 5.0], [15.0, 15.0], [9.0, 30.0]])
-    gates = Gates(np.array([0, 0, 0, 0]), np.array([0, 1, 1, 1]), np.array([ANY, ANY, BOTH, NOT]))
+    gates = Gates.parse(["A", "A | B", "A & B", "A & ~B"], panel=SimpleNamespace(index={"A": 0, "B": 1}))
     found = coverage_range((low, high), gates=gates, threshold=10)
     assert found["coverage_purity_lower"].tolist() == pytest.approx([1 / 3, 2 / 3, 0, 1 / 3])
     assert found["coverage_purity_upper"].tolist() == pytest.approx([2 / 3, 1, 1 / 3, 2 / 3])
@@ -61,7 +62,7 @@ def test_the_true_coverage_of_mixtures_lies_in_the_range(seed: int) -> None:
     purity = draws.uniform(0.1, 1, size=n)
     mixed = purity[:, None] * tumor + (1 - purity[:, None]) * normal
     low, high = tumor_level(mixed, purity=purity, normal=normal.max(axis=0))
-    gates = Gates(np.repeat([0, 1, 2], 3), np.tile([1, 2, 0], 3), np.tile([ANY, BOTH, NOT], 3))
+    gates = Gates.of_two(np.repeat([0, 1, 2], 3), np.tile([1, 2, 0], 3), np.tile([ANY, BOTH, NOT], 3))
     true = coverage_range((tumor, tumor), gates=gates, threshold=10)["coverage_purity_lower"]
     found = coverage_range((low - 1e-3, high + 1e-3), gates=gates, threshold=10)
     assert (found["coverage_purity_lower"] <= true + 1e-9).all()

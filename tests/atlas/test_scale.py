@@ -130,7 +130,8 @@ def test_scaling_never_changes_the_order_of_tissues_or_the_sign(seed: int) -> No
 
 @pytest.mark.real_data
 def test_gtex_tpm_runs_lower_than_cpm_and_scaling_mends_it(shared_data: Path) -> None:
-    from cartarget.safety.tiers import harmonise, read_tiers
+    from cartarget.atlas.harmonise import harmonise
+    from cartarget.safety.tiers import read_tiers
 
     tiers = read_tiers(Path(__file__).parents[2] / "config/tissue_tiers.tsv")
     config = Config(data_dir=str(shared_data), indication="read")

@@ -139,7 +139,7 @@ def test_housekeeping_genes_are_everywhere(drawn):
 
 def test_shape_of_the_contract(drawn):
     adata = drawn.adata
-    validate_atlas(adata, role="primary")
+    validate_atlas(adata)
     assert adata.X.format == "csr"
     assert adata.X.dtype == np.float32
     assert (adata.X.data == np.round(adata.X.data)).all()
@@ -168,7 +168,7 @@ def test_donors_come_from_spawned_streams():
 def test_the_reader_keeps_what_is_asked_for():
     atlas = AtlasConfig(name="sim", reader="simulated")
     adata = simulated(atlas, config=Config(seed=0), genes=None, keep={"MSLN", "ACTB", "absent"})
-    validate_atlas(adata, role="primary")
+    validate_atlas(adata)
     assert list(adata.var_names) == ["MSLN", "ACTB"]
     assert adata.uns["cartarget"]["atlas"] == "sim"
     assert adata.uns["cartarget"]["truth"] == TRUTH

@@ -21,8 +21,8 @@ SYMBOLS, IDS = ["EPCAM", "MSLN", "KDR"], ["ENSG00000119888", "ENSG00000102854", 
 COUNTS = np.array([[3, 0, 1], [1, 2, 0], [0, 1, 5], [1, 0, 4], [2, 1, 0]], dtype=np.int32)
 CELLS = [f"P{i % 2}@AAAC{i}-1" for i in range(5)]
 LABELS = CellLabels(
-    malignant="Celltype (malignancy)", malignant_values=["Malignant cells"], donor="Patient",
-    cell_type="Celltype (major-lineage)",
+    malignant="Celltype (malignancy)", malignant_values=["Malignant cells"],
+    normal_values=["Immune cells"], donor="Patient", cell_type="Celltype (major-lineage)",
 )  # fmt: skip
 KINDS = ["Malignant", "Malignant", "CD8T", "Fibroblasts", "Malignant"]
 
@@ -155,7 +155,10 @@ def test_zarr_and_h5ad_of_the_same_cells_are_the_same_atlas(tmp_path: Path, form
     with anndata.settings.override(zarr_write_format=version):
         warnings.simplefilter("ignore", UserWarning)  # anndata announces that it will write version 3 by itself
         given.write_zarr(tmp_path / "x.zarr")
-    labels = CellLabels(malignant="type", malignant_values=["Malignant"], donor="who", cell_type="type")
+    normal = ["CD8T", "Fibroblasts"]
+    labels = CellLabels(
+        malignant="type", malignant_values=["Malignant"], normal_values=normal, donor="who", cell_type="type"
+    )
     both = [
         read_atlas(
             AtlasConfig(name="cells", reader=reader, path=f"x.{reader}", labels=labels),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ from cartarget.evidence.ambient import (
     otsu,
     without_doublets,
 )
+from cartarget.logic.batch import Gates
 from tests.panels import observations
 
 CELLS = 40
@@ -80,8 +83,9 @@ def doublets() -> object:
 
 
 def test_doublets_fake_an_and():
-    gates = {"a": np.array([0, 0, 0]), "b": np.array([1, 1, 1]), "op": np.array([1, 0, 2])}
-    frame = doublet_fractions(doublets(), symbols=["A", "B"], names=["A & B", "A | B", "A & ~B"], **gates)
+    names = ["A & B", "A | B", "A & ~B"]
+    gates = Gates.parse(names, panel=SimpleNamespace(index={"A": 0, "B": 1}))
+    frame = doublet_fractions(doublets(), symbols=["A", "B"], names=names, gates=gates)
     tumor = frame[frame["population"] == "p"].set_index("gate")
     assert tumor["fraction"].tolist() == pytest.approx([0.2, 1.0, 0.4])
     assert tumor["fraction_without_doublets"].tolist() == pytest.approx([0.0, 1.0, 0.5])
@@ -91,8 +95,9 @@ def test_doublets_fake_an_and():
 
 
 def test_a_gate_of_a_gene_that_the_atlas_lacks_has_no_row():
-    gates = {"a": np.array([0, 0]), "b": np.array([1, 0]), "op": np.array([1, 0])}
-    frame = doublet_fractions(doublets(), symbols=["A", "ABSENT"], names=["A & ABSENT", "A"], **gates)
+    names = ["A & ABSENT", "A"]
+    gates = Gates.parse(names, panel=SimpleNamespace(index={"A": 0, "ABSENT": 1}))
+    frame = doublet_fractions(doublets(), symbols=["A", "ABSENT"], names=names, gates=gates)
     assert set(frame["gate"]) == {"A"}
 
 

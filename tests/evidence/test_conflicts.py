@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,19 +12,19 @@ from hypothesis import strategies as st
 
 from cartarget.evidence.conflicts import Source, cells_source, find_conflicts, kind_of, panel_sources
 from cartarget.evidence.panel import build_panel
-from cartarget.safety.judge import COUNTED, judge
+from cartarget.logic.batch import Gates
+from cartarget.safety.judge import judge
 from tests.panels import ORIGIN, REQUIRED, observations, protein, random_panel, summary
 
 SYMBOLS = ["A", "B", "C"]
 COLUMNS = ["gate", "tissue", "kind", "source_a", "value_a", "source_b", "value_b", "sentence"]
 
 
-def gates(*rows: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    table = np.array(rows).T
-    return {"a": table[0], "b": table[1], "op": table[2]}
+SINGLES = Gates.singles(3)
 
 
-SINGLES = gates((0, 0, 0), (1, 1, 0), (2, 2, 0))
+def gates(*names: str) -> Gates:
+    return Gates.parse(names, panel=SimpleNamespace(index={symbol: row for row, symbol in enumerate(SYMBOLS)}))
 
 
 def bulk(heart: list[float], *, tumor: list[float] | None = None, donors: int = 12, **more) -> object:
@@ -36,10 +38,9 @@ def bulk(heart: list[float], *, tumor: list[float] | None = None, donors: int = 
     return build_panel(adata, symbols=SYMBOLS, required=REQUIRED, origin=ORIGIN, **more)
 
 
-def sources(panel, which: dict[str, np.ndarray], **more) -> list[Source]:
-    judged = judge(panel, **which)
-    counted = judged.state == COUNTED
-    return panel_sources(panel, atlas="primary", fraction=judged.fraction, is_counted=counted, **which, **more)
+def sources(panel, which: Gates, **more) -> list[Source]:
+    judged = judge(panel, which)
+    return panel_sources(panel, gates=which, fraction=judged.naive, is_counted=judged.complete, **more)
 
 
 def cells(values: list[list[float]], *, tissue: str = "heart") -> object:
@@ -79,7 +80,7 @@ def test_a_knifes_edge_is_no_conflict():
 def test_bulk_against_single_cell_in_tissue_and_tumour():
     """Bulk: A and B in all, C in none. Cells: never A, B in a quarter, C in all."""
     panel = bulk([40.0, 40.0, 0.0], tumor=[50.0, 50.0, 0.0])
-    joined = cells_source(cells([[0, 1, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1]]), symbols=SYMBOLS, **SINGLES)
+    joined = cells_source(cells([[0, 1, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1]]), symbols=SYMBOLS, gates=SINGLES)
     found = find_conflicts([*sources(panel, SINGLES), joined], gates=SYMBOLS)
     assert found["kind"].unique().tolist() == ["bulk vs single cell"]
     assert found[["gate", "tissue", "source_a"]].values.tolist() == [
@@ -95,10 +96,36 @@ def test_bulk_against_single_cell_in_tissue_and_tumour():
 def test_a_bound_contradicts_nobody_in_normal_tissue():
     """A and B in each heart sample, never in one cell: bulk only bounds the AND. In the tumour it claims coverage."""
     panel = bulk([40.0, 40.0, 0.0], tumor=[50.0, 50.0, 50.0])
-    which = gates((0, 1, 1), (0, 1, 2))
-    joined = cells_source(cells([[1, 0, 0], [0, 1, 0]]), symbols=SYMBOLS, **which)
+    which = gates("A & B", "A & ~B")
+    joined = cells_source(cells([[1, 0, 0], [0, 1, 0]]), symbols=SYMBOLS, gates=which)
     found = find_conflicts([*sources(panel, which), joined], gates=["A & B", "A & ~B"])
     assert found[["gate", "tissue"]].values.tolist() == [["A & B", "tumor"], ["A & ~B", "tumor"]]
+
+
+def test_a_blocker_that_was_not_measured_shows_no_absence():
+    """The heart's samples have A and were not asked for B: they cannot say that `A & ~B` is absent there."""
+    adata = observations(
+        "samples",
+        {f"p{i}": np.array([[50.0, 0.0, 0.0]]) for i in range(10)},
+        {"heart": {f"d{i}": np.array([[40.0, 0.0, 0.0]]) for i in range(12)}},
+        symbols=SYMBOLS,
+        unmeasured={"heart": ["B"]},
+    )
+    panel = build_panel(adata, symbols=SYMBOLS, required=REQUIRED, origin=ORIGIN)
+    which = gates("A & ~B")
+    joined = cells_source(cells([[1, 0, 0]]), symbols=SYMBOLS, gates=which)
+    assert find_conflicts([*sources(panel, which), joined], gates=["A & ~B"]).empty
+
+
+def test_samples_without_the_antigen_that_is_sensed_show_absence_whatever_the_blocker():
+    """A in no heart sample: neither `A & ~B` nor `A & (B | ~C)` can be there, though cells claim so."""
+    panel = bulk([0.0, 40.0, 0.0])
+    which = gates("A & ~B", "A & (B | ~C)")
+    joined = cells_source(cells([[1, 0, 0]]), symbols=SYMBOLS, gates=which)
+    found = find_conflicts([*sources(panel, which), joined], gates=["A & ~B", "A & (B | ~C)"])
+    here = found[found["tissue"] == "heart"]
+    assert here["gate"].tolist() == ["A & ~B", "A & (B | ~C)"]
+    assert here["value_b"].tolist() == [0.0, 0.0]
 
 
 def test_an_and_is_absent_where_one_member_is():
@@ -112,7 +139,7 @@ def test_an_and_is_absent_where_one_member_is():
         origin=ORIGIN,
         proteins=[protein({"heart": [3.0, 0.0, 0.0]}, symbols=SYMBOLS)],
     )
-    found = find_conflicts(sources(panel, gates((0, 1, 1))), gates=["A & B"])
+    found = find_conflicts(sources(panel, gates("A & B")), gates=["A & B"])
     assert found[["tissue", "kind", "source_a", "source_b"]].values.tolist() == [
         ["heart", "RNA vs protein", "primary", "protein"]
     ]
@@ -124,7 +151,7 @@ def test_what_is_not_measured_or_too_thin_is_silent():
     ungraded = bulk([40.0] * 3, proteins=[protein({"heart": [np.nan] * 3}, symbols=SYMBOLS)])
     assert find_conflicts(sources(ungraded, SINGLES), gates=SYMBOLS).empty
     other = cells([[0, 0, 0]], tissue="lung")[:, ["A"]].copy()
-    joined = cells_source(other, symbols=SYMBOLS, **SINGLES)
+    joined = cells_source(other, symbols=SYMBOLS, gates=SINGLES)
     assert np.isnan(joined.value[1:]).all(), "genes that the atlas lacks"
     found = find_conflicts([*sources(bulk([40.0] * 3), SINGLES), joined], gates=SYMBOLS)
     assert found[["gate", "tissue"]].values.tolist() == [["A", "tumor"]], "no tissue in common but the tumour"
@@ -134,8 +161,9 @@ def test_what_is_not_measured_or_too_thin_is_silent():
 def test_the_list_is_that_of_a_plain_loop(kind):
     panel = random_panel(3, kind=kind)
     n = len(panel.symbols)
-    which = gates(*((i, i, 0) for i in range(n)), *((i, j, op) for i in range(n) for j in range(i) for op in range(3)))
-    names = [f"gate {i}" for i in range(len(which["a"]))]
+    pairs = np.array([(i, j, op) for i in range(n) for j in range(i) for op in range(3)])
+    which = Gates.join([Gates.singles(n), Gates.of_two(*pairs.T)])
+    names = [f"gate {i}" for i in range(len(which))]
     every = sources(panel, which)
     found = find_conflicts(every, gates=names)
     slow = set()

@@ -17,7 +17,9 @@ from cartarget.evidence.dropout import (
     residual_liability,
 )
 from cartarget.evidence.panel import build_panel
-from cartarget.safety.judge import EXPOSED, judge
+from cartarget.logic.batch import Gates
+from cartarget.safety.conjunction import EXPOSED
+from cartarget.safety.judge import judge
 from tests.panels import ORIGIN, REQUIRED, observations, summary
 
 unit = st.floats(0, 1)
@@ -57,7 +59,13 @@ def panel_of(adata):
     return build_panel(adata, symbols=["A", "B", "C"], required=REQUIRED, origin=ORIGIN)
 
 
-GATE = {"a": np.array([0]), "b": np.array([1]), "op": np.array([2])}
+def gates_of(panel, *names: str) -> Gates:
+    return Gates.parse(names, panel=panel)
+
+
+def residual(panel, gates: Gates, **given):
+    low, unblocked = judge(panel, gates).naive, judge(panel, gates.unblocked).low
+    return residual_liability(panel, gates=gates, low=low, unblocked=unblocked, **given)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
@@ -69,13 +77,14 @@ def test_residual_exposure_of_a_blocker_seen_in_four_cells_of_ten_is_bounded(sha
         panel = panel_of(adata)
         rates = detection_rates(adata).set_index("symbol").loc["B"]
         heart = int(np.flatnonzero(panel.populations["tissue"] == "heart")[0])
-        naive = judge(panel, **GATE).naive[0, heart]
-        residual = residual_liability(panel, **GATE, naive=judge(panel, **GATE).naive, rates=detection_rates(adata))
+        gate = gates_of(panel, "A & ~B")
+        naive = judge(panel, gate).naive[0, heart]
+        row = residual(panel, gate, rates=detection_rates(adata)).iloc[0]
         killed, spared = 1 - 0.4 * share, 1 - share
         lower = protected_exposure(naive, antigen=panel.fraction[0, heart], detection=rates["detection_lower"])
-        held.append(lower - 0.02 <= spared and killed <= residual["liability_residual_upper"].iloc[0] + 0.005)
-        centre.append(residual["liability_residual"].iloc[0])
-        assert residual["liability_residual_population"].iloc[0] == "heart"
+        held.append(lower - 0.02 <= spared and killed <= row["liability_residual_upper"] + 0.005)
+        centre.append(row["liability_residual"])
+        assert row["liability_residual_population"] == "heart"
     assert np.mean(held) >= 0.9
     assert np.mean(centre) == pytest.approx(killed, abs=0.03)
 
@@ -90,13 +99,14 @@ def test_a_bulk_sample_believes_a_blocker_and_the_residual_does_not():
         required=REQUIRED,
         origin=ORIGIN,
     )
-    judged = judge(panel, **GATE)
+    gate = gates_of(panel, "A & ~B")
+    judged = judge(panel, gate)
     lung = panel.populations["tissue"].eq("lung").to_numpy()
     assert judged.naive[0, lung] == [0.0]
-    frame = residual_liability(panel, **GATE, naive=judged.naive, rates=detection_rates(atlas(0)))
+    frame = residual(panel, gate, rates=detection_rates(atlas(0)))
     assert frame["liability_residual"].iloc[0] == pytest.approx(0.6, abs=0.06)
     nothing = detection_rates(atlas(0)).iloc[:0]
-    assert residual_liability(panel, **GATE, naive=judged.naive, rates=nothing)["liability_residual"].iloc[0] > 0.9
+    assert residual(panel, gate, rates=nothing)["liability_residual"].iloc[0] > 0.9
 
 
 def test_a_summary_in_which_the_antigen_is_high_is_residual_too():
@@ -108,17 +118,28 @@ def test_a_summary_in_which_the_antigen_is_high_is_residual_too():
         origin=ORIGIN,
         summaries=[summary({"lung": [50.0, 50.0, 0.0], "colon": [50.0, 0.0, 0.0]}, symbols=["A", "B", "C"])],
     )
-    judged = judge(panel, **GATE)
-    given = {"naive": judged.naive, "rates": detection_rates(adata), "exposed": judged.unit_state == EXPOSED}
-    row = residual_liability(panel, **GATE, **given).iloc[0]
+    gate = gates_of(panel, "A & ~B")
+    exposed = judge(panel, gate).unit_state == EXPOSED
+    row = residual(panel, gate, rates=detection_rates(adata), exposed=exposed).iloc[0]
     assert (row["liability_residual"], row["liability_residual_population"]) == (1, "lung (summary)")
     assert row["liability_residual_upper"] == 1
 
 
+def test_a_blocker_that_was_not_measured_spares_nothing():
+    """A and B in every lung sample; the heart's samples have A, and were not asked for B, which cells show well."""
+    values = {"lung": 20.0, "heart": 0.0}
+    normal = {name: {f"d{i}": np.array([[20.0, b]]) for i in range(25)} for name, b in values.items()}
+    tumor = {f"p{i}": np.array([[20.0, 0.0]]) for i in range(30)}
+    samples = observations("samples", tumor, normal, symbols=["A", "B"], unmeasured={"heart": ["B"]})
+    panel = build_panel(samples, symbols=["A", "B"], required=REQUIRED, origin=ORIGIN)
+    row = residual(panel, gates_of(panel, "A & ~B"), rates=detection_rates(atlas(0, detection=0.9))).iloc[0]
+    assert row["liability_residual_population"] == "heart"
+    assert row["liability_residual"] > 0.95, "not one in ten, as if B were seen there"
+
+
 def test_gates_without_a_blocker_have_no_residual():
     panel = panel_of(atlas(0))
-    gates = {"a": np.array([0, 0]), "b": np.array([0, 2]), "op": np.array([0, 1])}
-    frame = residual_liability(panel, **gates, naive=judge(panel, **gates).naive, rates=detection_rates(atlas(0)))
+    frame = residual(panel, gates_of(panel, "A", "A & C"), rates=detection_rates(atlas(0)))
     assert frame.isna().all(axis=None)
 
 
@@ -167,14 +188,14 @@ def test_coverage_is_brought_back_to_the_truth():
     """A and C are on the same half of the cells, each read at 0.6; the blocker B is on none."""
     adata = atlas(5)
     panel = panel_of(adata)
-    gates = {"a": np.array([0, 0, 0]), "b": np.array([2, 0, 1]), "op": np.array([1, 0, 2])}
-    judged = judge(panel, **gates)
+    gates = gates_of(panel, "A & C", "A", "A & ~B")
+    plain = judge(panel, gates).naive
     both = {"rates": detection_rates(adata, side="tumor"), "blocker_rates": detection_rates(adata)}
-    counted = judged.fraction[:, panel.is_tumor].mean(axis=1)
-    corrected = corrected_coverage(panel, **gates, fraction=judged.fraction, **both)
+    counted = plain[:, panel.is_tumor].mean(axis=1)
+    corrected = corrected_coverage(panel, gates=gates, fraction=plain, **both)
     assert counted == pytest.approx([0.18, 0.3, 0.3], abs=0.03)
     assert corrected.to_numpy() == pytest.approx([0.5, 0.5, 0.5], abs=0.05)
-    unknown = corrected_coverage(panel, **gates, fraction=judged.fraction, rates=both["rates"])
+    unknown = corrected_coverage(panel, gates=gates, fraction=plain, rates=both["rates"])
     assert unknown.isna().tolist() == [False, False, True]
 
 
@@ -185,9 +206,9 @@ def test_a_trace_is_not_corrected_into_a_target():
     tumor = np.flatnonzero(adata.obs["side"] == "tumor")
     adata.X[tumor, 1] = rng.random(len(tumor)) < 0.02
     panel = panel_of(adata)
-    gates = {"a": np.array([1]), "b": np.array([1]), "op": np.array([0])}
+    gates = gates_of(panel, "B")
     both = {"rates": detection_rates(adata, side="tumor"), "blocker_rates": detection_rates(adata)}
-    assert np.isnan(corrected_coverage(panel, **gates, fraction=judge(panel, **gates).fraction, **both)[0])
+    assert np.isnan(corrected_coverage(panel, gates=gates, fraction=judge(panel, gates).naive, **both)[0])
 
 
 def test_a_blocker_in_the_tumour_costs_coverage():
@@ -198,10 +219,11 @@ def test_a_blocker_in_the_tumour_costs_coverage():
     adata.X[tumor, 0] = 5
     adata.X[tumor, 1] = rng.poisson(mean_for(0.4), len(tumor)) * (rng.random(len(tumor)) < 0.5)
     panel = panel_of(adata)
-    judged = judge(panel, **GATE)
+    gate = gates_of(panel, "A & ~B")
+    plain = judge(panel, gate).naive
     both = {"rates": detection_rates(adata, side="tumor"), "blocker_rates": detection_rates(adata)}
-    assert judged.fraction[0, panel.is_tumor].mean() == pytest.approx(0.8, abs=0.03)
-    assert corrected_coverage(panel, **GATE, fraction=judged.fraction, **both)[0] == pytest.approx(0.5, abs=0.07)
+    assert plain[0, panel.is_tumor].mean() == pytest.approx(0.8, abs=0.03)
+    assert corrected_coverage(panel, gates=gate, fraction=plain, **both)[0] == pytest.approx(0.5, abs=0.07)
 
 
 @given(unit, unit, unit)

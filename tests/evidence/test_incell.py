@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -13,17 +15,18 @@ from cartarget.selection.joined import NOT_IN_PANEL, join_cells
 from tests.panels import REQUIRED, observations
 
 SYMBOLS = ["A", "B", "C"]
-EVERY = Gates(*np.array([(a, b, op) for a in range(3) for b in range(3) for op in range(3)]).T)
+OF_TWO = np.array([(a, b, op) for a in range(3) for b in range(3) for op in range(3)])
+EVERY = Gates.of_two(*OF_TWO.T)
 
 
 def test_shares_are_those_of_a_plain_loop() -> None:
     rng = np.random.default_rng(0)
     adata = observations("cells", {"p": rng.integers(0, 2, (50, 3))}, {}, symbols=SYMBOLS)
     group = rng.integers(-1, 3, 50)
-    found = cell_shares(adata, symbols=SYMBOLS, a=EVERY.a, b=EVERY.b, op=EVERY.op, group=group, n_groups=4)
+    found = cell_shares(adata, symbols=SYMBOLS, gates=EVERY, group=group, n_groups=4)
     positive = adata.X >= 1
     rule = (np.logical_or, np.logical_and, lambda x, y: x & ~y)
-    for row, (a, b, op) in enumerate(zip(EVERY.a, EVERY.b, EVERY.op, strict=True)):
+    for row, (a, b, op) in enumerate(OF_TWO):
         hit = rule[op](positive[:, a], positive[:, b])
         assert found[row, :3] == pytest.approx([hit[group == number].mean() for number in range(3)], abs=1e-6)
     assert np.isnan(found[:, 3]).all(), "an empty group has no share"
@@ -47,7 +50,7 @@ def test_patients_are_not_pooled_and_the_worst_normal_type_counts() -> None:
 
 
 def test_a_gene_that_one_data_set_lacks_is_not_zero() -> None:
-    gates = Gates(np.array([0, 0]), np.array([0, 1]), np.array([0, 2]))
+    gates = Gates.parse(["A", "A & ~B"], panel=SimpleNamespace(index={"A": 0, "B": 1, "C": 2}))
     table = join_cells(joined(unmeasured={"tumor": ["B"]}), symbols=SYMBOLS, gates=gates, epithelium=["goblet cell"])
     assert table["cells_malignant"].tolist()[0] == 0.5
     assert table.loc[1, ["cells_malignant", "cells_normal"]].isna().all()

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 from report_run import NAMES, _summary
 
+from cartarget.atlas.harmonise import harmonise
 from cartarget.atlas.readers.simulate import simulate_atlas
 from cartarget.config import Config
 from cartarget.contracts import write_table
 from cartarget.evidence.panel import Panel, build_panel
+from cartarget.logic.batch import Gates
 from cartarget.report.argue import counted_evidence, write_evidence
-from cartarget.safety.tiers import harmonise, read_tiers
-from cartarget.selection.screen import Gates, expose, screen_antigens, screen_gates
+from cartarget.safety.tiers import read_tiers
+from cartarget.selection.screen import expose, screen_antigens, screen_gates
 
 TIERS = "config/tissue_tiers.tsv"
 ORIGIN = ["colon", "rectum"]
@@ -28,7 +30,9 @@ def counted_panels() -> list[Panel]:
     adata = harmonise(adata, tiers=tiers, origin=ORIGIN)
     symbols = list(adata.var_names)
     return [
-        build_panel(adata, symbols=symbols, required=tiers.required, origin=ORIGIN, count=int(count))
+        build_panel(
+            adata, symbols=symbols, required=tiers.required, stand_in=tiers.stand_in, origin=ORIGIN, count=int(count)
+        )
         for count in THRESHOLDS
     ]
 
@@ -42,11 +46,10 @@ def make_counted_run(folder: Path, panels: list[Panel]) -> Path:
     found = screen_gates(panel, candidates=panel.symbols, top=400, progress=False)
     write_table("antigens", antigens, folder / "antigens")
     write_table("gates", found.table, folder / "gates")
-    alone, pairs = Gates.singles(len(panel.symbols)), found.gates.take(np.flatnonzero(found.gates.a != found.gates.b))
-    both = Gates(*(np.concatenate([getattr(alone, name), getattr(pairs, name)]) for name in ("a", "b", "op")))
-    write_table("exposure", expose(panel, gates=both, atlas="cells"), folder / "exposure")
+    both = Gates.join([Gates.singles(len(panel.symbols)), found.gates.pairs])
+    write_table("exposure", expose(panel, gates=both), folder / "exposure")
     texts = dict.fromkeys(("release", "licence", "citation"), "")
-    atlas = {"name": "cells", "role": "primary", "kind": "cells", "unit": "counts", "notes": [], **texts}
+    atlas = {"name": "cells", "role": "counted", "kind": "cells", "unit": "counts", "notes": [], **texts}
     atlas |= {"n_observations": 1, "n_donors": 1}
     summary = _summary(NAMES[:3], np.random.default_rng(0)) | {
         "name": "counted",
@@ -57,6 +60,7 @@ def make_counted_run(folder: Path, panels: list[Panel]) -> Path:
     }
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     tiers = Path(TIERS).read_text(encoding="utf-8")
-    evidence = counted_evidence(panels, thresholds=THRESHOLDS, base=1.0, unit="counts", tiers=tiers)
+    gates = found.table["gate"].tolist()
+    evidence = counted_evidence(panels, thresholds=THRESHOLDS, base=1.0, unit="counts", tiers=tiers, gates=gates)
     write_evidence(evidence, folder / "work" / "argue.npz")
     return folder

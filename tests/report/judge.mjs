@@ -4,21 +4,24 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 const [, , assets, given, out] = process.argv;
 const { decode } = await import(`${assets}/payload.js`);
-const { openEvidence, judgeOf } = await import(`${assets}/judge.js`);
+const { openEvidence } = await import(`${assets}/counted.js`);
+const { judgeOf } = await import(`${assets}/judge.js`);
+const { readGate } = await import(`${assets}/gate.js`);
 const { redundantOf, rankRows, ideasOf } = await import(`${assets}/rerank.js`);
 const { detailsOf, exposureOf } = await import(`${assets}/details.js`);
 
-const { block, a, b, op, tie, settings, symbols } = JSON.parse(readFileSync(given, "utf8"));
+const { block, texts, closing, tie, settings, exposed } = JSON.parse(readFileSync(given, "utf8"));
 const ev = openEvidence(await decode(block));
-const list = { a, b, op };
-const judge = judgeOf(ev);
-const result = settings.map((one) => {
+const gates = texts.map((text, g) => { const { shape, symbols } = readGate(text); return { shape, rows: symbols.map((symbol) => ev.rowOf.get(symbol)), closing: closing[g] }; });
+const own = new Map(gates.filter(({ rows }) => rows.length === 1).map(({ rows: [row], closing: tissues }) => [row, tissues]));
+const judge = judgeOf(ev, Array.from({ length: ev.n }, (_, row) => own.get(row)));
+const result = settings.map((one, i) => {
   const now = judge(one);
-  const single = now.singles(), gates = now.gates(list);
-  const redundant = redundantOf(list, gates, single, ev.gain);
-  const ranked = rankRows(gates, { tie, competes: Array.from(redundant, (is) => !is) });
-  const ideas = ideasOf(ranked.order, { rank: ranked.rank, kind: gates.kind, list }).map(({ g, alike }) => [g, alike]);
-  return { redundant: [...redundant], rank: [...ranked.rank], ideas, quick: [...gates.liability].map((value) => (Number.isNaN(value) ? null : value)), rows: a.map((_, g) => detailsOf(ev, now, a[g], b[g], op[g], one)),
-    exposure: symbols ? a.map((_, g) => exposureOf(ev, now, a[g], b[g], op[g])) : [] };
+  const single = now.singles(), judged = now.gates(gates);
+  const redundant = redundantOf(gates, judged, single, ev.gain);
+  const ranked = rankRows(judged, { tie, competes: Array.from(redundant, (is) => !is) });
+  const ideas = ideasOf(ranked.order, { rank: ranked.rank, kind: judged.kind, gates }).map(({ g, alike }) => [g, alike]);
+  return { redundant: [...redundant], rank: [...ranked.rank], ideas, quick: [...judged.liability].map((value) => (Number.isNaN(value) ? null : value)), where: [...judged.where],
+    kind: [...judged.kind], rows: gates.map((gate) => detailsOf(ev, now, gate, one)), exposure: exposed && i === 0 ? gates.map((gate) => exposureOf(ev, now, gate)) : [] };
 });
 writeFileSync(out, JSON.stringify(result));

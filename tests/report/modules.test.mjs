@@ -47,13 +47,16 @@ test("exposure without a row is not measured and lies between 0 and 1", async ()
   const places = [{ population: "liver", evidence: "samples" }, { population: "liver", evidence: "protein" }];
   const four = (...values) => ["i2", Int16Array.of(...values)];
   const block = await decode(payload({ exposure: { gates: ["A", "B"], places } }, {
-    "exposure.flags": ["u1", Uint8Array.of(3, 0, 3, 1)], "exposure.fraction": four(250, -32768, -32768, -32768), "exposure.fraction_lower": four(100, -32768, 0, 0),
+    "exposure.flags": ["u1", Uint8Array.of(3, 0, 11, 1)], "exposure.fraction": four(250, -32768, -32768, -32768), "exposure.fraction_lower": four(100, -32768, 0, 0),
     "exposure.fraction_upper": four(400, -32768, 1000, 1000), "exposure.fraction_naive": four(-32768, -32768, -32768, -32768), "exposure.level": four(512, -32768, 406, -32768),
-    "exposure.n_observations": four(10, -1, -1, -1), "exposure.n_donors": four(9, -1, -1, -1), "exposure.n_positive": four(2, -1, -1, -1) }));
+    "exposure.n_observations": four(10, -1, -1, -1), "exposure.n_donors": four(9, -1, -1, -1), "exposure.n_positive": four(2, -1, -1, -1),
+    "exposure.fraction_trans": four(300, -32768, -32768, -32768), "exposure.power": four(900, -32768, -32768, -32768), "exposure.people_over_cap": four(1, -1, -1, -1) }));
   const rows = exposure(block);
   const [known, stain] = rows("A");
   assert.deepEqual([known.fraction, known.lower, known.upper, known.level, known.n_donors, known.is_measured], [0.25, 0.1, 0.4, 3, 9, true]);
+  assert.deepEqual([known.trans, known.power, known.people, known.decided], [0.3, 0.9, 1, "samples"]);
   assert.equal(stain.level, 2, "a stain is a grade again");
+  assert.deepEqual([stain.trans, stain.power, stain.people, stain.decided], [null, null, null, "cells"]);
   const [absent, unmeasured] = rows("B");
   assert.deepEqual([absent.is_present, absent.is_measured, absent.fraction, absent.lower, absent.upper], [false, false, null, 0, 1]);
   assert.deepEqual([unmeasured.is_present, unmeasured.is_measured], [true, false]);
@@ -132,8 +135,8 @@ test("best of a row: none where all are alike or unknown", () => {
   assert.equal(bestOf([0.1, 0.9], ""), null);
 });
 
-const { posterior, highestFraction, betaCdf, studentRatio } = await import("./assets/special.js");
-const { readGate, shapeOf, combinations, gateText, symbolsOf } = await import("./assets/gate.js");
+const { posterior, highestFraction, betaCdf, studentRatio, needOf, mostPeople } = await import("./assets/special.js");
+const { readGate, combinations, gateText, symbolsOf, membersOf } = await import("./assets/gate.js");
 const { crossed } = await import("./assets/counts.js");
 const { sayChange, movesOf, changedConfig, changedTiers, thresholdText } = await import("./assets/words.js");
 const { addressOf } = await import("./assets/trust.js");
@@ -146,17 +149,24 @@ test("the beta distribution agrees with SciPy", () => {
   close(betaCdf(2, 3, 0.4), 0.5248, 1e-14);
   close(posterior(0.5, 100, 0.5), 0.5);
   close(studentRatio(4), (1.959963984540054 / 2.7764451051977987) ** 2, 1e-12);
+  assert.deepEqual([[20, 0.05], [100, 0.05], [3, 0.2], [1, 0.05], [5, 0]].map(([m, cap]) => needOf(m, cap, 0.05)), [4, 10, 3, 2, 1]);
+  assert.deepEqual([[30, 0.05], [100, 0.05], [5, 0.05], [5, 0]].map(([n, cap]) => mostPeople(n, cap)), [1, 4, 0, 0]);
   assert.equal(highestFraction(1, 5), 1);
   assert.equal(highestFraction(0, 5), -1);
   close(posterior(highestFraction(0.05, 80), 80, 0.5), 0.05, 1e-10);
 });
 
 test("gates are read and written as the package does", () => {
-  assert.deepEqual(shapeOf(readGate("A & ~`b c`")), ["A", "b c", 2]);
-  assert.deepEqual(shapeOf(readGate("~B & A")), ["A", "B", 2]);
-  assert.deepEqual(shapeOf(readGate("A | B")), ["A", "B", 0]);
-  assert.deepEqual(shapeOf(readGate("HLA-A")), ["HLA-A", "HLA-A", 0]);
-  for (const none of ["~A", "A | ~B", "A & B & C", "~(A & B)"]) assert.equal(shapeOf(readGate(none)), null, none);
+  const shape = (text) => readGate(text).shape;
+  assert.deepEqual([readGate("A & ~`b c`").symbols, shape("A & ~`b c`").parts], [["A", "b c"], [{ plain: [0], blockers: [1] }]]);
+  assert.deepEqual(shape("~B & A").parts, [{ plain: [1], blockers: [0] }]);
+  assert.deepEqual(shape("A & (B | ~C)").parts, [{ plain: [0, 1], blockers: [] }, { plain: [0], blockers: [2] }]);
+  assert.deepEqual(shape("A & B & A").parts, [{ plain: [0, 1], blockers: [] }]);
+  assert.deepEqual(shape("A | A & B").parts, [{ plain: [0], blockers: [] }], "what another conjunction contains is left out");
+  assert.deepEqual(shape("A & ~A | B").parts, [{ plain: [1], blockers: [] }], "what nothing can meet is left out");
+  assert.deepEqual(membersOf({ shape: shape("A & ~B"), rows: [7, 9] }), [7]);
+  assert.deepEqual(membersOf({ shape: shape("HLA-A"), rows: [7] }), []);
+  for (const none of ["~A", "A | ~B", "~(A & B)", "A & ~A"]) assert.equal(shape(none), null, none);
   for (const none of ["", "A &", "A ^ B", "A B", "(A", "A)", "&", "<b>"]) assert.equal(readGate(none), null, none);
   const three = readGate("(A | B) & ~C");
   assert.deepEqual([three.symbols, [...three.blockers]], [["A", "B", "C"], ["C"]]);

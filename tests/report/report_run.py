@@ -108,6 +108,7 @@ def make_run(
     if hostile and n_antigens > 3:
         names[3] = HOSTILE
     exposure = pd.concat([_exposure(name, rng) for name in names], ignore_index=True)
+    exposure = exposure.assign(assay=exposure["evidence"], decided_by=exposure["evidence"])
     antigens = _antigens(names, exposure, rng)
     gates = _gates(names, n_gates, rng)
     listed = [exposure] + [_gate_exposure(gate, exposure) for gate in gates["gate"]]

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich_panel import rich_panel
 
 import cartarget.report
+from cartarget.contracts import CLASSES
 from cartarget.errors import InputError
+from cartarget.evidence.intervals import posterior_quantile
 from cartarget.evidence.panel import Panel
+from cartarget.logic.batch import Gates
 from cartarget.report.argue import (
     argued,
     argued_thresholds,
@@ -24,10 +29,14 @@ from cartarget.report.argue import (
     read_evidence,
     write_evidence,
 )
+from cartarget.report.closing import closing_numbers
 from cartarget.report.embed import embed
+from cartarget.safety.judge import judge
+from cartarget.safety.scores import _exposures, _Places
 from cartarget.safety.tier_table import TIERS
+from cartarget.selection.gains import gains
 from cartarget.selection.ranking import rank
-from cartarget.selection.screen import Gates, _gains, expose, score_gates
+from cartarget.selection.screen import expose, score_gates
 from cartarget.selection.shortlist import shortlist
 from tests.panels import random_panel
 
@@ -41,35 +50,48 @@ SETTINGS: list[dict[str, Any]] = [
     {"floor": 0.0, "tiers": REFERENCE | {"vital": LAX, "important": STRICT}, "tolerated": ["heart"]},
     {"floor": 0.0, "tiers": REFERENCE | {"vital": {"weight": 0.0, "cap": 0.0}}, "tolerated": []},
 ]
-CARD = {"fraction": "fraction", "fraction_lower": "lower", "fraction_upper": "upper", "n_positive": "n_positive"}
-TEXTS = ["safety_class", "liability_population", "liability_origin_population", "liability_upper_population"]
-LISTS = ["tissues_broken", "tissues_unresolved", "tissues_unmeasured", "protein_veto"]
+CARD = {"fraction": "fraction", "fraction_lower": "lower", "fraction_upper": "upper", "n_positive": "n_positive",
+        "fraction_naive": "naive", "fraction_trans": "trans", "people_over_cap": "people"}  # fmt: skip
+CARD_TEXTS = {name: name for name in ("population", "side", "evidence", "assay", "atlas", "is_measured", "is_thin",
+                                      "is_origin")} | {"decided_by": "decided"}  # fmt: skip
+TEXTS = ["safety_class"]
+PLACES = ["liability_population", "liability_origin_population", "liability_upper_population"]
+LISTS = ["tissues_broken", "tissues_unresolved", "tissues_unmeasured", "protein_veto", "tissues_explained"]
+FLAGS = ["is_safety_known", "is_eligible"]
 NUMBERS = ["coverage", "coverage_lower", "coverage_upper", "liability", "liability_upper", "liability_origin",
-           "liability_origin_upper", "liability_n_donors", "liability_n_observations", "selectivity",
-           "selectivity_origin"]  # fmt: skip
+           "liability_origin_upper", "selectivity", "selectivity_origin", "liability_naive",
+           "liability_trans"]  # fmt: skip
+PEOPLE = ["people_over_cap", "people_n", "people_share_lower", "people_share_upper"]
+
+
+LARGER = ["{} & {} & {}", "({} | {}) & ~{}", "{} & ({} | {})", "({} & {}) | {}", "{} & {} & ~{}", "{} | ({} & ~{})"]
 
 
 def every_gate(panel: Panel) -> Gates:
-    """Singles, then every gate of two antigens."""
+    """Singles, every gate of two antigens, and some of three in each shape."""
     n = len(panel.symbols)
-    rows = [(i, i, 0) for i in range(n)]
-    rows += [(i, j, op) for i in range(n) for j in range(n) for op in (0, 1, 2) if i < j or (op == 2 and i != j)]
+    rows = [(i, j, op) for i in range(n) for j in range(n) for op in (0, 1, 2) if i < j or (op == 2 and i != j)]
     a, b, op = np.array(rows, dtype=np.int64).T
-    return Gates(a, b, op)
+    threes = [panel.symbols[i : i + 3] for i in range(n - 2)]
+    larger = [text.format(*three) for three in threes for text in LARGER]
+    return Gates.join([Gates.singles(n), Gates.of_two(a, b, op), Gates.parse(larger, panel=panel)])
 
 
-def judged_in_node(panel: Panel, gates: Gates, tie: list[int], folder: Path) -> list[dict[str, Any]]:
-    evidence = counted_evidence([panel], thresholds=[1.0], base=1.0, unit="counts")
+def judged_in_node(
+    panels: list[Panel], frame: pd.DataFrame, settings: list[dict[str, Any]], folder: Path, *, exposed: bool = False
+) -> list[dict[str, Any]]:
+    texts, thresholds = frame["gate"].tolist(), list(range(1, len(panels) + 1))
+    evidence = counted_evidence(panels, thresholds=thresholds, base=1, unit="counts", gates=texts)
+    closing, tissues = evidence.header["closing"], evidence.header["tissues"]
     shutil.copytree(ASSETS, folder / "assets")
     (folder / "package.json").write_text('{"type": "module"}')
     given = {
         "block": evidence_block(evidence).encode(),
-        "a": gates.a.tolist(),
-        "b": gates.b.tolist(),
-        "op": gates.op.tolist(),
-        "tie": tie,
-        "settings": [one | {"threshold": 0} for one in SETTINGS],
-        "symbols": True,
+        "texts": texts,
+        "closing": closing_numbers(texts, frame["window"], closing=closing, tissues=tissues),
+        "tie": ties(frame),
+        "settings": settings,
+        "exposed": exposed,
     }
     (folder / "given.json").write_text(json.dumps(given))
     script = Path(__file__).with_name("judge.mjs")
@@ -80,38 +102,88 @@ def judged_in_node(panel: Panel, gates: Gates, tie: list[int], folder: Path) -> 
 
 
 def expected(panel: Panel, gates: Gates, floor: float) -> pd.DataFrame:
-    frame = _gains(score_gates(panel, gates=gates, floor=floor), gates)
-    return frame.assign(control="")
+    """The package's scores; a gate of two antigens or more is held against the antigens that it senses."""
+    frame = score_gates(panel, gates=gates, floor=floor)
+    members = np.full((len(gates), gates.rows.shape[1]), -1)
+    for shape, at, rows in gates.batches():
+        if len(shape.antigens) > 1:
+            sensed = [shape.antigens.index(one.symbol) for one in shape.literals if not one.is_negated]
+            members[at, : len(sensed)] = rows[:, sensed]
+    return frame.join(gains(frame, members=members)).assign(control="")
 
 
-@pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
-@pytest.mark.parametrize("kind", ["samples", "cells"])
-@pytest.mark.parametrize("seed", range(2))
-def test_the_page_judges_as_the_package_does(seed: int, kind: str, tmp_path: Path) -> None:
-    panel = random_panel(seed, kind=kind)
-    gates = every_gate(panel)
-    first = expected(panel, gates, 0.5)
-    window = first["window"].astype(float).fillna(-np.inf).round(6)
-    keys = pd.DataFrame({"w": -window, "n": first["n_antigens"], "p": ~first["is_protein_known"], "g": first["gate"]})
-    tie = np.empty(len(first), dtype=int)
-    tie[keys.sort_values(["w", "n", "p", "g"]).index] = np.arange(len(first))
-    found = judged_in_node(panel, gates, tie.tolist(), tmp_path)
-    for settings, result in zip(SETTINGS, found, strict=True):
-        moved = argued(panel, tiers=settings["tiers"], tolerated=settings["tolerated"])
-        frame = expected(moved, gates, settings["floor"])
-        page = pd.DataFrame(result["rows"])
+def ties(frame: pd.DataFrame) -> list[int]:
+    """Places of gates by what ranks them when class and selectivity are alike."""
+    window = frame["window"].astype(float).fillna(-np.inf).round(6)
+    keys = pd.DataFrame({"w": -window, "n": frame["n_antigens"], "p": ~frame["is_protein_known"], "g": frame["gate"]})
+    tie = np.empty(len(frame), dtype=int)
+    tie[keys.sort_values(["w", "n", "p", "g"]).index] = np.arange(len(frame))
+    return tie.tolist()
+
+
+def same_places(name: str, ours: pd.DataFrame, theirs: pd.DataFrame, tied: pd.DataFrame) -> None:
+    """The same places are named; where two are equally bad and the page knows no level of the gate, either of them."""
+    differ = np.flatnonzero(ours[name].fillna("").to_numpy() != theirs[name].fillna("").to_numpy())
+    for row in differ:
+        gate, one, other = ours["gate"][row], ours[name][row], theirs[name][row]
+        assert "&" in gate or "|" in gate, (name, gate, one, other)
+        values = tied.loc[gate].reindex([one, other])
+        assert values.notna().all() and abs(values.iloc[0] - values.iloc[1]) < 1e-9, (name, gate, one, other)
+
+
+def same_people(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
+    """The same people are counted; where two populations have the same share over the cap, those of either."""
+    one, other = (part[PEOPLE].astype("Float64").to_numpy(float, na_value=np.nan) for part in (ours, theirs))
+    same = (ours["people_population"].fillna("") == theirs["people_population"].fillna("")).to_numpy()
+    np.testing.assert_allclose(other[same], one[same], atol=1e-6)
+    share = [posterior_quantile(part[~same, 0] / part[~same, 1], part[~same, 1], q=0.5) for part in (one, other)]
+    np.testing.assert_allclose(*share, atol=1e-9)
+
+
+def exposures(panel: Panel, gates: Gates) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Weight × exposure of each gate in each place that may decide: medians, and upper bounds."""
+    names, places = gates.names(panel.symbols), _Places(panel).names[:-1]
+    median, upper = (pd.DataFrame(part, index=names, columns=places) for part in _exposures(panel, judge(panel, gates)))
+    return median.T.groupby(level=0).max().T, upper.T.groupby(level=0).max().T
+
+
+def as_shipped(panel: Panel) -> Panel:
+    """The panel with its power in the precision in which it travels."""
+    return replace(panel, power=panel.power.astype(np.float32).astype(float))
+
+
+def hold_together(panels: list[Panel], tmp_path: Path) -> None:
+    """Every gate under every setting: class, numbers, places, redundancy, ranks and ideas are the same.
+
+    `panels` are counted at rising thresholds; the settings take turns in them.
+    """
+    gates = every_gate(panels[0])
+    asked = [one | {"threshold": place % len(panels)} for place, one in enumerate(SETTINGS)]
+    found = judged_in_node(panels, expected(panels[0], gates, 0.5), asked, tmp_path)
+    for settings, result in zip(asked, found, strict=True):
+        moved = argued(panels[settings["threshold"]], tiers=settings["tiers"], tolerated=settings["tolerated"])
+        frame, (median, upper) = expected(moved, gates, settings["floor"]), exposures(moved, gates)
+        page = pd.DataFrame(result["rows"]).reindex(
+            columns=[*TEXTS, *PLACES, *LISTS, *NUMBERS, *PEOPLE, *FLAGS, "people_population"]
+        )
         for name in TEXTS:
-            assert page[name].fillna("").tolist() == frame[name].fillna("").tolist(), name
+            wrong = page[name].fillna("").to_numpy() != frame[name].fillna("").to_numpy()
+            assert not wrong.any(), (name, frame.loc[wrong, ["gate", name]], page.loc[wrong, name])
+        for name in PLACES:
+            same_places(name, frame, page, upper if "upper" in name else median)
         for name in LISTS:
-            assert page[name].tolist() == frame[name].tolist(), name
+            wrong = page[name].to_numpy() != frame[name].to_numpy()
+            assert not wrong.any(), (name, frame.loc[wrong, ["gate", name]], page.loc[wrong, name])
         for name in NUMBERS:
-            ours, theirs = (part[name].astype(float).to_numpy() for part in (frame, page))
+            ours, theirs = (part[name].astype("Float64").to_numpy(float, na_value=np.nan) for part in (frame, page))
             loose = "upper" in name or "lower" in name
             # the package reads Student's t off a table of 257 values; the page reckons it
             np.testing.assert_allclose(theirs, ours, atol=1e-6 if loose else 1e-11, err_msg=name)
+        same_people(frame, page)
         np.testing.assert_allclose(np.array(result["quick"], dtype=float), frame["liability"], atol=1e-11)
-        assert page["is_safety_known"].tolist() == frame["is_safety_known"].tolist()
-        assert page["is_eligible"].tolist() == frame["is_eligible"].tolist()
+        assert np.array(CLASSES)[result["kind"]].tolist() == frame["safety_class"].tolist()
+        for name in FLAGS:
+            assert page[name].tolist() == frame[name].tolist(), name
         assert np.array(result["redundant"], bool).tolist() == frame["is_redundant"].tolist()
         ranked = rank(frame)
         places = ranked.set_index("gate")["rank"].reindex(frame["gate"])
@@ -124,21 +196,39 @@ def test_the_page_judges_as_the_package_does(seed: int, kind: str, tmp_path: Pat
 
 @pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
 @pytest.mark.parametrize("kind", ["samples", "cells"])
-def test_a_card_drawn_from_counts_says_what_the_exposure_table_says(kind: str, tmp_path: Path) -> None:
-    panel = random_panel(4, kind=kind)
+@pytest.mark.parametrize("seed", range(2))
+def test_the_page_judges_as_the_package_does(seed: int, kind: str, tmp_path: Path) -> None:
+    hold_together([random_panel(seed, kind=kind)], tmp_path)
+
+
+@pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
+@pytest.mark.parametrize("seed", range(6))
+def test_several_atlases_are_judged_as_the_package_does(seed: int, tmp_path: Path) -> None:
+    hold_together([as_shipped(rich_panel(seed, count=count)) for count in (1, 2)], tmp_path)
+
+
+@pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
+@pytest.mark.parametrize(
+    "panel", [random_panel(4, kind="samples"), random_panel(4, kind="cells"), as_shipped(rich_panel(7))]
+)
+def test_a_card_drawn_from_counts_says_what_the_exposure_table_says(panel: Panel, tmp_path: Path) -> None:
     gates = every_gate(panel)
-    found = judged_in_node(panel, gates, list(range(len(gates.a))), tmp_path)[0]
-    table = expose(panel, gates=gates, atlas="primary")
-    table = table[table["evidence"] != "protein"]
+    first = expected(panel, gates, 0.5)
+    found = judged_in_node([panel], first, [SETTINGS[0] | {"threshold": 0}], tmp_path, exposed=True)[0]
+    table = expose(panel, gates=gates)
+    others = table["population"].isin(panel.populations.loc[~panel.is_tumor & ~panel.is_normal, "population"])
+    table = table[(table["evidence"] != "protein") & ~((table["side"] == "tumor") & others)]
     for name, rows in zip(gates.names(panel.symbols), found["exposure"], strict=True):
         page = pd.DataFrame(rows)
         page = page[page["evidence"] != "protein"].reset_index(drop=True)
         ours = table[table["gate"] == name].reset_index(drop=True)
-        for column in ("population", "side", "evidence", "is_measured", "is_thin", "is_origin"):
-            assert page[column].tolist() == ours[column].tolist(), (name, column)
+        for column, theirs in CARD_TEXTS.items():
+            assert page[theirs].tolist() == ours[column].tolist(), (name, column)
         for column, theirs in CARD.items():
-            numbers = ours[column].astype("Float64").to_numpy(float, na_value=np.nan)
-            np.testing.assert_allclose(page[theirs].astype(float), numbers, atol=1e-6, err_msg=f"{name}: {column}")
+            numbers, shown = (
+                x.astype("Float64").to_numpy(float, na_value=np.nan) for x in (ours[column], page[theirs])
+            )
+            np.testing.assert_allclose(shown, numbers, atol=1e-6, err_msg=f"{name}: {column}")
 
 
 def small() -> tuple[Panel, Any]:

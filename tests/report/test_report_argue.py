@@ -16,13 +16,14 @@ import pytest
 from cartarget.config import load_config
 from cartarget.contracts import read_table, write_table
 from cartarget.evidence.panel import Panel
+from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
 from cartarget.report.argue import argued
 from cartarget.report.render import render_report
 from cartarget.safety.tiers import read_tiers
-from cartarget.selection.larger import expose_larger, score_larger
+from cartarget.selection.gains import gains
 from cartarget.selection.ranking import rank
-from cartarget.selection.screen import Gates, _gains, score_gates
+from cartarget.selection.screen import expose, score_gates
 from cartarget.selection.shortlist import shortlist
 
 Visit = Callable[..., Any]
@@ -47,9 +48,11 @@ def settled(page: Any, act: Callable[[], object]) -> None:
 def judged(run: Path, panel: Panel, *, floor: float = 0.5) -> pd.DataFrame:
     """The gates of the file as the package ranks them on another panel."""
     table = read_table("gates", run / "gates.parquet")
-    alone, gates = Gates.singles(len(panel.symbols)), Gates.parse(table["gate"].tolist(), panel=panel)
-    both = Gates(*(np.concatenate([getattr(alone, name), getattr(gates, name)]) for name in ("a", "b", "op")))
-    frame = _gains(score_gates(panel, gates=both, floor=floor), both).iloc[len(panel.symbols) :]
+    gates = Gates.join([Gates.singles(len(panel.symbols)), Gates.parse(table["gate"].tolist(), panel=panel)])
+    members = np.where((gates.size == 2)[:, None], gates.rows, -1)
+    members[gates.has_blocker, 1] = -1
+    frame = score_gates(panel, gates=gates, floor=floor)
+    frame = frame.join(gains(frame, members=members)).iloc[len(panel.symbols) :]
     return rank(frame.reset_index(drop=True).assign(control=table["control"]))
 
 
@@ -179,9 +182,10 @@ def test_a_gate_of_three_has_a_page_with_every_way_to_carry_its_antigens(
 ) -> None:
     gate = Gate.parse("(CEACAM5 | MSLN) & ~EPCAM")
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("report.html"))
-    table = score_larger(panels[0], gates=[gate]).assign(is_redundant=True, control="", rank=pd.NA)
+    one = Gates.parse([gate], panel=panels[0])
+    table = score_gates(panels[0], gates=one).assign(is_redundant=True, control="", rank=pd.NA)
     write_table("gates", table, tmp_path / "run" / "larger")
-    write_table("exposure", expose_larger(panels[0], gates=[gate], atlas="cells"), tmp_path / "run" / "larger_exposure")
+    write_table("exposure", expose(panels[0], gates=one), tmp_path / "run" / "larger_exposure")
     (tmp_path / "run" / "work" / "larger.json").write_text('{"certificate": []}', encoding="utf-8")
     page = visit(render_report(tmp_path / "run"), f"#gate={quote(str(gate), safe='')}")
     page.wait_for_selector("#card table.truth")

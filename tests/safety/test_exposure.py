@@ -9,7 +9,7 @@ from scipy.stats import beta
 from cartarget.contracts import conform
 from cartarget.evidence.panel import build_panel
 from cartarget.logic.batch import Gates
-from cartarget.safety.scores import rare_unmeasured
+from cartarget.safety.beside import rare_unmeasured
 from cartarget.selection.screen import expose, score_gates
 from tests.panels import ORIGIN, REQUIRED, observations, protein, summary
 
@@ -128,7 +128,7 @@ def test_an_unmeasured_partner_leaves_an_and_below_the_measured_member():
 def test_an_or_of_which_one_member_is_unmeasured_is_bounded_from_below_only(tissue):
     hit = samples(*[[1, 0]] * 1, *[[0, 0]] * 24)
     made = panel(with_tissue(tissue, hit), unmeasured={tissue: ["B"]})
-    rows = expose(made, gates=Gates.parse(["A | B"], panel=made), atlas="bulk").set_index("population")
+    rows = expose(made, gates=Gates.parse(["A | B"], panel=made)).set_index("population")
     row = rows.loc[tissue]
     assert np.isnan(row["fraction"]), "half a count is no fraction"
     assert (row["fraction_lower"], row["fraction_upper"]) == (pytest.approx(beta(1.5, 24.5).ppf(0.025)), 1)
@@ -182,14 +182,25 @@ def test_summary_at_the_level_exposes_a_single_and_leaves_a_pair_unresolved():
     assert verdict(panel(summaries=[one]), "A & B")["safety_class"] == "safe"
 
 
-def test_unresolved_in_important_tissue_is_named_but_changes_no_class():
+def test_unresolved_in_important_tissue_is_named_and_unknown():
     row = verdict(panel(summaries=[summary({"skin": [30.0, 30.0]}, symbols=SYMBOLS)]), "A & B")
-    assert (row["safety_class"], row["tissues_unresolved"]) == ("safe", "skin")
+    assert (row["safety_class"], row["tissues_unresolved"]) == ("unknown", "skin")
+
+
+def test_unresolved_in_tolerable_tissue_is_no_doubt():
+    row = verdict(panel(summaries=[summary({"breast": [30.0, 30.0]}, symbols=SYMBOLS)]), "A & B")
+    assert (row["safety_class"], row["tissues_unresolved"]) == ("safe", "")
 
 
 def test_unresolved_in_vital_tissue_that_is_not_required_is_unknown():
-    row = verdict(panel(summaries=[summary({"spinal cord": [30.0, 30.0]}, symbols=SYMBOLS)]), "A & B")
+    row = verdict(panel(summaries=[summary({"spinal cord": [15.0, 15.0]}, symbols=SYMBOLS)]), "A & B")
     assert row["safety_class"] == "unknown"
+
+
+def test_what_stands_higher_in_vital_tissue_than_in_the_tumour_is_unsafe():
+    row = verdict(panel(summaries=[summary({"spinal cord": [30.0, 30.0]}, symbols=SYMBOLS)]), "A & B")
+    assert row["window"] < 0
+    assert row["safety_class"] == "unsafe"
 
 
 @pytest.mark.parametrize(
@@ -243,7 +254,7 @@ def test_exposure_rows_say_what_is_known():
         summaries=[summary({"heart": [50.0, np.nan]}, symbols=SYMBOLS)],
         proteins=[protein({"colon": [0.0, np.nan]}, symbols=SYMBOLS)],
     )
-    rows = conform("exposure", expose(made, gates=Gates.parse(["A", "B", "A & B"], panel=made), atlas="bulk"))
+    rows = conform("exposure", expose(made, gates=Gates.parse(["A", "B", "A & B"], panel=made)))
     table = rows.set_index(["gate", "population", "evidence"])
     lung = table.loc[("A", "lung", "samples")]
     assert (lung["n_positive"], lung["n_donors"], lung["fraction_lower"]) == (0, 25, 0)
@@ -263,12 +274,12 @@ def test_rare_vital_tissue_is_named_for_each_gate_that_it_does_not_vouch_for():
     made = panel(unmeasured={"spinal cord": ["B"]})
     gates = Gates.parse(["A", "B", "A & B", "A & ~B"], panel=made)
     rare = ["spinal cord", "pituitary gland"]
-    found = rare_unmeasured(made, rare=rare, a=gates.a, b=gates.b, op=gates.op)
+    found = rare_unmeasured(made, gates, rare=rare)
     both = "pituitary gland, spinal cord"
     assert found == ["pituitary gland", both, both, "pituitary gland"]
     table = {"spinal cord": [0.0, 0.0]}
     made = panel(unmeasured={"spinal cord": ["B"]}, summaries=[summary(table, symbols=SYMBOLS)])
-    assert rare_unmeasured(made, rare=rare, a=gates.a, b=gates.b, op=gates.op) == ["pituitary gland"] * 4
+    assert rare_unmeasured(made, gates, rare=rare) == ["pituitary gland"] * 4
 
 
 @pytest.mark.parametrize("kind", ["samples", "cells"])

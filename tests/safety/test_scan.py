@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cartarget.logic.batch import ANY, BOTH, NOT
+from cartarget.logic.batch import ANY, BOTH, NOT, Gates
 from cartarget.safety.judge import judge
-from cartarget.safety.scan import GAIN, scan_pairs
-from cartarget.safety.scores import score
-from cartarget.safety.window import gate_levels, windows
+from cartarget.safety.known import GAIN
+from cartarget.safety.scan import scan_pairs
+from cartarget.safety.scores import final_class, score
+from cartarget.safety.window import gate_levels
 from tests.panels import random_panel
 
 
@@ -20,13 +21,17 @@ def every_gate(n):
 
 
 def written_out(panel, floor):
-    """Class, selectivity and eligibility of every gate and single, by the readable path."""
+    """Class, selectivity and eligibility of every gate and single, the readable way; of singles with the window."""
     n = len(panel.symbols)
     a, b, op = every_gate(n)
+    gates = Gates.join([Gates.singles(n), Gates.of_two(a, b, op)])
     a, b, op = (np.concatenate([x, y]) for x, y in ((np.arange(n), a), (np.arange(n), b), (np.zeros(n, int), op)))
-    judged = judge(panel, a=a, b=b, op=op)
-    frame = score(panel, judged, windows(panel, gate_levels(panel, a=a, b=b, op=op)), floor=floor)
-    return a, b, op, judged.safety_class, frame["selectivity"].to_numpy(), frame["is_eligible"].to_numpy()
+    judged = judge(panel, gates)
+    levels = gate_levels(panel, gates)
+    frame = score(panel, gates, judged, levels, floor=floor)
+    kinds = judged.safety_class.copy()
+    kinds[:n] = final_class(panel, gates, judged)[:n]
+    return a, b, op, kinds, frame["selectivity"].to_numpy(), frame["is_eligible"].to_numpy()
 
 
 @pytest.mark.parametrize("kind", ["samples", "cells"])

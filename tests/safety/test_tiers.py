@@ -1,4 +1,4 @@
-"""The tier table: what it refuses, what it finds, and what it does to an atlas."""
+"""The tier table: what it refuses and what it finds."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import functools
 import re
 from pathlib import Path
 
-import anndata as ad
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cartarget.errors import InputError
-from cartarget.safety.tiers import TIERS, Tiers, harmonise, read_tiers
+from cartarget.safety.tier_table import COLUMNS, TIERS, Row
+from cartarget.safety.tiers import Tiers, read_tiers
 
 HEAD = "tissue\tcell_type\ttier\tweight\tcap\trequired\tnames\tparts\treason\tsource\n"
 
@@ -28,13 +27,6 @@ def table(tmp_path: Path, *lines: str) -> Path:
     file = tmp_path / "tiers.tsv"
     file.write_text(HEAD + "".join(line.replace("|>", "\t") + "\n" for line in lines))
     return file
-
-
-def atlas(rows: list[tuple[str, str, str, str]], *, kind: str = "samples") -> ad.AnnData:
-    obs = pd.DataFrame(rows, columns=["side", "donor", "tissue", "cell_type"]).rename(index=lambda i: f"o{i}")
-    adata = ad.AnnData(np.zeros((len(rows), 1), dtype=np.float32), obs=obs)
-    adata.uns["cartarget"] = {"kind": kind, "atlas": "toy"}
-    return adata
 
 
 def test_the_required_tissues_are_those_of_the_method() -> None:
@@ -161,59 +153,6 @@ def test_an_empty_weight_and_cap_take_the_tiers_defaults(tmp_path: Path) -> None
     assert (place.weight, place.cap, place.is_required) == (0.5, 0.1, True)
 
 
-def test_harmonise_names_populations_and_leaves_its_input_alone() -> None:
-    normal = [("normal", "d1", "Urinary bladder", ""), ("normal", "d2", "rectum", "")]
-    adata = atlas([("tumor", "p1", "tumor", ""), *normal])
-    result = harmonise(adata, tiers=shipped(), origin=["large intestine", "rectum"])
-    assert list(result.obs["population"]) == ["tumor", "urinary bladder", "rectum"]
-    assert list(result.obs["tier"]) == ["", "important", "vital"]
-    assert list(result.obs["weight"]) == [0, 0.5, 1]
-    assert list(result.obs["is_origin"]) == [False, False, True]
-    assert list(result.obs["is_required"]) == [False, False, False]
-    assert list(adata.obs) == ["side", "donor", "tissue", "cell_type"]
-
-
-def test_malignant_cells_belong_to_their_patient() -> None:
-    adata = atlas(
-        [
-            ("tumor", "p1", "tumor", "malignant"),
-            ("tumor", "p2", "tumor", "malignant"),
-            ("normal", "p1", "tumor microenvironment", "T cell"),
-        ],
-        kind="cells",
-    )
-    result = harmonise(adata, tiers=shipped(), origin=["lung"])
-    assert list(result.obs["population"]) == ["p1", "p2", "tumor microenvironment: T cell"]
-    assert list(result.obs["tier"]) == ["", "", "important"]
-
-
-def test_a_name_that_means_something_in_one_atlas_only_can_be_given() -> None:
-    adata = atlas([("normal", "d1", "Normal Adjacent", "Normal Epithelial")])
-    result = harmonise(adata, tiers=shipped(), origin=["colon"], names={"normal adjacent": "colon"})
-    assert list(result.obs["population"]) == ["colon: Normal Epithelial"]
-
-
-def test_unknown_tissues_are_all_listed_with_the_nearest_and_the_row_to_add() -> None:
-    adata = atlas([("normal", "d1", "Hart", ""), ("normal", "d2", "qqqq", ""), ("normal", "d3", "liver", "")])
-    with pytest.raises(InputError) as error:
-        harmonise(adata, tiers=shipped(), origin=["liver"])
-    text = str(error.value)
-    assert "atlas 'toy': 2 tissue name(s)" in text
-    assert "'Hart'; nearest: 'heart'" in text
-    assert "'qqqq'" in text
-    assert "vital\\t1\\t0.05\\tno" in text
-    with pytest.raises(InputError, match="origin: 1 tissue name"):
-        harmonise(atlas([("normal", "d3", "liver", "")]), tiers=shipped(), origin=["livr"])
-
-
-def test_the_order_of_observations_is_kept() -> None:
-    names = ["liver", "lung", "liver", "cerebellum", "lung"]
-    adata = atlas([("normal", str(i), name, "") for i, name in enumerate(names)])
-    result = harmonise(adata, tiers=shipped(), origin=["lung"])
-    assert list(result.obs["tissue"]) == ["liver", "lung", "liver", "brain", "lung"]
-    assert list(result.obs["is_origin"]) == [False, True, False, False, True]
-
-
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", ["consensus_ntpm", "gtex_tpm", "fantom_ntpm"])
 def test_every_tissue_of_the_summary_tables_is_known(shared_data: Path, name: str) -> None:
@@ -261,25 +200,113 @@ def test_every_population_of_the_simulated_atlas_is_known() -> None:
     assert [row.tissue for row in frame.itertuples() if shipped().find(row.tissue, row.cell_type) is None] == []
 
 
-@pytest.mark.real_data
+NOTHING = [
+    "",
+    " ",
+    "unknown",
+    "Unknown",
+    "nan",
+    "NaN",
+    "not stated",
+    "Not stated",
+    "N/A",
+    "NA",
+    "None",
+    "<NA>",
+    "undetermined",
+]
+
+
+@pytest.mark.parametrize("tissue", NOTHING)
+def test_without_a_tissue_the_cell_type_decides(tissue: str) -> None:
+    place = shipped().find(tissue, "cardiomyocytes")
+    assert (place.population, place.tier, place.is_required) == ("heart: cardiomyocyte", "vital", True)
+    assert shipped().find(tissue, "cardiomyocytez") is None, "a cell type that is named but not known is not ignored"
+    assert shipped().find(tissue, "liver") == shipped().find("liver")
+
+
+@pytest.mark.parametrize("tissue", NOTHING)
+@pytest.mark.parametrize("cell_type", ["", "unknown", "nan"])
+def test_where_nothing_is_named_the_place_is_not_stated(tissue: str, cell_type: str) -> None:
+    assert shipped().find(tissue, cell_type).population == "not stated"
+
+
+@given(st.sampled_from([row for row in shipped().rows if row.cell_type]), st.sampled_from(NOTHING))
+def test_no_word_for_nothing_changes_what_a_cell_type_is_worth(row: Row, tissue: str) -> None:
+    assert shipped().find(tissue, row.cell_type) == shipped().find(row.cell_type)
+
+
+@given(st.sampled_from(TISSUES), st.sampled_from(NOTHING))
+def test_no_word_for_nothing_is_a_cell_type(tissue: str, cell_type: str) -> None:
+    assert shipped().find(tissue, cell_type) == shipped().find(tissue)
+
+
+def test_a_table_may_call_more_names_not_stated(tmp_path: Path) -> None:
+    rows = ["not stated|>|>ignored|>|>|>|>various|>|>why|>src", "heart|>|>vital|>|>|>|>|>|>why|>src",
+            "heart|>myocyte|>vital|>|>|>|>|>|>why|>src"]  # fmt: skip
+    tiers = read_tiers(table(tmp_path, *rows))
+    assert tiers.find("Various", "myocyte").population == "heart: myocyte"
+    assert read_tiers(table(tmp_path, *rows[1:])).find("unknown") is None, "without such a row it is not known"
+
+
+def test_required_cell_types_are_named_by_tissue_and_an_organ_may_stand_in() -> None:
+    tiers = shipped()
+    rows = [row for row in tiers.rows if row.cell_type and row.is_required]
+    assert tiers.required_cell_types == tuple(f"{row.tissue}: {row.cell_type}" for row in rows)
+    assert {"heart: cardiomyocyte", "liver: hepatocyte", "lung: alveolar type 1 cell"} <= set(tiers.required_cell_types)
+    assert tiers.stand_in == set(tiers.required_cell_types), "the shipped table lets the organ bound each of them"
+    assert all(row.stand_in == (bool(row.cell_type) and row.is_required) for row in tiers.rows)
+    assert not set(tiers.required) & set(tiers.required_cell_types)
+    for name in tiers.required_cell_types:
+        assert tiers.find(*name.split(": ")).population == name
+
+
+def test_a_stand_in_is_read_and_has_no_default(tmp_path: Path) -> None:
+    head = "tissue\tcell_type\ttier\trequired\tstand_in\treason\tsource\n"
+    lines = ["heart\t\tvital\tyes\t\twhy\tsrc", "heart\tmyocyte\tvital\tyes\torgan\twhy\tsrc",
+             "heart\tpacemaker cell\tvital\tyes\t\twhy\tsrc", "heart\tfibroblast\tvital\tno\t\twhy\tsrc"]  # fmt: skip
+    (tmp_path / "t.tsv").write_text(head + "\n".join(lines) + "\n")
+    tiers = read_tiers(tmp_path / "t.tsv")
+    assert [row.stand_in for row in tiers.rows] == [False, True, False, False]
+    assert tiers.required == ("heart",)
+    assert tiers.required_cell_types == ("heart: myocyte", "heart: pacemaker cell")
+    assert tiers.stand_in == {"heart: myocyte"}
+    assert not read_tiers(table(tmp_path, "heart|>|>vital|>|>|>yes|>|>|>why|>src")).stand_in, "an older table has none"
+
+
 @pytest.mark.parametrize(
-    ("name", "given"),
+    ("line", "message"),
     [
-        ("human_cell_landscape_ref_5467genes_x_1393celltypes", {"unit": "counts"}),
-        ("hca_ref_24756genes_x_12celltypes_cpm", {}),
-        ("hpa21_singlecelltype_ntpm_secretome_genes", {}),
-        ("hpa20_singlecelltype_nx_enriched_genes", {}),
-        ("normal_pancreas_indrop_celltype_means", {"tissue": "pancreas"}),
+        ("heart\tmyocyte\tvital\tyes\tbulk\twhy\tsrc", "line 3: stand_in is 'bulk'; expected organ or nothing"),
+        ("heart\tmyocyte\tvital\tyes\tOrgan\twhy\tsrc", "line 3: stand_in is 'Organ'; expected organ or nothing"),
+        (
+            "heart\tmyocyte\tvital\tno\torgan\twhy\tsrc",
+            "line 3: stand_in is 'organ' for 'myocyte', which is not required",
+        ),
+        ("lung\t\tvital\tyes\torgan\twhy\tsrc", "line 3: stand_in is 'organ' for 'lung', which is a whole tissue"),
+        (
+            "any tissue\tmyocyte\tvital\tyes\torgan\twhy\tsrc",
+            "line 3: stand_in is 'organ' for 'myocyte', which has no organ",
+        ),
     ],
 )
-def test_every_cell_type_of_the_reference_tables_has_a_tier(shared_data, name, given):
-    """As their reader gives them: with a tissue, or with a cell type alone."""
-    from cartarget.atlas import read_atlas
-    from cartarget.config import AtlasConfig, Config
+def test_a_stand_in_that_makes_no_sense_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    head = "tissue\tcell_type\ttier\trequired\tstand_in\treason\tsource\nheart\t\tvital\tyes\t\twhy\tsrc\n"
+    (tmp_path / "t.tsv").write_text(head + line + "\n")
+    with pytest.raises(InputError) as error:
+        read_tiers(tmp_path / "t.tsv")
+    assert message in str(error.value)
 
-    atlas = AtlasConfig(
-        name="x", reader="summary_table", path=f"normal_single_cell/{name}.tsv.gz", role="normal", **given
-    )
-    adata = read_atlas(atlas, config=Config(data_dir=shared_data.as_posix()))
-    found = harmonise(adata, tiers=read_tiers("config/tissue_tiers.tsv"), origin=[])
-    assert set(found.obs["tier"]) <= {"vital", "important", "tolerable", "ignored"}
+
+def test_no_organ_of_the_other_sex_is_required_or_stands_in(tmp_path: Path) -> None:
+    head = "tissue\tcell_type\ttier\trequired\tstand_in\tsex\treason\tsource\n"
+    rows = ["ovary\t\tvital\tyes\t\tfemale\twhy\tsrc", "ovary\toocyte\tvital\tyes\torgan\tfemale\twhy\tsrc"]
+    (tmp_path / "t.tsv").write_text(head + "\n".join(rows) + "\n")
+    tiers = read_tiers(tmp_path / "t.tsv")
+    assert tiers.for_sex("female").stand_in == {"ovary: oocyte"}
+    assert (tiers.for_sex("male").required_cell_types, tiers.for_sex("male").stand_in) == ((), frozenset())
+
+
+def test_the_row_to_add_has_a_cell_for_each_column() -> None:
+    text = shipped().how_to_add("hart")
+    assert text.split(": ")[-1].count("\\t") == len(COLUMNS) - 1

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cartarget.atlas.harmonise import harmonise
 from cartarget.errors import InputError
-from cartarget.safety.tiers import harmonise, read_tiers
+from cartarget.safety.tiers import read_tiers
 from cartarget.safety.toxicity import rank_organs, read_clinical_targets, read_toxicity, recall, tissue_levels
 
 TIERS = read_tiers("config/tissue_tiers.tsv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cartarget.logic.batch import Gates
 from cartarget.safety.window import gate_levels, windows
 from tests.panels import random_panel
 
@@ -16,7 +17,7 @@ def test_levels_and_windows_equal_plain_numpy(kind, seed):
     n = len(panel.symbols)
     rng = np.random.default_rng(seed)
     a, b, op = rng.integers(0, n, 40), rng.integers(0, n, 40), rng.integers(0, 3, 40)
-    levels = gate_levels(panel, a=a, b=b, op=op)
+    levels = gate_levels(panel, Gates.of_two(a, b, op))
     found = windows(panel, levels)
     table = panel.populations
     for row in range(40):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from cartarget.evidence.packed import Packed, pack
+from cartarget.logic.shapes import shapes
 from cartarget.search.objectives import pooled
 from cartarget.search.search import search_gates
-from cartarget.search.template import Template, shapes
+from cartarget.search.template import Template
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,9 @@ import cartarget.search.objectives as o
 from cartarget.errors import GateError, InputError
 from cartarget.evidence.packed import Packed, pack
 from cartarget.logic.gate import Gate
+from cartarget.logic.shapes import shapes
 from cartarget.search.search import search_gates
-from cartarget.search.template import Template, shapes
+from cartarget.search.template import Template
 from tests.search.reference import brute_force, instance, packed, scores
 
 OBJECTIVES = {

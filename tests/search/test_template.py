@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cartarget.logic.gate import Gate
+from cartarget.logic.shapes import shapes, without
 from cartarget.search.branch import plan_of
-from cartarget.search.template import Template, every, shapes, without
+from cartarget.search.template import Template, every
 
 PUBLISHED = {
     2: ["A & B", "A | B"],

@@ -9,8 +9,10 @@ import pytest
 
 from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel, build_panel
-from cartarget.selection.crossfit import QUANTITIES, crossfit, deal, plain_scores, restrict
-from cartarget.selection.screen import Gates, score_gates
+from cartarget.evidence.people import gifts, of_donors
+from cartarget.logic.batch import Gates
+from cartarget.selection.crossfit import QUANTITIES, crossfit, deal, plain_scores
+from cartarget.selection.screen import score_gates
 from tests.panels import REQUIRED, observations, summary
 
 NORMAL = ("heart", "lung", "skin")
@@ -36,9 +38,23 @@ def panel_of(adata: anndata.AnnData, **more: object) -> Panel:
     return build_panel(adata, symbols=list(adata.var_names), required=REQUIRED, **more)
 
 
+def fold_of(adata: anndata.AnnData, panel: Panel, *, folds: int) -> np.ndarray:
+    """Fold of each observation."""
+    fold = deal(gifts(panel), folds=folds, seed=0)
+    return fold[[panel.packed.donors.index(name) for name in adata.obs["donor"]]]
+
+
 def true_coverage(gates: Gates, rate: np.ndarray) -> np.ndarray:
-    a, b = rate[gates.a], rate[gates.b]
-    return np.where(gates.a == gates.b, a, np.select([gates.op == 0, gates.op == 1], [a + b - a * b, a * b], a - a * b))
+    out = np.empty(len(gates))
+    rule = {
+        "A": lambda a: a,
+        "A | B": lambda a, b: a + b - a * b,
+        "A & B": np.multiply,
+        "A & ~B": lambda a, b: a - a * b,
+    }
+    for shape, at, rows in gates.batches():
+        out[at] = rule[str(shape)](*rate[rows].T)
+    return out
 
 
 def test_the_corrected_coverage_is_unbiased_where_the_naive_one_is_not() -> None:
@@ -46,7 +62,7 @@ def test_the_corrected_coverage_is_unbiased_where_the_naive_one_is_not() -> None
     for seed in range(12):
         adata, tumor, _ = world(seed)
         panel = panel_of(adata)
-        found = crossfit(panel, primary=adata, candidates=panel.symbols, top=10, progress=False)
+        found = crossfit(panel, candidates=panel.symbols, top=10, progress=False)
         gates = Gates.parse(found.gates["gate"], panel=panel)
         truth = np.average(true_coverage(gates, tumor), weights=found.gates["n_chosen"])
         row = found.procedure.set_index("quantity").loc["coverage"]
@@ -60,32 +76,33 @@ def test_the_corrected_coverage_is_unbiased_where_the_naive_one_is_not() -> None
 
 
 def test_a_person_is_in_one_fold_whatever_the_side() -> None:
-    obs = pd.DataFrame(
+    given = pd.DataFrame(
         {
-            "donor": [f"p{i}" for i in range(20)] + [f"p{i}" for i in range(6)] + [f"d{i}" for i in range(4)] * 2,
+            "donor": [*range(20), *range(6), *range(20, 24), *range(20, 24)],
             "side": ["tumor"] * 20 + ["normal"] * 14,
             "tissue": ["tumor"] * 20 + ["rectum"] * 6 + ["rectum"] * 4 + ["lung"] * 4,
         }
     )
     for seed in range(5):
-        fold = deal(obs, folds=5, seed=seed)
-        assert obs.assign(fold=fold).groupby("donor")["fold"].nunique().eq(1).all()
+        of_donor = deal(given, folds=5, seed=seed)
+        assert of_donor.shape == (24,) and set(of_donor) == set(range(5)), "each person is in exactly one fold"
+        fold = of_donor[given["donor"]]
         patients = pd.Series(fold[:20]).value_counts()
         assert patients.max() - patients.min() <= 2 and len(patients) == 5
         rectal = pd.Series(fold[20:30]).value_counts()
         assert rectal.max() <= 3, "small tissues are spread over the folds"
-    assert not np.array_equal(deal(obs, folds=5, seed=0), deal(obs, folds=5, seed=1))
+    assert not np.array_equal(deal(given, folds=5, seed=0), deal(given, folds=5, seed=1))
 
 
 def test_held_out_people_have_no_part_in_the_choice() -> None:
     """Spoiling the held-out people's samples must change what is measured on them, and nothing that was chosen."""
     adata, _, _ = world(3)
-    fold = deal(adata.obs, folds=3, seed=0)
     panel = panel_of(adata)
-    chosen = crossfit(panel, primary=adata, candidates=panel.symbols, folds=3, top=5, progress=False)
+    fold = fold_of(adata, panel, folds=3)
+    chosen = crossfit(panel, candidates=panel.symbols, folds=3, top=5, progress=False)
     spoilt = adata.copy()
     spoilt.X[(fold == 0) & (adata.obs["side"] == "tumor").to_numpy()] = 0
-    again = crossfit(panel_of(spoilt), primary=spoilt, candidates=panel.symbols, folds=3, top=5, progress=False)
+    again = crossfit(panel_of(spoilt), candidates=panel.symbols, folds=3, top=5, progress=False)
     pick = lambda found: found.folds.set_index(["quantity", "fold"]).loc[("coverage", 0)]  # noqa: E731
     assert pick(chosen)["training"] == pick(again)["training"]
     assert pick(chosen)["held_out"] > 0.5 and pick(again)["held_out"] == 0
@@ -97,7 +114,7 @@ def test_the_same_bytes_whatever_the_number_of_threads(monkeypatch: pytest.Monke
     found = []
     for threads in (1, 2):
         monkeypatch.setattr("os.sched_getaffinity", lambda _, n=threads: set(range(n)), raising=False)
-        found.append(crossfit(panel, primary=adata, candidates=panel.symbols, folds=3, top=5, progress=False))
+        found.append(crossfit(panel, candidates=panel.symbols, folds=3, top=5, progress=False))
     for name in ("procedure", "folds", "gates"):
         pd.testing.assert_frame_equal(getattr(found[0], name), getattr(found[1], name), check_exact=True)
 
@@ -105,7 +122,7 @@ def test_the_same_bytes_whatever_the_number_of_threads(monkeypatch: pytest.Monke
 def test_shrinkage_and_counts_add_up() -> None:
     adata, _, _ = world(2)
     panel = panel_of(adata)
-    found = crossfit(panel, primary=adata, candidates=panel.symbols, top=5, gates=["G0 | G1"], progress=False)
+    found = crossfit(panel, candidates=panel.symbols, top=5, gates=["G0 | G1"], progress=False)
     table = found.procedure
     assert table["quantity"].tolist() == list(QUANTITIES)
     np.testing.assert_allclose(table["shrinkage"], table["training_matched"] - table["held_out"])
@@ -122,8 +139,8 @@ def test_shrinkage_and_counts_add_up() -> None:
 def test_a_part_of_the_panel_counts_only_its_people_and_keeps_the_design() -> None:
     adata, _, _ = world(4, donors=22)
     panel = panel_of(adata, summaries=[summary({"heart": [30.0] * 30}, symbols=list(adata.var_names))])
-    rows = deal(adata.obs, folds=2, seed=0) == 0
-    part = restrict(panel, primary=adata[rows])
+    rows = fold_of(adata, panel, folds=2) == 0
+    part = of_donors(panel, np.flatnonzero(deal(gifts(panel), folds=2, seed=0) == 0))
     assert part.populations["n_observations"].sum() == rows.sum()
     normal = part.populations["side"] == "normal"
     assert not part.populations.loc[normal, "is_thin"].any(), "11 donors of a tissue that has 22 are not a thin tissue"
@@ -162,7 +179,7 @@ def test_too_few_patients(patients: int, donors: int, folds: int, message: str) 
     adata, _, _ = world(0, patients=patients, donors=donors)
     panel = panel_of(adata)
     with pytest.raises(InputError, match=message):
-        crossfit(panel, primary=adata, candidates=panel.symbols, folds=folds, progress=False)
+        crossfit(panel, candidates=panel.symbols, folds=folds, progress=False)
 
 
 def test_one_normal_donor() -> None:
@@ -170,14 +187,14 @@ def test_one_normal_donor() -> None:
     adata.obs["donor"] = adata.obs["donor"].where(adata.obs["side"] == "tumor", "only")
     panel = panel_of(adata)
     with pytest.raises(InputError, match="normal donors; the atlas has 1"):
-        crossfit(panel, primary=adata, candidates=panel.symbols, progress=False)
+        crossfit(panel, candidates=panel.symbols, progress=False)
 
 
 def test_nothing_eligible_gives_missing_numbers_not_zeros() -> None:
     adata, _, _ = world(0, genes=4)
     adata.X[:] = 0
     panel = panel_of(adata)
-    found = crossfit(panel, primary=adata, candidates=panel.symbols, folds=2, gates=["G0 & G1"], progress=False)
+    found = crossfit(panel, candidates=panel.symbols, folds=2, gates=["G0 & G1"], progress=False)
     assert found.gates["n_chosen"].tolist() == [0]
     assert found.procedure["held_out"].isna().all() and found.procedure["corrected"].isna().all()
     assert found.procedure["corrected_lower"].tolist() == [0, 0, 0, -1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cartarget.contracts import CLASSES, conform
@@ -10,8 +11,9 @@ from cartarget.errors import GateError, InputError
 from cartarget.evidence.panel import Panel, build_panel
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
-from cartarget.search.template import sub_gates
-from cartarget.selection.larger import expose_larger, score_larger, screen_larger
+from cartarget.logic.shapes import sub_gates
+from cartarget.selection.larger import screen_larger
+from cartarget.selection.ranking import ranking_order
 from cartarget.selection.screen import expose, score_gates
 from tests.panels import observations, random_panel
 
@@ -37,7 +39,7 @@ def test_a_planted_gate_of_three_is_found_and_gains_on_every_part() -> None:
     assert first["gain_coverage"] == pytest.approx(0.5)
     assert "inhibitory CAR" in first["hardware"] and "tandem" in first["hardware"]
     conform("gates", found.table)
-    conform("exposure", expose_larger(panel, gates=[Gate.parse(first["gate"])], atlas="primary"))
+    conform("exposure", expose(panel, gates=Gates.parse([first["gate"]], panel=panel)))
 
 
 @pytest.mark.parametrize("kind", ["samples", "cells"])
@@ -50,28 +52,36 @@ def test_a_gate_is_redundant_unless_it_gains_on_each_part(seed: int, kind: str) 
     place = {label: i for i, label in enumerate(CLASSES)}
     for row in found.table.itertuples():
         parts = sub_gates(Gate.parse(row.gate))
-        scored = score_larger(panel, gates=parts, floor=0.3)
+        scored = score_gates(panel, gates=Gates.parse(parts, panel=panel), floor=0.3)
         gains = [
             place[row.safety_class] < place[kind] or row.selectivity >= selectivity + 0.05 - 1e-9
             for kind, selectivity in zip(scored["safety_class"], scored["selectivity"], strict=True)
         ]
         assert row.is_redundant == (not all(gains)), row.gate
-        assert row.best_member in scored["gate"].tolist()
+        best = scored.loc[ranking_order(scored)[0]]
+        assert row.best_member == best["gate"], "of all parts, the one that ranks first"
+        assert row.gain_coverage == pytest.approx(row.coverage - best["coverage"])
+        assert row.gain_selectivity == pytest.approx(row.selectivity - best["selectivity"])
     ranked = found.table[found.table["rank"].notna()]
     assert ranked["rank"].tolist() == list(range(1, len(ranked) + 1))
     assert not ranked["is_redundant"].any()
 
 
 @pytest.mark.parametrize("kind", ["samples", "cells"])
-def test_two_antigens_score_as_ever(kind: str) -> None:
+def test_a_gate_scores_alone_as_among_gates_of_other_shapes(kind: str) -> None:
     panel = random_panel(3, kind=kind)
-    texts = ["G0", "G1 & G2", "G3 | G4", "G5 & ~G6"]
-    listed, gates = Gates.parse(texts, panel=panel), list(map(Gate.parse, texts))
-    theirs = score_gates(panel, gates=listed)
-    ours = score_larger(panel, gates=gates)
-    assert conform("gates", ours.assign(**LACKING)).equals(conform("gates", theirs.assign(**LACKING)))
-    rows = expose_larger(panel, gates=gates, atlas="primary")
-    assert conform("exposure", rows).equals(conform("exposure", expose(panel, gates=listed, atlas="primary")))
+    texts = ["G0", "G1 & G2 & G3", "G1 & G2", "(G3 | G4) & ~G5", "G3 | G4", "G5 & ~G6", "G1 & G2 & G4"]
+    together = score_gates(panel, gates=Gates.parse(texts, panel=panel))
+    assert together["gate"].tolist() == texts
+    assert together["n_antigens"].tolist() == [1, 3, 2, 3, 2, 2, 3]
+    alone = [score_gates(panel, gates=Gates.parse([text], panel=panel)) for text in texts]
+    shaped = conform("gates", pd.concat(alone, ignore_index=True).assign(**LACKING))
+    pd.testing.assert_frame_equal(conform("gates", together.assign(**LACKING)), shaped)
+    rows = conform("exposure", expose(panel, gates=Gates.parse(texts, panel=panel))).astype({"gate": object})
+    each = [conform("exposure", expose(panel, gates=Gates.parse([text], panel=panel))) for text in texts]
+    apart = pd.concat(each, ignore_index=True).astype({"gate": object})
+    place = ["gate", "population", "evidence", "atlas", "assay"]
+    pd.testing.assert_frame_equal(*(t.sort_values(place, ignore_index=True) for t in (rows, apart)))
 
 
 LACKING = {"rank": None, "is_redundant": False, "control": ""}

@@ -51,7 +51,7 @@ def test_pairs_drawn_at_random_have_uniform_percentiles() -> None:
     a = rng.integers(60, size=600)
     b = (a + rng.integers(1, 60, size=600)) % 60
     null = random_pair_null(
-        panel, gates=Gates(a, b, rng.integers(3, size=600)), candidates=panel.symbols, n=200, progress=False
+        panel, gates=Gates.of_two(a, b, rng.integers(3, size=600)), candidates=panel.symbols, n=200, progress=False
     )
     assert null["selectivity_percentile"].mean() == pytest.approx(0.5, abs=0.04)
     assert (null["selectivity_p"] <= 0.05).mean() < 0.08
@@ -78,7 +78,7 @@ def test_percentile_and_p_by_hand() -> None:
     gates = Gates.parse(["G2 & G5"], panel=panel)
     row = random_pair_null(panel, gates=gates, candidates=panel.symbols, n=500, seed=4, progress=False).iloc[0]
     a, b = np.meshgrid(np.arange(8), np.arange(8))
-    pairs = Gates(a[a != b], b[a != b], np.ones(56, dtype=np.int64))
+    pairs = Gates.of_two(a[a != b], b[a != b], np.ones(56, dtype=np.int64))
     every = score_gates(panel, gates=pairs)["selectivity"].round(9)
     mine = score_gates(panel, gates=gates)["selectivity"].round(9).iloc[0]
     exact = (every < mine).mean() + (every == mine).mean() / 2

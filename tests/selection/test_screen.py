@@ -117,7 +117,7 @@ def test_top_limits_ranked_and_redundant_gates_but_not_controls():
     assert ranked["gate"].tolist() == everything.dropna(subset="rank")["gate"].head(len(ranked)).tolist()
 
 
-@pytest.mark.parametrize("gate", ["G0 & G1 & G2", "~G0", "G0 | ~G1", "G0 & NOBODY"])
+@pytest.mark.parametrize("gate", ["~G0", "G0 | ~G1", "G0 & (G1 | ~G2) | ~G3", "G0 & NOBODY"])
 def test_gates_that_the_screen_cannot_score_are_refused(gate):
     panel = random_panel(1, kind="cells")
     with pytest.raises(GateError, match="gate"):
@@ -126,7 +126,7 @@ def test_gates_that_the_screen_cannot_score_are_refused(gate):
 
 def test_parsed_gates_print_the_same():
     panel = random_panel(1, kind="cells")
-    gates = ["G0", "G0 & G1", "G0 | G1", "G0 & ~G1", "G2 & ~G1"]
+    gates = ["G0", "G0 & G1", "G0 | G1", "G0 & ~G1", "G2 & ~G1", "G0 & G1 & G2", "(G0 | G3) & ~G1"]
     assert Gates.parse(gates, panel=panel).names(panel.symbols) == gates
 
 
@@ -137,5 +137,5 @@ def test_a_hostile_name_is_only_a_name():
     renamed = type(panel)(**{name: getattr(panel, name) for name in panel.__dataclass_fields__} | {"symbols": symbols})
     antigens = screen_antigens(renamed)
     assert evil in set(antigens["symbol"])
-    rows = expose(renamed, gates=Gates.singles(len(symbols)), atlas="x")
+    rows = expose(renamed, gates=Gates.singles(len(symbols)))
     assert len(set(rows["gate"])) == len(symbols)

@@ -8,11 +8,11 @@ import pytest
 
 from cartarget.errors import GateError, InputError
 from cartarget.evidence.panel import build_panel
+from cartarget.evidence.people import gifts, of_donors
 from cartarget.logic.batch import Gates
-from cartarget.selection.crossfit import restrict
 from cartarget.selection.ranking import rank
 from cartarget.selection.screen import score_gates
-from cartarget.selection.sweep import _part, _people, rank_intervals, resample, sweep_panels, sweep_ranks
+from cartarget.selection.sweep import _people, rank_intervals, sweep_panels, sweep_ranks
 from tests.panels import REQUIRED, observations, protein
 from tests.selection.test_crossfit import panel_of, world
 
@@ -21,7 +21,7 @@ NAMES = ["G0", "G1", "G0 & G1", "G2 | G3", "G4 & ~G5"]
 
 def test_intervals_hold_the_rank_and_stay_among_the_gates() -> None:
     adata, _, _ = world(0, genes=8)
-    table = rank_intervals(panel_of(adata), primary=adata, gates=NAMES, n=40, progress=False)
+    table = rank_intervals(panel_of(adata), gates=NAMES, n=40, progress=False)
     assert table["gate"].tolist() == NAMES
     assert sorted(table["rank_here"]) == [1, 2, 3, 4, 5]
     assert (table["rank_lower"] >= 1).all() and (table["rank_upper"] <= 5).all()
@@ -37,7 +37,7 @@ def test_a_clear_order_is_firm_and_a_tossed_one_is_not() -> None:
         "samples", {f"p{i}": row[None] for i, row in enumerate(tumor)}, normal, symbols=["SURE", "X", "Y"]
     )
     panel = build_panel(adata, symbols=["SURE", "X", "Y"], required=REQUIRED)
-    table = rank_intervals(panel, primary=adata, gates=["SURE", "X", "Y"], n=60, progress=False).set_index("gate")
+    table = rank_intervals(panel, gates=["SURE", "X", "Y"], n=60, progress=False).set_index("gate")
     assert table.loc["SURE", ["rank_lower", "rank_upper"]].tolist() == [1, 1]
     assert table.loc["X", ["rank_lower", "rank_upper"]].tolist() == [2, 3]
     assert table.loc["Y", ["rank_lower", "rank_upper"]].tolist() == [2, 3]
@@ -48,7 +48,7 @@ def test_a_threshold_that_breaks_a_cap_shows_in_class_and_rank() -> None:
     normal = {name: {f"{name}{i}": np.array([[7.0, 0.0]]) for i in range(25)} for name in ("heart", "lung", "colon")}
     adata = observations("samples", {f"p{i}": np.array([[30.0, 12.0]]) for i in range(25)}, normal, symbols=["A", "B"])
     panel = build_panel(adata, symbols=["A", "B"], required=REQUIRED)
-    sweep = sweep_panels(adata, symbols=["A", "B"], required=REQUIRED)
+    sweep = sweep_panels([adata], symbols=["A", "B"], required=REQUIRED)
     assert list(sweep) == ["5 CPM", "20 CPM"]
     ranked = rank(score_gates(panel, gates=Gates.parse(["A", "B"], panel=panel)))
     table = sweep_ranks(ranked, sweep=sweep).set_index("gate")
@@ -63,15 +63,15 @@ def test_a_threshold_that_breaks_a_cap_shows_in_class_and_rank() -> None:
 def test_the_sweep_moves_one_threshold_at_a_time() -> None:
     adata, _, _ = world(1, genes=4)
     stains = protein({"heart": [1.0, 2.0, 3.0, np.nan]}, symbols=list(adata.var_names))
-    sweep = sweep_panels(adata, symbols=list(adata.var_names), required=REQUIRED, proteins=[stains], bulk=7)
+    sweep = sweep_panels([adata], symbols=list(adata.var_names), required=REQUIRED, proteins=[stains], bulk=7)
     assert list(sweep) == ["5 CPM", "10 CPM", "20 CPM", "stain Low", "stain High"]
     assert sweep["stain Low"].is_above[:, 0].tolist() == [True, True, True, False]
     assert sweep["stain High"].is_above[:, 0].tolist() == [False, False, True, False]
     assert sweep["5 CPM"].is_above[:, 0].tolist() == [False, True, True, False]
     cells = observations("cells", {"p": np.ones((3, 1))}, {}, symbols=["A"])
-    assert list(sweep_panels(cells, symbols=["A"], required=REQUIRED)) == ["2 counts", "3 counts"]
+    assert list(sweep_panels([cells], symbols=["A"], required=REQUIRED)) == ["2 counts", "3 counts"]
     cells.uns["cartarget"]["unit"] = "log1p"
-    assert sweep_panels(cells, symbols=["A"], required=REQUIRED) == {}
+    assert sweep_panels([cells], symbols=["A"], required=REQUIRED) == {}
 
 
 def test_people_are_drawn_whole_and_every_tissue_keeps_its_size() -> None:
@@ -80,37 +80,40 @@ def test_people_are_drawn_whole_and_every_tissue_keeps_its_size() -> None:
         "lung": {f"d{i}": np.full((2, 1), 10.0 + i) for i in range(5)},
         "skin": {f"d{i}": np.full((4, 1), 10.0 + i) for i in range(5)},
     }
-    adata = observations("cells", cells, normal, symbols=["A"])
-    drawn = resample(adata, people=_people(adata.obs), rng=np.random.default_rng(1))
-    assert drawn.obs["population"].value_counts()[["lung", "skin"]].tolist() == [10, 20]
-    assert drawn.obs.loc[drawn.obs["side"] == "tumor", "population"].nunique() == 6, "drawn twice is two patients"
-    assert drawn.obs_names.is_unique
-    of_donor = drawn.obs.assign(value=drawn.X[:, 0]).groupby("donor", observed=True)
-    assert (of_donor["value"].nunique() == 1).all()
-    for name, rows in of_donor:
-        assert len(rows) == (3 if name.startswith("p") else 6), "a donor brings all that he gave"
-    assert drawn.obs["donor"].str.contains("#2").any(), "this seed draws someone twice"
+    panel = build_panel(observations("cells", cells, normal, symbols=["A"]), symbols=["A"], required=REQUIRED)
+    rng, groups = np.random.default_rng(1), _people(gifts(panel))
+    assert [[panel.packed.donors[who] for who in group] for group in groups] == [
+        [f"d{i}" for i in range(5)],
+        [f"p{i}" for i in range(6)],
+    ]
+    people = np.concatenate([rng.choice(group, size=len(group)) for group in groups])
+    drawn = of_donors(panel, people)
+    table = drawn.populations.set_index("population")
+    assert table.loc[["lung", "skin"], "n_observations"].tolist() == [10, 20]
+    tumor = drawn.populations[drawn.populations["side"] == "tumor"]
+    assert len(tumor) == 6 and (tumor["n_observations"] == 3).all(), "drawn twice is two patients"
+    donor = drawn.packed.donor
+    for row, name in enumerate(drawn.packed.donors):
+        assert (donor == row).sum() == (3 if name.startswith("p") else 6), "a donor brings all that he gave"
+    assert any("#2" in name for name in drawn.packed.donors), "this seed draws someone twice"
 
 
 def test_someone_alone_in_what_he_gave_is_still_drawn() -> None:
-    obs = pd.DataFrame(
-        {"donor": ["a", "b", "c", "c"], "side": "normal", "tissue": ["lung", "skin", "lung", "skin"]},
-        index=list("wxyz"),
-    )
-    assert [group.tolist() for group in _people(obs)] == [["a", "b", "c"]]
+    given = pd.DataFrame({"donor": [0, 1, 2, 2], "side": "normal", "tissue": ["lung", "skin", "lung", "skin"]})
+    assert [group.tolist() for group in _people(given)] == [[0, 1, 2]]
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
     adata, _, _ = world(2, genes=6)
     panel = panel_of(adata)
-    run = lambda seed: rank_intervals(panel, primary=adata, gates=NAMES, n=15, seed=seed, progress=False)  # noqa: E731
+    run = lambda seed: rank_intervals(panel, gates=NAMES, n=15, seed=seed, progress=False)  # noqa: E731
     pd.testing.assert_frame_equal(run(3), run(3), check_exact=True)
     assert not run(3).equals(run(4))
 
 
 def test_few_patients_are_said_to_be_few() -> None:
     adata, _, _ = world(0, genes=4, patients=1)
-    table = rank_intervals(panel_of(adata), primary=adata, gates=["G0", "G1"], n=5, progress=False)
+    table = rank_intervals(panel_of(adata), gates=["G0", "G1"], n=5, progress=False)
     assert table["is_interval_narrow"].all()
 
 
@@ -118,9 +121,9 @@ def test_what_cannot_be_ranked_is_refused() -> None:
     adata, _, _ = world(0, genes=4)
     panel = panel_of(adata)
     with pytest.raises(InputError, match="at least one gate"):
-        rank_intervals(panel, primary=adata, gates=[], progress=False)
+        rank_intervals(panel, gates=[], progress=False)
     with pytest.raises(GateError, match="NOBODY"):
-        rank_intervals(panel, primary=adata, gates=["G0 & NOBODY"], progress=False)
+        rank_intervals(panel, gates=["G0 & NOBODY"], progress=False)
 
 
 def test_levels_of_cells_do_not_depend_on_which_gates_are_reported() -> None:
@@ -129,7 +132,14 @@ def test_levels_of_cells_do_not_depend_on_which_gates_are_reported() -> None:
     normal = {"lung": {f"d{i}": rng.poisson(1, (4, 6)).astype(float) for i in range(3)}}
     symbols = [f"G{i}" for i in range(6)]
     adata = observations("cells", cells, normal, symbols=symbols)
+    adata.obs["n_counts"] = adata.X.sum(axis=1)
     panel = build_panel(adata, symbols=symbols, required=REQUIRED)
     small = panel.take(["G1", "G4"])
-    again = restrict(small, primary=_part(adata, panel.symbols, ["G1", "G4"]))
-    np.testing.assert_allclose(again.levels, small.levels, rtol=1e-6)
+    again = of_donors(small, np.arange(len(small.packed.donors)))
+    np.testing.assert_array_equal(small.levels, panel.levels[:, [1, 4]])
+    np.testing.assert_allclose(by_place(again), by_place(small), rtol=1e-6)
+
+
+def by_place(panel) -> np.ndarray:
+    """Levels by population and donor."""
+    return panel.levels[np.lexsort((panel.level_donor, panel.level_population))]

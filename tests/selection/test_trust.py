@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from cartarget.atlas.harmonise import harmonise
 from cartarget.atlas.readers.simulate import simulate_atlas
 from cartarget.contracts import conform
 from cartarget.evidence.panel import build_panel
-from cartarget.safety.tiers import harmonise, read_tiers
+from cartarget.safety.tiers import read_tiers
 from cartarget.selection.trust import _is_firm, assess_gates
 
 SYMBOLS = ["CEACAM5", "MSLN", "MET", "ASGR1", "LY6G6D", "MUC16"]
@@ -20,13 +21,12 @@ def made():
     tiers = read_tiers("config/tissue_tiers.tsv")
     small = simulate_atlas(n_patients=6, n_donors=6, n_background=0, cells_per_tumor=80, cells_per_population=8)
     atlas = harmonise(small, tiers=tiers, origin=["colon"])
-    return atlas, build_panel(atlas, symbols=SYMBOLS, required=tiers.required, origin=["colon"])
+    return build_panel(atlas, symbols=SYMBOLS, required=tiers.required, origin=["colon"])
 
 
 def assess(made, gates=GATES, **given):
-    atlas, panel = made
     asked = {"folds": 2, "bootstrap": 4, "n_null": 10, "progress": False} | given
-    return assess_gates(panel, primary=atlas, gates=gates, candidates=SYMBOLS, **asked)
+    return assess_gates(made, gates=gates, candidates=SYMBOLS, **asked)
 
 
 def test_each_gate_has_a_row_in_order_and_the_same_seed_gives_the_same_rows(made):

@@ -21,7 +21,7 @@ SCRIPT = ROOT / "workflow" / "scripts" / "census.py"
 PYTHON = Path(os.environ.get("CARTARGET_CENSUS_PYTHON", ROOT / ".census" / "bin" / "python"))
 COLON = "tissue_general == 'colon'"
 ATLAS = {
-    "name": "colon", "reader": "h5ad", "path": "colon.h5ad", "role": "joined", "tissue": "colon",
+    "name": "colon", "reader": "h5ad", "path": "colon.h5ad", "role": "counted", "tissue": "colon",
     "labels": {"malignant": "disease", "malignant_values": [], "donor": "donor", "cell_type": "cell_type"},
     "census": {"release": "2025-11-08", "cells": COLON},
 }  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -42,6 +44,29 @@ def test_each_rule_logs_and_is_timed(name: str) -> None:
     for directive in ("log", "benchmark", "params", "conda", "script"):
         assert re.search(rf"(?m)^    {directive}:$", RULES[name]), f"rule {name} has no {directive}"
     assert f'"<logs>/{name}.log"' in RULES[name]
+
+
+def test_memory_and_time_grow_with_the_input_and_the_attempt(tmp_path: Path) -> None:
+    grows = runpy.run_path(str(WORKFLOW / "rules" / "resources.smk"))["grows"]
+    memory = grows(1000, 4)
+    assert [memory(None, SimpleNamespace(size_mb=mb), attempt) for mb, attempt in ((0, 1), (100, 1), (100, 2))] == [
+        1000, 1400, 2800,
+    ]  # fmt: skip
+    for name, text in RULES.items():
+        for resource in ("mem_mb", "runtime"):
+            assert re.search(rf"(?m)^        {resource}=grows\([\d.]+, [\d.]+\),$", text), f"{name}: {resource}"
+    with open(tmp_path / "big.h5ad", "wb") as big:
+        big.truncate(10**9)
+    asked = {
+        "name": "form",
+        "data_dir": str(tmp_path),
+        "atlases": [{"name": "x", "reader": "h5ad", "path": "big.h5ad"}],
+    }
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(asked))
+    plan = snakemake("--dry-run", "--configfile", str(tmp_path / "run.yaml"))
+    assert plan.returncode == 0, plan.stderr
+    mb = [int(found) for found in re.findall(r"mem_mb=(\d+)", plan.stdout + plan.stderr)]
+    assert mb and min(mb) > 5000, "a file of 1 GB asks for more than the smallest job"
 
 
 @pytest.mark.parametrize("name", RULES)

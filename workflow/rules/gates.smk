@@ -28,8 +28,8 @@ rule gates:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=grows(2000, 6),
+        runtime=grows(40, 0.2),
     params:
         primary=lookup(dpath="primary", within=config),
         indication=lookup(dpath="indication", within=config),

@@ -20,8 +20,8 @@ rule larger:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=grows(2000, 6),
+        runtime=grows(100, 0.2),
     params:
         primary=lookup(dpath="primary", within=config),
         indication=lookup(dpath="indication", within=config),

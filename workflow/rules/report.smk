@@ -19,8 +19,8 @@ rule report:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=grows(1500, 4),
+        runtime=grows(15, 0.05),
     params:
         asked=lambda wildcards: config,
     script:

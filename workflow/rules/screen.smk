@@ -17,8 +17,8 @@ rule screen:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grows(1500, 4),
+        runtime=grows(20, 0.05),
     params:
         primary=lookup(dpath="primary", within=config),
         indication=lookup(dpath="indication", within=config),

@@ -39,8 +39,8 @@ rule trust:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=grows(2000, 8),
+        runtime=grows(40, 0.2),
     params:
         primary=lookup(dpath="primary", within=config),
         indication=lookup(dpath="indication", within=config),

@@ -16,7 +16,7 @@ from cartarget.files import whole
 
 COLUMNS = (
     "soma_joinid", "dataset_id", "donor_id", "cell_type", "cell_type_ontology_term_id", "tissue", "tissue_general",
-    "tissue_ontology_term_id", "disease", "assay", "suspension_type",
+    "tissue_ontology_term_id", "tissue_type", "development_stage", "disease", "assay", "suspension_type",
 )  # fmt: skip
 ORGANISM = "homo_sapiens"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cartarget.atlas.cellxgene import ORGANISM, with_organism
 from cartarget.atlas.formats.hdf5 import guarded, probe
 from cartarget.atlas.labels import label_cells
 from cartarget.atlas.readers.single_cell import CHUNK, build_cells
@@ -27,6 +29,8 @@ _PLACES = ("layers/counts", "layers/raw_counts", "layers/umi", "raw/X", "X")
 
 _SYMBOLS = ("feature_name", "gene_symbols", "gene_symbol", "gene_name", "symbol", "hgnc_symbol", "gene_short_name")
 _PEEK = 256
+_DEPTHS = ("n_counts", "raw_sum", "total_counts", "nCount_RNA", "n_umi", "nUMI")
+"""Columns of obs that tell a cell's counts over all genes."""
 
 
 def read_h5ad(
@@ -82,14 +86,16 @@ def read_store(
     handle: Any, *, atlas: AtlasConfig, where: str, genes: GeneTable | None, keep: Collection[str] | None, sha256: str
 ) -> AnnData:
     """Read single cells from an open HDF5 file or zarr group that anndata wrote; `sha256` is its checksum."""
-    from anndata.io import read_elem
-
     for key in ("obs", "var"):
         if key not in handle:
             raise InputError(f"{where}: it holds no {key!r}, so it is not an .h5ad file; write one with anndata")
-    cells = read_elem(handle["obs"])
+    cells = _elem(handle["obs"])
     cells.index = cells.index.astype(str)
-    obs, is_kept = label_cells(cells, atlas=atlas, where=f"{where}: obs")
+    uns = handle.get("uns", {})
+    cells = with_organism(cells, {name: _elem(uns[name]) for name in ORGANISM if name in uns})
+    obs, is_kept, notes = label_cells(cells, atlas=atlas, where=f"{where}: obs")
+    if depth := next((name for name in _DEPTHS if name in cells), None):
+        obs["n_counts"] = pd.to_numeric(cells[depth], errors="coerce").to_numpy(dtype=np.float64)[is_kept]
     place = _place(handle, where)
     labels = _labels(handle, place)
     n_cells, n_genes = _open(handle[place]).shape
@@ -106,8 +112,18 @@ def read_store(
         files=[{"path": where, "sha256": sha256}],
         genes=genes,
         keep=keep,
-        notes=[f"values are read from {place}"],
+        notes=[f"values are read from {place}", *notes],
     )
+
+
+def _elem(element: Any) -> Any:
+    """An element as anndata reads it, of whatever age the file is."""
+    from anndata import OldFormatWarning
+    from anndata.io import read_elem
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OldFormatWarning)
+        return read_elem(element)
 
 
 def _open(element: Any) -> Any:
@@ -136,11 +152,9 @@ def _place(handle: Any, where: str) -> str:
 
 def _labels(handle: Any, place: str) -> pd.DataFrame:
     """What each column is called: its symbol and its Ensembl id as far as the file has them."""
-    from anndata.io import read_elem
-
-    var = read_elem(handle["var"])
+    var = _elem(handle["var"])
     if place == "raw/X":
-        raw = read_elem(handle["raw/var"])
+        raw = _elem(handle["raw/var"])
         var = raw.join(var[var.columns.difference(raw.columns)], how="left")
     names = pd.Series(var.index.astype(str), index=var.index)
     texts = [names] + [var[column].astype(object) for column in var]

@@ -17,6 +17,7 @@ import pyarrow.csv
 
 from cartarget.atlas.contract import assemble
 from cartarget.atlas.formats.tables import opened
+from cartarget.atlas.names import are, is_missing
 from cartarget.errors import InputError
 from cartarget.files import sha256
 from cartarget.genes import GeneTable, MergePlan, plan_merge, resolve, with_ids
@@ -96,7 +97,7 @@ def read_ihc(
         atlas=atlas.name,
         files=[{"path": file.as_posix(), "sha256": sha256(file)} for file in _files(atlas, config)],
         lost=plan.lost,
-        notes=[f"{n_ungraded:,} of {len(level):,} stains are not graded, {n_placeless:,} name no tissue: not measured"],
+        notes=[f"{n_ungraded:,} of {len(level):,} stains are not graded, {n_placeless:,} name no place: not measured"],
     )
     adata.layers["reliability"] = np.where(best > -100, best % 4, np.nan).astype(np.float32)
     return adata
@@ -176,10 +177,9 @@ def _places(table: pyarrow.Table, *, dataset: str) -> tuple[np.ndarray, pd.DataF
     frame = pd.DataFrame(
         {"tissue": tissue_texts[pairs // len(type_texts)], "cell_type": type_texts[pairs % len(type_texts)]}
     )
-    named = frame[~frame["tissue"].isin(["N/A", ""])].sort_values(["tissue", "cell_type"])
-    position = np.full(len(frame), -1)
-    position[named.index] = np.arange(len(named))
-    named["cell_type"] = named["cell_type"].replace("N/A", "")
+    frame = frame.apply(lambda texts: texts.mask(are(texts, is_missing), ""))
+    named = frame[(frame != "").any(axis=1)].drop_duplicates().sort_values(["tissue", "cell_type"])
+    position = pd.MultiIndex.from_frame(named).get_indexer(pd.MultiIndex.from_frame(frame))
     obs = named.assign(side="normal", donor="", dataset=dataset)[["side", "donor", "tissue", "cell_type", "dataset"]]
     return position[codes], obs.set_axis((named["tissue"] + " | " + named["cell_type"]).to_numpy(), axis=0)
 

@@ -71,7 +71,7 @@ def read_mtx(
             f"{matrix}: {found}, but {features.name} names {expected[0]} genes and {cells_file.name} "
             f"{expected[1]} cells; expected genes × cells, one line per gene (no header) and per cell"
         )
-    obs, is_kept = label_cells(cells, atlas=atlas, where=str(cells_file))
+    obs, is_kept, notes = label_cells(cells, atlas=atlas, where=str(cells_file))
     is_gene, lost = _expression(labels)
     by_cell = sparse.csr_matrix(values.T, dtype=np.float32)[np.flatnonzero(is_kept)][:, np.flatnonzero(is_gene)]
     return build_cells(
@@ -84,6 +84,7 @@ def read_mtx(
         genes=genes,
         keep=keep,
         lost=lost,
+        notes=notes,
     )
 
 

@@ -28,6 +28,9 @@ LOGS = {"log1p": 1.0, "log2": float(np.log(2))}
 
 LINEAR = ("counts", "TPM", "CPM")
 
+WHOLE = 10_000
+"""Genes from which a file is taken to hold the whole transcriptome."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Columns:
@@ -95,7 +98,12 @@ def build_cells(
     """
     columns = _columns(labels, genes=genes, keep=keep)
     names = labels.iloc[:, 0].astype(str).to_numpy()
-    values, unit, note = _gather(chunks, columns=columns, cells=obs.index, names=names, atlas=atlas, where=where)
+    values, unit, note, library = _gather(
+        chunks, columns=columns, cells=obs.index, names=names, atlas=atlas, where=where
+    )
+    obs = _with_depth(obs, library, n_genes=len(labels)) if unit == "counts" else obs
+    if atlas.nuclei:
+        obs = obs.assign(assay="nuclei")
     is_measured = None
     if held is not None:
         per_name = np.column_stack(list(held.values())).astype(np.int32)
@@ -133,8 +141,9 @@ def _gather(
     names: np.ndarray,
     atlas: AtlasConfig,
     where: str,
-) -> tuple[sparse.csr_matrix, str, str]:
-    """Counts by gene if every chunk gives them, else logs by gene; with the unit, and what was found."""
+) -> tuple[sparse.csr_matrix, str, str, np.ndarray]:
+    """Counts by gene if every chunk gives them, else logs by gene; the unit, what was found, and each cell's counts."""
+    library: list[np.ndarray] = []
     counts: list[sparse.csr_matrix] = []
     linear: list[sparse.csr_matrix] = []
     scale: str | None = None
@@ -153,15 +162,27 @@ def _gather(
             scale, reason = found.scale or None, found.reason
             if found.counts is not None:
                 counts.append(_merged(found.counts, columns))
+                library.append(np.asarray(found.counts.sum(axis=1)).ravel())
         if scale != "counts":
             linear.append(_merged(_unlogged(chunk, atlas.unit) if is_log else chunk, columns))
     if reason:
         note = f"counts cannot be recovered ({reason}): positive = value > 0; no sweep"
         if not is_log:
             note = f"linear values that are not counts, put on ln(1 + x); {note}"
-        return _stack(linear, columns).log1p(), "log1p", note
+        return _stack(linear, columns).log1p(), "log1p", note, np.empty(0)
     note = "counts as given" if scale in ("counts", None) else f"counts recovered from {scale}"
-    return _stack(counts, columns), "counts", note
+    return _stack(counts, columns), "counts", note, np.concatenate(library) if library else np.empty(0)
+
+
+def _with_depth(obs: pd.DataFrame, library: np.ndarray, *, n_genes: int) -> pd.DataFrame:
+    """Each cell's counts over all genes of the file (`library`), and its depth (`n_counts`) where those are all genes.
+
+    A depth that the reader found in the file stands; a file of few genes says nothing of the depth.
+    """
+    obs = obs.assign(library=library)
+    if "n_counts" in obs:
+        return obs
+    return obs.assign(n_counts=library) if n_genes >= WHOLE else obs
 
 
 def _unlogged(values: sparse.csr_matrix, unit: str | None) -> sparse.csr_matrix:

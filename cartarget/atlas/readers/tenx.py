@@ -107,7 +107,8 @@ def _read(
         raise InputError(f"{table}: none of its cells is in {path.name}; expected barcodes such as {barcodes[0]!r}")
     if not is_known.all():
         notes.append(f"{(~is_known).sum():,} of {len(barcodes):,} cells are not in the table of cells and are left out")
-    obs, is_kept = label_cells(cells.loc[np.array(barcodes)[is_known]], atlas=atlas, where=str(table or path))
+    known = cells.loc[np.array(barcodes)[is_known]]
+    obs, is_kept, told = label_cells(known, atlas=atlas, where=str(table or path))
     taken = np.flatnonzero(is_known)[is_kept]
     is_gene = types == _GENES if (types == _GENES).any() else np.ones(len(labels), dtype=bool)
     other = labels[~is_gene]
@@ -123,7 +124,7 @@ def _read(
         lost=pd.DataFrame(
             {"name": other["symbol"], "reason": "not a gene but " + pd.Series(types[~is_gene], other.index)}
         ),
-        notes=notes,
+        notes=[*notes, *told],
     )
 
 

@@ -2,7 +2,7 @@
 
 import { el, byId, pill, show, names, fractionText, rangeText, signed, countText, levelText, linkTo, plural } from "./dom.js";
 import { intervalBar, patientDots, patientRow } from "./charts.js";
-import { tissueTable } from "./tissues.js";
+import { tissueTable, peopleText } from "./tissues.js";
 import { comparedNames, drawComparison, wireTray } from "./compare.js";
 import { truthTable, sweepTable } from "./counts.js";
 import { ownTable } from "./own.js";
@@ -29,10 +29,11 @@ export function verdict(table, i, rows) {
     "origin-only": [`Only the organ of origin is hit: ${listed("tissues_broken") || listed("liability_origin_population")}.`],
     unknown: ["Safety unknown."],
     unsafe: [`Unsafe: ${listed("tissues_broken") || listed("liability_population") || "a cap is broken"}.`],
-  }[value("safety_class")] ?? ["Not judged under these settings: argue mode judges gates of one or two antigens whose evidence is in this file."];
+  }[value("safety_class")] ?? ["Not judged under these settings: argue mode judges gates whose evidence is in this file."];
   if (value("tissues_unmeasured")) parts.push(`Not measured in ${names(value("tissues_unmeasured")).join(", ")}.`);
   if (value("tissues_thin")) parts.push(`Few donors in ${names(value("tissues_thin")).join(", ")}.`);
   if (value("tissues_unresolved")) parts.push(`Unresolved in ${names(value("tissues_unresolved")).join(", ")}.`);
+  if (value("tissues_explained")) parts.push(`Cells decide in ${names(value("tissues_explained")).join(", ")}; what bulk, summaries or stains say there is shown only.`);
   return parts.join(" ");
 }
 
@@ -40,14 +41,22 @@ function figure(title, main, note, chart) {
   return el("div", { class: "figure" }, el("dt", {}, title), el("dd", {}, el("span", { class: "figure-main" }, main), chart, el("span", { class: "figure-note" }, note)));
 }
 
+const RESTS_ON = { samples: "bulk samples", summary: "a summary", protein: "a stain" };
+
 /** Where the liability is, how high it may be, and where that would be, which may be elsewhere. */
 function liabilityNote(value, text) {
   const place = value("liability_population"), from = value("liability_upper_population"), donors = value("liability_n_donors");
-  const where = place && donors !== null ? `${place} (${plural(donors, "donor")})` : place;
+  const where = place && [donors === null ? place : `${place} (${plural(donors, "donor")})`, RESTS_ON[value("liability_evidence")]].filter(Boolean).join(", ");
   if (value("liability_upper") === null || (text("liability_upper") === text("liability") && (!from || from === place))) return where ? `in ${where}` : "";
   const up = `up to ${text("liability_upper")}`;
   if (from && place && from !== place) return `in ${where}; ${up}, in ${from}`;
   return where || from ? `${up} in ${where ?? from}` : up;
+}
+
+/** Coverage in the other kind of tumour, where the run holds it. */
+function coverageNote(value) {
+  const found = [["coverage_cells", "in cells"], ["coverage_samples", "in bulk samples"]].filter(([name]) => value(name) !== null);
+  return found.length < 2 ? "" : ` · ${found.map(([name, words]) => `${fractionText(value(name))} ${words}`).join(", ")}`;
 }
 
 function figures(table, i) {
@@ -57,7 +66,7 @@ function figures(table, i) {
     lower: value(`${name}_lower`) ?? value(name), upper: value(`${name}_upper`) ?? value(name) });
   const against = (name) => (value(name) ? `in ${value(name)}` : "");
   return el("dl", { class: "figures" },
-    figure("Coverage", text("coverage") || "unknown", `${value("coverage_lower") !== null ? `${rangeText(value("coverage_lower"), value("coverage_upper"))} · ` : ""}${plural(value("n_patients") ?? 0, "patient")}`, bar("coverage", "tumor")),
+    figure("Coverage", text("coverage") || "unknown", `${value("coverage_lower") !== null ? `${rangeText(value("coverage_lower"), value("coverage_upper"))} · ` : ""}${plural(value("n_patients") ?? 0, "patient")}${coverageNote(value)}`, bar("coverage", "tumor")),
     figure("Liability", text("liability") || "unknown", liabilityNote(value, text), bar("liability", "normal")),
     figure("In the origin", text("liability_origin") || "–", against("liability_origin_population"), bar("liability_origin", "normal")),
     figure("Window", value("window") === null ? "–" : `${signed(value("window"))} log2`, value("window_population") ? `against ${value("window_population")}` : ""),
@@ -124,6 +133,8 @@ function caveats(table, i) {
   const blocked = table.name === "gates" && readGate(table.key.get(i))?.blockers.size > 0;
   const list = [
     value("tissues_unresolved") && ["Experiment to do", `stain or count single cells in ${names(value("tissues_unresolved")).join(", ")}: the evidence at hand cannot tell whether one cell carries what the gate asks for.`],
+    peopleText(value("people_over_cap"), value("people_n")) && ["People over the cap", `${peopleText(value("people_over_cap"), value("people_n"))} in ${value("people_population")}: their own tissue is hit more often than the cap and chance allow (${rangeText(value("people_share_lower"), value("people_share_upper"))} of people).`],
+    value("liability_trans") !== null && value("liability_trans") - (value("liability") ?? 0) >= 0.005 && ["Cis and trans", `liability ${fractionText(value("liability")) || "unknown"} if one cell must carry both (cis); up to ${fractionText(value("liability_trans"))} if one antigen arms the T cell in a tissue and another marks the cell that is hit (trans).`],
     value("protein_veto") && ["Protein vetoes", `reliable membrane staining in ${names(value("protein_veto")).join(", ")}.`],
     value("protein_flag") && ["Protein flag", `stained at medium or more in ${names(value("protein_flag")).join(", ")}, by an antibody too weak to veto.`],
     tumorProtein(value) && ["Protein in tumours", tumorProtein(value)],
@@ -198,7 +209,7 @@ export function drawCard(model, table, name) {
     el("div", { class: "card-head" },
       el("p", { class: "eyebrow" }, [table.name === "antigens" ? "Antigen" : "Gate", rank !== null && `rank ${countText(rank)}`, control && `${control} control`,
         table.isOwn && "your own, not among the gates of this file", table.isLarger && "of three or more",
-        model.argument?.now && (table.isLarger ? "as in the run: not argued" : "as argued"),
+        model.argument?.now && (table.isLarger && !model.argument.find(name) ? "as in the run: not argued" : "as argued"),
         table.value(i, "is_redundant") && "redundant", table.value(i, "is_eligible") === false && "below the coverage floor"].filter(Boolean).join(" · ")),
       el("div", { class: "card-name" }, el("h2", { id: "card-title", tabindex: "-1" }, name), pill(table.value(i, "safety_class"))),
       el("p", { class: "verdict" }, verdict(table, i, rows))),

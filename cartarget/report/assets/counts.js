@@ -3,7 +3,8 @@
 import { el, pill, fractionText, countText, signed } from "./dom.js";
 import { combinations } from "./gate.js";
 import { thresholdText } from "./words.js";
-import { KINDS, judgeOf, placeName, popcount } from "./judge.js";
+import { popcount } from "./counted.js";
+import { KINDS, judgeOf, placeName } from "./judge.js";
 
 /** Observations of some populations by which of the antigens `rows` they carry, in the order of `combinations`. */
 export function crossed(ev, threshold, rows, populations) {
@@ -28,11 +29,12 @@ const COLUMNS = 3; // populations beside the tumour
 
 /** The tumour, the places where the gate and its members are worst, and the heaviest others, as far as all antigens are measured there. */
 function columnsOf(ev, result, rows, worst) {
-  const isKnown = (p) => rows.every((row) => ev.arrays.measured[row * ev.P + p]);
+  const { base } = result.now.about;
+  const isKnown = (p) => rows.every((row) => base.measured[row * ev.P + p]);
   const normal = ev.populations.map((_, p) => p).filter((p) => p >= ev.n_tumor && isKnown(p));
   const named = new Set([worst, ...rows.map((row) => placeName(ev, result.single.where[row]))]);
   const first = normal.filter((p) => named.has(ev.populations[p].population));
-  const carried = (p) => Math.max(...rows.map((row) => result.now.members.fraction[row * ev.P + p]));
+  const carried = (p) => Math.max(...rows.map((row) => base.fraction[row * ev.P + p]));
   const rest = normal.filter((p) => !first.includes(p)).sort((x, y) => ev.populations[y].weight - ev.populations[x].weight || carried(y) - carried(x));
   const shown = [...first, ...rest].slice(0, Math.max(first.length, COLUMNS - 1)).slice(0, COLUMNS);
   return [{ label: ev.isCells ? "malignant cells" : "tumour samples", rows: Array.from({ length: ev.n_tumor }, (_, p) => p) },
@@ -67,7 +69,7 @@ export function sweepTable(model, found) {
       if (argument.sweeps.size > 8) argument.sweeps.clear();
       argument.sweeps.set(key, judgeOf(ev)({ ...settings, threshold }));
     }
-    const one = argument.sweeps.get(key).one(found.a, found.b, found.op);
+    const one = argument.sweeps.get(key).one(found);
     const isOwn = threshold === settings.threshold;
     return el("tr", { class: isOwn ? "this" : null }, el("th", { scope: "row" }, thresholdText(ev, threshold), isOwn && el("small", {}, argument.now ? "as argued" : "this run")), el("td", {}, pill(KINDS[one.kind])),
       el("td", { class: "num" }, fractionText(one.coverage)), el("td", { class: "num" }, one.liability === null ? "–" : fractionText(one.liability)), el("td", {}, placeName(ev, one.where) ?? ""), el("td", { class: "num" }, signed(one.selectivity)));

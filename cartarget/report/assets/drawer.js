@@ -1,7 +1,7 @@
 // Argue mode: a drawer of sliders and switches beside the page, which follows them.
 
 import { el, byId, fractionText, plural, countText, names, pill, linkTo } from "./dom.js";
-import { overrides } from "./argument.js";
+import { overrides, overridesLarger } from "./argument.js";
 import { KINDS } from "./judge.js";
 import { drawIdeas } from "./ideas.js";
 import { movesOf, sayChange, changedTiers, changedConfig } from "./words.js";
@@ -92,6 +92,7 @@ export function wireArgue(model, { redraw, tables, refresh }) {
     const result = moved ? argument.evaluate(settings) : argument.base;
     argument.now = moved ? result : null;
     for (const name of ["gates", "antigens"]) model[name].own.argued = moved ? overrides(argument, result, name) : null;
+    if (model.larger) model.larger.own.argued = moved ? overridesLarger(argument, result, model.larger) : null;
     said.textContent = sayChange({ ev: argument.ev, start: argument.start, base: argument.base, now: result, nameOf: (g) => model.gates.key.get(argument.pairs.rows[g]) });
     if (moved) drawIdeas(model, result, ideaNames()); else { byId("ideas").replaceChildren(...ideasBefore); byId("ideas-count").textContent = countBefore; }
     byId("argue-first").replaceChildren(...movers(model, result));

@@ -1,7 +1,7 @@
 // The shortlist on the front page: as the run wrote it, or as a reader's settings make it.
 
 import { el, svg, byId, pill, linkTo, fractionText, countText, signed } from "./dom.js";
-import { NOT, KINDS, placeName } from "./judge.js";
+import { KINDS, placeName } from "./judge.js";
 
 /** What an antigen does alone, as the package says it. */
 function aloneOf(result, ev, row) {
@@ -12,17 +12,16 @@ function aloneOf(result, ev, row) {
 }
 
 /** What a gate achieves that its members do not, in one line. */
-export function whyOf(result, ev, list, g) {
-  const after = KINDS[result.gates.kind[g]];
-  const [a, b] = [list.a[g], list.b[g]];
-  if (a === b) return `${after} alone: no partner is needed`;
-  const sensed = list.op[g] === NOT ? [a] : [a, b];
-  if (sensed.every((one) => KINDS[result.single.kind[one]] === after)) {
-    const best = Math.max(...sensed.map((one) => result.single.selectivity[one]));
+export function whyOf(result, ev, gate, g) {
+  const after = KINDS[result.gates.kind[g]], { shape: { sensed, hasBlocker }, rows } = gate;
+  if (rows.length === 1) return `${after} alone: no partner is needed`;
+  const own = sensed.map((letter) => rows[letter]);
+  if (own.every((one) => KINDS[result.single.kind[one]] === after)) {
+    const best = Math.max(...own.map((one) => result.single.selectivity[one]));
     return `${after} like its members, with ${signed(result.gates.selectivity[g] - best)} in selectivity`;
   }
-  const spared = list.op[g] === NOT ? `; ${result.symbols[b]} spares normal cells` : "";
-  return sensed.map((one) => aloneOf(result, ev, one)).join(", ") + spared;
+  const spared = hasBlocker ? `; ${rows.filter((_, letter) => !sensed.includes(letter)).map((row) => result.symbols[row]).join(", ")} spares normal cells` : "";
+  return own.map((one) => aloneOf(result, ev, one)).join(", ") + spared;
 }
 
 const bar = (value, kind) => svg("rect", { class: `leader-${kind}`, y: kind === "coverage" ? 1 : 7, width: (64 * value).toFixed(1), height: 4 });
@@ -44,7 +43,7 @@ export function drawIdeas(model, result, before) {
   const rows = result.ideas.map(({ row, g, alike }) => {
     const name = gates.key.get(row), value = (column) => gates.value(row, column);
     return ideaRow({ name, kind: KINDS[result.gates.kind[g]], rank: value("rank"), coverage: value("coverage"), liability: value("liability"),
-      where: value("liability_population"), alike, why: whyOf(result, model.argument.ev, model.argument.pairs, g), isNew: !before.has(name) });
+      where: value("liability_population"), alike, why: whyOf(result, model.argument.ev, model.argument.pairs.gates[g], g), isNew: !before.has(name) });
   });
   byId("ideas-count").textContent = rows.length === 1 ? "1 idea" : `${rows.length} ideas that differ`;
   byId("ideas").replaceChildren(...(rows.length ? rows : [el("li", { class: "empty" }, "Nothing is left: under these settings every gate of this file is unsafe, below the coverage floor, or short of surface votes.")]));

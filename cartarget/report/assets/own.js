@@ -1,32 +1,24 @@
 // Any gate of two antigens that the file holds evidence on: its row is made when it is asked for.
 
 import { el, byId, linkTo, names, fractionText, countText } from "./dom.js";
-import { betterOf } from "./argument.js";
+import { gainsOf } from "./argument.js";
 import { gateText } from "./gate.js";
-import { NOT } from "./judge.js";
 
 /** A table of one row for a gate that the tables do not hold; null if there is no evidence on it. */
 export function ownTable(model, text) {
-  const { argument } = model;
+  const { argument, antigens } = model;
   const found = argument?.find(text);
   if (!found || found.symbols.length < 2) return null;
   const result = argument.current();
   const row = argument.details(result, found);
-  const { antigens } = model;
-  const isBlocked = found.op === NOT;
   const of = (symbols, name) => symbols.map((symbol) => antigens.value(antigens.rowOf.get(symbol), name));
-  const sensed = isBlocked ? found.symbols.slice(0, 1) : found.symbols;
+  const sensed = found.shape.sensed.map((letter) => found.symbols[letter]);
   const together = (name) => [...new Set(of(sensed, name).flatMap(names))].join(", ");
-  const { single } = result;
-  const best = betterOf(single, found.a, isBlocked ? found.a : found.b);
   const { pairs } = argument;
-  const twin = pairs.rows.find((_, g) => pairs.op[g] === found.op && pairs.a[g] !== pairs.b[g]); // built alike
-  Object.assign(row, { gate: text, n_antigens: 2, is_protein_known: of(found.symbols, "is_protein_known").every(Boolean), control: "", best_member: argument.ev.symbols[best],
+  const twin = pairs.rows.find((_, g) => pairs.gates[g].shape.text === found.shape.text); // built alike
+  Object.assign(row, { gate: text, n_antigens: found.symbols.length, is_protein_known: of(found.symbols, "is_protein_known").every(Boolean), control: "",
     cell_types_unmeasured: together("cell_types_unmeasured"), tissues_thin: together("tissues_thin"),
-    hardware: twin === undefined ? null : model.gates.told(twin, "hardware"), failure: twin === undefined ? null : model.gates.told(twin, "failure"),
-    gain_coverage: row.coverage - single.coverage[best], gain_liability: single.liability[best] - (row.liability ?? NaN),
-    gain_selectivity: row.selectivity - Math.max(single.selectivity[found.a], single.selectivity[found.b]) });
-  if (Number.isNaN(row.gain_liability)) row.gain_liability = null;
+    hardware: twin === undefined ? null : model.gates.told(twin, "hardware"), failure: twin === undefined ? null : model.gates.told(twin, "failure") }, gainsOf(result, found, row));
   const columns = model.gates.columns.map((column) => ({ ...column, get: () => row[column.name] ?? null, told: () => row[column.name] ?? null }));
   const by = Object.fromEntries(columns.map((column) => [column.name, column]));
   return { name: "gates", isOwn: true, n: 1, columns, by, key: by.gate, rowOf: new Map([[text, 0]]), value: (_, name) => row[name] ?? null, told: (_, name) => row[name] ?? null };

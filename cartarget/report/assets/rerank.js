@@ -1,6 +1,6 @@
 // The ranking and the shortlist again, from judged gates, by the rules of cartarget.selection. Pure.
 
-import { NOT } from "./judge.js";
+import { membersOf } from "./gate.js";
 
 const EPSILON = 1e-9;
 const rounded = (value) => Math.round(value * 1e9) / 1e9;
@@ -9,12 +9,7 @@ const rounded = (value) => Math.round(value * 1e9) / 1e9;
 const gainsOn = (judged, g, alone, m, gain) => judged.kind[g] < alone.kind[m] || judged.selectivity[g] >= alone.selectivity[m] + gain - EPSILON;
 
 /** Which gates gain nothing on some member. A single antigen is never redundant. */
-export function redundantOf(list, judged, alone, gain) {
-  return Uint8Array.from(list.a, (a, g) => {
-    const b = list.op[g] === NOT ? a : list.b[g];
-    return a !== list.b[g] && !(gainsOn(judged, g, alone, a, gain) && gainsOn(judged, g, alone, b, gain)) ? 1 : 0;
-  });
-}
+export const redundantOf = (gates, judged, alone, gain) => Uint8Array.from(gates, (gate, g) => Number(membersOf(gate).some((m) => !gainsOn(judged, g, alone, m, gain))));
 
 /** Order rows from best to worst, and number those that compete. `tie` settles what score and class leave open. */
 export function rankRows(judged, { tie, competes }) {
@@ -28,11 +23,11 @@ export function rankRows(judged, { tie, competes }) {
 }
 
 /** The best gate of each idea: a gate that senses an antigen of one above it is a variation of that one. */
-export function ideasOf(order, { rank, kind, list, most = 15 }) {
+export function ideasOf(order, { rank, kind, gates, most = 15 }) {
   const ideaOf = new Map(), ideas = [];
   for (const g of order) {
     if (rank[g] < 0 || kind[g] === 3) continue;
-    const sensed = list.op[g] === NOT ? [list.a[g]] : [list.a[g], list.b[g]];
+    const sensed = gates[g].shape.sensed.map((letter) => gates[g].rows[letter]);
     const known = sensed.map((one) => ideaOf.get(one)).filter((idea) => idea !== undefined);
     if (known.length > 0) ideas[Math.min(...known)].alike += 1;
     else if (ideas.length < most) {

@@ -84,3 +84,20 @@ export function studentRatio(freedom) {
   const x = betaQuantile(freedom / 2, 0.5, 0.05);
   return (Z * Z) / ((freedom * (1 - x)) / x);
 }
+
+/** Least hits out of m that are rarer than `chance` at a cap: P(Bin(m, cap) ≥ k) < chance. More than m: no number is. */
+export function needOf(m, cap, chance) {
+  let low = 1, high = m + 1;
+  while (low < high) {
+    const k = (low + high) >> 1;
+    if (betaCdf(k, m - k + 1, cap) < chance) high = k; else low = k + 1;
+  }
+  return low;
+}
+
+/** Largest number of n people whose share keeps a cap, by its posterior median; 0: none may be over. */
+export function mostPeople(n, cap) {
+  let k = 0;
+  while (k < n && betaCdf(1.5 + k, n - k - 0.5, cap) >= 0.5) k += 1;
+  return k;
+}

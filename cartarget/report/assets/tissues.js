@@ -42,21 +42,38 @@ function entry(label, bar, value, note) {
     el("span", { class: "entry-value" }, value), note && el("span", { class: "entry-note" }, note));
 }
 
+const UNITS = { cells: ["cell"], nuclei: ["nucleus", "nuclei"], samples: ["sample"] };
+
+/** Observations of a row in the words of its assay. */
+export const observed = (n, { assay, evidence }) => plural(n, ...(UNITS[assay] ?? UNITS[evidence] ?? ["sample"]));
+
+/** People whose own tissue breaks the cap, of all of a place; nothing where none does. */
+export const peopleText = (over, n) => (over > 0 && n ? `${countText(over)} of ${plural(n, "person", "people")} over the cap` : null);
+
+const FULL = 0.995; // power from which a number needs no word
+const MORE = 0.005; // difference between cis and trans that is worth a word
+
+const beside = (row) => [row.power !== null && row.power < FULL && `seen in ${fractionText(row.power)} of the ${row.assay === "nuclei" ? "nuclei" : "cells"} that carry it`,
+  peopleText(row.evidence === "cells" ? row.people : null, row.n_donors),
+  row.evidence === "cells" && row.trans !== null && row.fraction !== null && row.trans - row.fraction >= MORE && `trans ${fractionText(row.trans)}`].filter(Boolean);
+
 const counted = (row) => [row.n_donors !== null && plural(row.n_donors, "donor"),
-  row.n_observations !== null && row.n_observations !== row.n_donors && plural(row.n_observations, row.evidence === "cells" ? "cell" : "sample"),
-  row.is_thin && "thin"].filter(Boolean).join(" · ");
+  row.n_observations !== null && row.n_observations !== row.n_donors && observed(row.n_observations, row), row.is_thin && "thin", ...beside(row)].filter(Boolean).join(" · ");
+
+const byCells = (row) => row.decided === "cells" && row.evidence !== "cells";
+const BY_CELLS = "shown only: the cells decide";
 
 function countedEntry(row, label) {
   if (!row.is_measured) return entry(label, hatched(), el("span", { class: "unknown" }, "not measured"));
   return entry(label, intervalBar(row), [el("b", {}, row.fraction === null ? "?" : fractionText(row.fraction)), " ",
-    el("small", {}, rangeText(row.lower, row.upper))], counted(row));
+    el("small", {}, rangeText(row.lower, row.upper))], [counted(row), byCells(row) && BY_CELLS].filter(Boolean).join(" · "));
 }
 
 function summaryEntry(row, label, threshold) {
-  if (!row.is_measured || row.level === null && row.upper >= 1) return entry(label, hatched(), el("span", { class: "unknown" }, row.is_measured ? "unresolved" : "not measured"));
+  if (!row.is_measured || row.level === null && row.upper >= 1) return entry(label, hatched(), el("span", { class: "unknown" }, byCells(row) ? BY_CELLS : row.is_measured ? "unresolved" : "not measured"));
   const hit = row.upper > 0;
   return entry(label, levelBar(row.level ?? 0, { threshold, is_hit: hit }),
-    [el("b", {}, row.level === null ? "" : levelText(row.level)), " ", el("small", {}, row.unit)], hit ? "detected: any share of its cells" : "below the level");
+    [el("b", {}, row.level === null ? "" : levelText(row.level)), " ", el("small", {}, row.unit)], byCells(row) ? BY_CELLS : hit ? "detected: any share of its cells" : "below the level");
 }
 
 function proteinEntry(rows) {
@@ -65,7 +82,7 @@ function proteinEntry(rows) {
   const worst = measured.reduce((a, b) => (b.level > a.level ? b : a));
   const strongest = [...measured].sort((a, b) => b.level - a.level).slice(0, SQUARES);
   return entry(null, stainSquares(strongest),
-    el("b", {}, STAINS[worst.level] ?? ""), worst.level > 0 || measured.length === 1 ? worst.cell_type : plural(measured.length, "cell type"));
+    el("b", {}, STAINS[worst.level] ?? ""), [worst.level > 0 || measured.length === 1 ? worst.cell_type : plural(measured.length, "cell type"), measured.some(byCells) && BY_CELLS].filter(Boolean).join(" · "));
 }
 
 const SQUARES = 7; // stained cell types of one tissue that are drawn, the strongest first

@@ -1,0 +1,54 @@
+"""The second step of a run: each atlas of observations is counted into the evidence store, once."""
+
+from __future__ import annotations
+
+from tqdm import tqdm
+
+from cartarget.config import AtlasConfig, Config
+from cartarget.files import whole
+from cartarget.run.inputs import part_path, place_of, run_symbols, work_path
+from cartarget.run.resume import question
+
+COUNTED = ("indication", "origin", "sex", "thresholds")
+"""Keys by which an atlas is counted."""
+
+BULK, COUNT = (5.0, 10.0, 20.0), (1.0, 2.0, 3.0)
+"""Thresholds at which every atlas is counted beside the run's own."""
+
+
+def count_step(config: Config) -> None:
+    """Count every atlas of observations; one whose own inputs are as they were is left as it is."""
+    for atlas in tqdm(counted(config), desc="counting", unit="atlas", disable=None, leave=False):
+        count_one(config, atlas)
+
+
+def counted(config: Config) -> list[AtlasConfig]:
+    """The atlases that are counted."""
+    return [atlas for atlas in config.used_atlases if atlas.role == "counted"]
+
+
+def count_one(config: Config, atlas: AtlasConfig) -> None:
+    """Count one atlas into the evidence store, at every threshold that is asked for later."""
+    from cartarget.atlas.harmonise import harmonise
+    from cartarget.atlas.store import read_stored
+    from cartarget.evidence.part import count_atlas
+    from cartarget.evidence.store import write_part
+
+    inputs = [work_path(config, atlas).as_posix(), (config.run_dir / "work" / "genes.parquet").as_posix(), config.tiers]
+    asked = question(config, keys=COUNTED, inputs=inputs)
+    folder, note = part_path(config, atlas), config.run_dir / "log" / f"count.{atlas.name}.json"
+    if note.exists() and (folder / "part.json").exists() and note.read_text(encoding="utf-8") == asked:
+        return
+    note.unlink(missing_ok=True)
+    _, origin, tiers = place_of(config)
+    adata = harmonise(read_stored(work_path(config, atlas)), tiers=tiers, origin=origin)
+    limits = config.thresholds
+    part = count_atlas(
+        adata,
+        symbols=run_symbols(config)[3],
+        bulk=sorted({limits.bulk / 2, limits.bulk, 2 * limits.bulk, *BULK}),
+        count=sorted({limits.count, *COUNT}),
+    )
+    write_part(part, folder)
+    with whole(note) as temporary:
+        temporary.write_text(asked, encoding="utf-8")

@@ -1,0 +1,142 @@
+"""The first step of a run: every atlas is read, the genes that matter are kept, and those lost are listed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from cartarget.config import AtlasConfig, Config
+from cartarget.errors import InputError
+from cartarget.files import whole
+from cartarget.genes import GeneTable, read_gene_table
+from cartarget.run.inputs import STREAMED, read_controls, wanted_symbols, work_path
+from cartarget.selection.ranking import NEGATIVE
+from cartarget.sheet import ASSAYS
+
+
+def read_step(config: Config) -> None:
+    """Read every atlas of the run, keep the genes that matter, and list the genes lost on the way."""
+    from cartarget.atlas import read_atlas
+    from cartarget.atlas.batch import record_batches
+    from cartarget.atlas.store import write_atlas
+    from cartarget.evidence.ambient import call_doublets
+
+    genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
+    known, chosen = wanted_symbols(config), _Genes(config, genes)
+    lost, batches, aside = [], [], []
+    for atlas in tqdm(_tumors_first(config), desc="atlases", unit="atlas", disable=None, leave=False):
+        streamed = known if atlas.reader in STREAMED else None
+        adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if chosen.keep is None else chosen.keep)
+        record_batches(adata)
+        _count_library(adata)
+        if atlas.role == "counted":
+            chosen.meet(adata)
+        if atlas.call_doublets:
+            adata = call_doublets(adata, seed=config.seed)
+        lost.append(adata.uns["cartarget"]["lost"].assign(atlas=atlas.name))
+        batches += [{"atlas": atlas.name, **row} for row in adata.uns["cartarget"].get("batches", [])]
+        aside.append((atlas, adata))
+        if chosen.keep is not None:
+            for one, held in aside:
+                write_atlas(held[:, held.var_names.isin(chosen.keep)].copy(), work_path(config, one))
+            aside = []
+    with whole(config.run_dir / "work" / "genes.parquet") as temporary:
+        chosen.table().to_parquet(temporary, index=False)
+    with whole(config.run_dir / "batches.tsv") as temporary:
+        pd.DataFrame(batches).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+    with whole(config.run_dir / "genes_lost.tsv") as temporary:
+        table = pd.concat(lost)[["atlas", "name", "reason"]] if lost else pd.DataFrame()
+        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+
+
+def _tumors_first(config: Config) -> list[AtlasConfig]:
+    """Counted atlases of the kind that orders the ranking, then other counted ones, then the rest."""
+    assay = "bulk" if config.primary == "bulk" else "single_cell"
+    own = (*ASSAYS[assay], "simulated")
+    return sorted(config.used_atlases, key=lambda atlas: (atlas.role != "counted", atlas.reader not in own))
+
+
+class _Genes:
+    """Which genes a run keeps: told by the first atlas whose tumours order the ranking, narrowed by the others."""
+
+    def __init__(self, config: Config, genes: GeneTable | None) -> None:
+        self._config, self._genes = config, genes
+        self._surface = pd.DataFrame()
+        self._whole: set[str] = set()
+        self.keep: list[str] | None = None
+
+    def meet(self, adata: Any) -> None:
+        """Look at a counted atlas."""
+        from cartarget.evidence.panel import measured_in_tumor
+
+        kind = {"bulk": "samples", "single_cell": "cells"}[self._config.primary]
+        if adata.uns["cartarget"]["kind"] != kind or not (adata.obs["side"] == "tumor").any():
+            return
+        measured = set(adata.var_names[measured_in_tumor(adata)])
+        if self.keep is None:
+            self._surface, self.keep = _choose(adata, self._config)
+            self._surface = _with_names(self._surface, adata, config=self._config, genes=self._genes)
+            self._whole = set(self.keep)
+        self._whole &= measured
+
+    def table(self) -> pd.DataFrame:
+        """Surface evidence of every gene of the tumour's atlas; candidates that some tumour lacks are none.
+
+        Raises
+        ------
+        InputError
+            No counted atlas holds tumour of the kind that orders the ranking.
+        """
+        if self.keep is None:
+            word = "bulk samples" if self._config.primary == "bulk" else "cells"
+            raise InputError(
+                f"primary: {self._config.primary}, but no counted atlas holds tumour {word}; give one with tumour, say "
+                "which observations are malignant, or set the other primary (bulk, single_cell)"
+            )
+        surface = self._surface.assign(is_whole=self._surface["symbol"].isin(self._whole))
+        partly = surface["is_candidate"] & ~surface["is_whole"]
+        surface.loc[partly, ["is_candidate", "surface_status"]] = False, "not in every tumour"
+        return surface
+
+
+def _choose(adata: Any, config: Config) -> tuple[pd.DataFrame, list[str]]:
+    """Surface evidence of every gene of the primary atlas, and the genes to keep: candidates and controls."""
+    from cartarget.evidence.panel import measured_in_tumor
+    from cartarget.surface.votes import candidates, read_rescue, read_votes
+
+    controls = read_controls(config)
+    surface = candidates(
+        adata.uns["cartarget"].get("symbols", list(adata.var_names)),
+        votes=read_votes(config.data(config.surface.votes)) if config.surface.votes else None,
+        min_votes=config.surface.min_votes,
+        rescue=read_rescue(config.surface.rescue),
+    )
+    negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
+    surface.loc[surface["symbol"].isin(negative), "is_candidate"] = False
+    is_whole = measured_in_tumor(adata)
+    partly = surface["is_candidate"] & surface["symbol"].isin(adata.var_names[~is_whole])
+    surface.loc[partly, ["is_candidate", "surface_status"]] = False, "not in every tumour"
+    asked = {*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]}
+    return surface, sorted(asked & set(adata.var_names[is_whole]))
+
+
+def _with_names(surface: pd.DataFrame, adata: Any, *, config: Config, genes: GeneTable | None) -> pd.DataFrame:
+    """The same with the other names of each gene, and with what sticks out of the membrane where a table says it."""
+    from cartarget.aliases import other_names
+    from cartarget.surface.topology import read_topology
+
+    given = adata.var.reindex(surface["symbol"])["given"].fillna("").to_frame()
+    surface = surface.assign(aliases=surface["symbol"].map(other_names(given, genes)).fillna(""))
+    if not config.surface.topology:
+        return surface
+    return surface.merge(read_topology(config.data(config.surface.topology), genes=genes), on="symbol", how="left")
+
+
+def _count_library(adata: Any) -> None:
+    """Note each cell's counts over all genes, before most genes are left out."""
+    import numpy as np
+
+    if adata.uns["cartarget"]["unit"] == "counts" and "library" not in adata.obs:
+        adata.obs["library"] = np.asarray(adata.X.sum(axis=1)).ravel()

@@ -1,0 +1,117 @@
+"""What stands beside the scores of a gate: thin and unmeasured places, and what antibodies say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartarget.evidence.panel import Panel
+from cartarget.logic.batch import Gates
+from cartarget.safety.known import Flags, known
+
+
+def names(flags: NDArray[np.bool_], labels: Sequence[str]) -> list[str]:
+    """Join the labels of each row's flags: sorted, each once, separated by commas.
+
+    Examples
+    --------
+    >>> names(np.array([[True, True, True], [False, False, False]]), ["lung", "heart", "lung"])
+    ['heart, lung', '']
+    """
+    order = sorted(set(labels))
+    place = {label: column for column, label in enumerate(order)}
+    merged = np.zeros((len(flags), len(order)), dtype=bool)
+    for column, label in enumerate(labels):
+        merged[:, place[label]] |= flags[:, column]
+    rows, first = np.unique(merged, axis=0, return_inverse=True)
+    text = [", ".join(np.array(order, dtype=object)[row]) for row in rows]
+    return [text[i] for i in np.ravel(first)]
+
+
+def sensed(gates: Gates, flags: Flags) -> Flags:
+    """Antigens × places as gates × places: any antigen that the gate senses; a blocker is not asked.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> gates = Gates.parse(["A & ~B"], panel=SimpleNamespace(index={"A": 0, "B": 1}))
+    >>> sensed(gates, np.array([[False], [True]])).tolist()
+    [[False]]
+    """
+    out = np.zeros((len(gates), flags.shape[1]), dtype=bool)
+    for shape, at, rows in gates.batches():
+        own = [shape.antigens.index(one.symbol) for one in shape.literals if not one.is_negated]
+        out[at] = flags[rows[:, own]].any(axis=1)
+    return out
+
+
+def thin_required(panel: Panel, gates: Gates) -> list[str]:
+    """Required places that few donors alone measured: known, and not well.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    gates
+        The gates. A blocker is not asked.
+
+    Returns
+    -------
+    Names separated by commas, one text a gate: places in which what the gate senses was measured by thin populations
+    and by no summary.
+    """
+    about, measured = known(panel), panel.packed.is_measured
+    thick = panel.is_normal & ~panel.populations["is_thin"].to_numpy(dtype=bool)
+    told = (measured & about.tells).astype(np.int64) @ about.place_of_population > 0
+    well = (measured & thick).astype(np.int64) @ about.place_of_population > 0
+    return names(sensed(gates, told & ~well & ~about.summed), panel.required)
+
+
+def rare_unmeasured(panel: Panel, gates: Gates, *, rare: Sequence[str]) -> list[str]:
+    """Rare vital tissues and cell types in which no source measured what a gate senses: no gate is vouched for there.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    gates
+        The gates. A blocker need not be measured: without it the gate is bounded by its antigen.
+    rare
+        Names of tissues and cell types (`Tiers.rare`).
+
+    Returns
+    -------
+    Names separated by commas, one text a gate.
+    """
+    table, units = panel.populations, panel.units
+    unknown = np.ones((len(panel.symbols), len(rare)), dtype=bool)
+    for column, name in enumerate(rare):
+        own = ((table["tissue"] == name) | (table["cell_type"] == name)).to_numpy(dtype=bool) & panel.is_normal
+        here = ((units["tissue"] == name) | (units["cell_type"] == name)).to_numpy(dtype=bool)
+        measured = panel.packed.is_measured[:, own].any(1) | (~np.isnan(panel.value[:, here])).any(1)
+        unknown[:, column] = ~measured
+    return names(sensed(gates, unknown), rare)
+
+
+def protein_columns(panel: Panel, gates: Gates) -> dict[str, object]:
+    """Whether every member was stained in every required tissue, and where a weak antibody stains.
+
+    Returns
+    -------
+    `is_protein_known` and `protein_flag`, one value a gate; blockers need a stain too.
+    """
+    units = panel.units
+    protein = (units["evidence"] == "protein").to_numpy(dtype=bool)
+    stained = np.ones(len(panel.symbols), dtype=bool)
+    for tissue in panel.required:
+        if ": " not in tissue:
+            here = protein & (units["tissue"] == tissue).to_numpy(dtype=bool)
+            stained &= (~np.isnan(panel.value[:, here])).any(axis=1)
+    flagged = panel.is_flagged & (units["cap"] < 1).to_numpy(dtype=bool)
+    is_known = np.zeros(len(gates), dtype=bool)
+    for _, at, rows in gates.batches():
+        is_known[at] = stained[rows].all(axis=1)
+    flags = gates.evaluate(flagged, np.ones_like(flagged))
+    return {"is_protein_known": is_known, "protein_flag": names(flags, units["tissue"].tolist())}
