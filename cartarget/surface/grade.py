@@ -27,9 +27,10 @@ WEIGHTS = {
     "short": 0.0,
     "unknown": 0.0,
 }
-"""Points (log odds) of each part; those of `gather.TOPOLOGIES` are given where the topology is so. Fitted by
-`calibrate.fit_weights` on `resources/surface_labels.tsv` and rounded; `other`, a user's own table, is taken at its
-word."""
+"""Points (log odds) of each part; those of `gather.TOPOLOGIES` are given where the topology is so. They are fixed, and
+an assumption: `calibrate.fit_weights` gave them, rounded, from 331 labelled proteins, most of which were taken from
+tables of others and are not kept here. The labels that are kept (`resources/surface_labels.tsv`) are too few to fit or
+to test them. `other`, a user's own table, is taken at its word."""
 
 WEIGHED = ("annotation", "against_annotation", "imaging", "against_imaging", "prediction", "capture", "other")
 """Columns of `gather.gather` that are multiplied with their weight."""
@@ -47,7 +48,7 @@ STATUSES = ("experiment", "surface", "not surface", "unknown")
 """What `surface_status` may say."""
 
 CUT = 0.0
-"""Score from which a gene is a candidate: more likely on the surface than not."""
+"""Score from which a gene is a candidate: even odds, as far as the weights hold."""
 
 
 @dataclass(frozen=True)

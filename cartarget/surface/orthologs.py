@@ -14,7 +14,8 @@ KINDS = ("one to one", "one to many", "many to one", "many to many", "none")
 """How genes of two species match: human genes first."""
 
 SELECTIVE = 100.0
-"""Skewed likelihood ratio from which a gene is called selectively essential, as DepMap does. An assumption here."""
+"""Skewed likelihood ratio from which a gene is called selectively essential: an assumption. The cut-off was not checked
+against a published rule, nor against genes that are known to be so; use the number itself where it matters."""
 
 
 def read_orthologs(path: str | os.PathLike[str], *, genes: GeneTable | None = None) -> pd.DataFrame:
