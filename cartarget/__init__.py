@@ -26,6 +26,7 @@ _HOMES = {
     "build_panel": "cartarget.evidence.panel",
     "candidates": "cartarget.surface.votes",
     "columns": "cartarget.dictionary",
+    "count_atlas": "cartarget.evidence.part",
     "count_positive": "cartarget.evidence.packed",
     "coverage_range": "cartarget.evidence.purity",
     "harmonise": "cartarget.atlas.harmonise",

@@ -42,6 +42,7 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> Label
     - *side*: `tumor` where the column `labels.malignant` (without it: `side`) holds one of `labels.malignant_values`,
       `normal` where it holds one of `labels.normal_values`; without these, the obvious words (`MALIGNANT_WORDS`,
       `NORMAL_WORDS`; an empty list: none). Where it is missing, the cell is left out; any other value is an error.
+      Without a column of either name all cells are normal if the atlas names their tissue, and a note says so.
     - *donor*: the column `labels.donor` (the table's index if it is called so, or `cell`), of which
       `labels.donor_pattern` may cut out the first group; without it all cells are of one donor, the atlas.
     - *tissue*: malignant cells: `tumor`. Others: the column `labels.tissue`, else the atlas's `tissue`, else
@@ -101,7 +102,9 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> Label
         raise InputError(f"{where}: no observation is left: {'; '.join(left.notes()) or 'the table is empty'}")
     obs = _obs(cells, side, tissue, is_kept, atlas=atlas, where=where)
     foetal = int((obs["tissue"] == FETAL).sum())
-    notes = [f"fetal tissue by development_stage: {foetal:,} of the normal side"] if foetal else []
+    told = atlas.labels.malignant is not None or "side" in cells
+    notes = [] if told else ["no column tells malignant cells: all are taken as normal tissue"]
+    notes += [f"fetal tissue by development_stage: {foetal:,} of the normal side"] if foetal else []
     return Labelled(obs, is_kept, [*left.notes(), *notes])
 
 
@@ -157,6 +160,8 @@ def _obs(
 def _sides(cells: pd.DataFrame, left: _LeftOut, *, atlas: AtlasConfig, where: str) -> pd.Series:
     """`tumor` or `normal`; empty where the column says nothing, and the row is left out."""
     labels, name = atlas.labels, atlas.labels.malignant or "side"
+    if labels.malignant is None and name not in cells and is_normal_atlas(atlas):
+        return pd.Series("normal", index=cells.index, dtype=object)
     values = _find(cells, name, "malignant", atlas, where)
     is_malignant = cellxgene.one_of(values, _words(labels.malignant_values, MALIGNANT_WORDS, labels.normal_values))
     obvious = (*NORMAL_WORDS, *cellxgene.NO_DISEASE) if name in cellxgene.DISEASE else NORMAL_WORDS
@@ -179,6 +184,11 @@ def _sides(cells: pd.DataFrame, left: _LeftOut, *, atlas: AtlasConfig, where: st
             f"name each in atlases.{atlas.name}.labels.malignant_values, normal_values or exclude_values"
         )
     return side
+
+
+def is_normal_atlas(atlas: AtlasConfig) -> bool:
+    """Whether an atlas that names no column of malignancy says of which normal tissue its cells are."""
+    return bool(atlas.labels.tissue or (atlas.tissue and atlas.tissue != MICROENVIRONMENT))
 
 
 def _words(named: list[str] | None, obvious: tuple[str, ...], other: list[str] | None) -> list[str]:

@@ -374,24 +374,8 @@ def _refuse_unmeasured(packed: Packed, parts: Sequence[Part], kind: str) -> None
         )
     raise InputError(
         f"atlas {holding[0].atlas}: candidate {symbol!r} is not measured in all of its tumours, so its coverage is not "
-        "known; leave it out (cartarget.evidence.panel.measured_in_tumor)"
+        "known; leave it out (cartarget.evidence.part.measured_in_tumor)"
     )
-
-
-def measured_in_tumor(adata: AnnData) -> NDArray[np.bool_]:
-    """Which genes every data set that holds tumour measured; a gene that some patients lack has no coverage.
-
-    Examples
-    --------
-    >>> adata = AnnData(np.zeros((2, 2), dtype="float32"))
-    >>> adata.obs["side"], adata.obs["dataset"] = "tumor", ["x", "y"]
-    >>> adata.varm["is_measured"] = pd.DataFrame({"x": [True, True], "y": [True, False]}, index=adata.var_names)
-    >>> measured_in_tumor(adata).tolist()
-    [True, False]
-    """
-    tumors = sorted(set(adata.obs["dataset"][(adata.obs["side"] == "tumor").to_numpy()].astype(str)))
-    measured = pd.DataFrame(adata.varm["is_measured"])[tumors]
-    return np.asarray(measured.to_numpy(dtype=bool).all(axis=1))
 
 
 def _with_reliability(populations: pd.DataFrame) -> pd.DataFrame:

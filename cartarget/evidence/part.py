@@ -271,3 +271,19 @@ def _seen(adata: AnnData) -> NDArray[np.float64]:
         out[:, 1] = np.asarray(values.sum(axis=0)).ravel()
         out[:, 2] = np.asarray(shown.T @ depth).ravel()
     return out
+
+
+def measured_in_tumor(adata: AnnData) -> NDArray[np.bool_]:
+    """Which genes every data set that holds tumour measured; a gene that some patients lack has no coverage.
+
+    Examples
+    --------
+    >>> adata = AnnData(np.zeros((2, 2), dtype="float32"))
+    >>> adata.obs["side"], adata.obs["dataset"] = "tumor", ["x", "y"]
+    >>> adata.varm["is_measured"] = pd.DataFrame({"x": [True, True], "y": [True, False]}, index=adata.var_names)
+    >>> measured_in_tumor(adata).tolist()
+    [True, False]
+    """
+    tumors = sorted(set(adata.obs["dataset"][(adata.obs["side"] == "tumor").to_numpy()].astype(str)))
+    measured = pd.DataFrame(adata.varm["is_measured"])[tumors]
+    return np.asarray(measured.to_numpy(dtype=bool).all(axis=1))

@@ -157,8 +157,7 @@ def _places(frame: pd.DataFrame) -> tuple[np.ndarray, list[dict[str, Any]]]:
     texts = [*_SLOT, "assay", "unit"]
     rows = frame.loc[first, [*texts, "is_origin"]].astype(dict.fromkeys(texts, "object"))
     places = [
-        {name: "" if pd.isna(row[name]) else row[name] for name in texts}
-        | {"is_origin": bool(row["is_origin"])}
+        {name: "" if pd.isna(row[name]) else row[name] for name in texts} | {"is_origin": bool(row["is_origin"])}
         for row in rows.to_dict("records")
     ]
     order = sorted(range(len(places)), key=lambda item: _order(places[item]))

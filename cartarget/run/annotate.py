@@ -17,7 +17,8 @@ from cartarget.evidence.ambient import ambient_notes, ambient_scores, doublet_fr
 from cartarget.evidence.conflicts import cells_source, find_conflicts, panel_sources
 from cartarget.evidence.detection import detection_rates
 from cartarget.evidence.dropout import corrected_coverage, residual_liability
-from cartarget.evidence.panel import build_panel, measured_in_tumor
+from cartarget.evidence.panel import build_panel
+from cartarget.evidence.part import measured_in_tumor
 from cartarget.evidence.positivity import dense
 from cartarget.evidence.purity import coverage_range
 from cartarget.evidence.tumor_protein import tumor_protein

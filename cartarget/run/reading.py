@@ -69,7 +69,7 @@ class _Genes:
 
     def meet(self, adata: Any) -> None:
         """Look at a counted atlas."""
-        from cartarget.evidence.panel import measured_in_tumor
+        from cartarget.evidence.part import measured_in_tumor
 
         kind = {"bulk": "samples", "single_cell": "cells"}[self._config.primary]
         if adata.uns["cartarget"]["kind"] != kind or not (adata.obs["side"] == "tumor").any():
@@ -103,7 +103,7 @@ class _Genes:
 
 def _choose(adata: Any, config: Config) -> tuple[pd.DataFrame, list[str]]:
     """Surface evidence of every gene of the primary atlas, and the genes to keep: candidates and controls."""
-    from cartarget.evidence.panel import measured_in_tumor
+    from cartarget.evidence.part import measured_in_tumor
     from cartarget.surface.votes import candidates, read_rescue, read_votes
 
     controls = read_controls(config)

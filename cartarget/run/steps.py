@@ -104,7 +104,7 @@ def gates_step(config: Config) -> None:
 def larger_step(config: Config) -> None:
     """Search gates of three to five antigens of the shapes asked for, and score the best like any gate."""
     from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import empty
+    from cartarget.run.annotate import empty, with_gate_columns, with_sweep
     from cartarget.selection.larger import screen_larger
     from cartarget.selection.screen import expose
 
@@ -117,8 +117,10 @@ def larger_step(config: Config) -> None:
         )  # fmt: skip
         proof = found.certificate.to_json(orient="records", double_precision=6)
         if len(found.table):
-            table = found.table
-            exposure = expose(run.panel, gates=Gates.parse(table["gate"].tolist(), panel=run.panel))
+            gates = Gates.parse(found.table["gate"].tolist(), panel=run.panel)
+            table = with_gate_columns(found.table, run, gates=gates, limits=config.thresholds)
+            table = with_sweep(table, run, config=config)
+            exposure = expose(run.panel, gates=gates)
     write_table("gates", table, config.run_dir / "larger")
     write_table("exposure", exposure, config.run_dir / "larger_exposure")
     _write_json(config.run_dir / "work" / "larger.json", {"certificate": json.loads(proof)})
@@ -180,7 +182,9 @@ def _write_argument(config: Config, run: Run) -> None:
     others = [config.model_copy(update={"thresholds": config.thresholds.model_copy(update={key: v})}) for v in values]
     panels = [run.panel if v == base else load_run(other).panel for v, other in zip(values, others, strict=True)]
     tiers = Path(config.tiers).read_text(encoding="utf-8")
-    evidence = counted_evidence(panels, thresholds=values, base=base, unit=unit, tiers=tiers)
+    tables = [read_table("gates", config.run_dir / f"{name}.parquet") for name in ("gates", "larger")]
+    gates = [gate for table in tables for gate in table["gate"]]
+    evidence = counted_evidence(panels, thresholds=values, base=base, unit=unit, tiers=tiers, gates=gates)
     write_evidence(evidence, config.run_dir / "work" / "argue.npz")
 
 

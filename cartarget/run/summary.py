@@ -348,6 +348,10 @@ def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
             f"their unit: {config.thresholds.bulk:g} there is a higher bar than {config.thresholds.bulk:g} CPM, and "
             "hides more."
         )
+    if run.panel.n_twice:
+        limits.append(
+            f"{run.panel.n_twice:,} cells stand in two atlases (same donor and barcode) and were counted once."
+        )
     if config.trust.folds < 2:
         limits.append("The best of many is partly luck: this run was not cross-fitted.")
     return limits

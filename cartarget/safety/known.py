@@ -206,21 +206,20 @@ class _Required:
 def _tells_of(panel: Panel, place: _Required, tells: Flags) -> Flags:
     """Populations that tell of a required place: those of its tissue, or of its cell type; the organ where it may."""
     table = panel.populations
-    here = tells & (table["tissue"].astype(str) == place.tissue).to_numpy(dtype=bool)
+    here = tells & (table["tissue"].to_numpy(dtype=object) == place.tissue)
     if not place.cell_type:
         return here
-    own = panel.is_cells & (table["cell_type"].astype(str) == place.cell_type).to_numpy(dtype=bool)
+    own = panel.is_cells & (table["cell_type"].to_numpy(dtype=object) == place.cell_type)
     return here & (own | (~panel.is_cells & (place.name in panel.stand_in)))
 
 
 def _units_of(panel: Panel, place: _Required) -> Flags:
-    units = panel.units
-    here = (units["tissue"].astype(str) == place.tissue).to_numpy(dtype=bool)
+    here = panel.units["tissue"].to_numpy(dtype=object) == place.tissue
     if not place.cell_type:
         return here
-    cell_type = units["cell_type"].fillna("").astype(str)
-    whole = cell_type.isin(["", "nan", "None"]).to_numpy(dtype=bool)
-    return here & ((cell_type == place.cell_type).to_numpy(dtype=bool) | (whole & (place.name in panel.stand_in)))
+    cell_type = panel.units["cell_type"].to_numpy(dtype=object)
+    whole = pd.isna(cell_type) | np.isin(cell_type.astype(str), ["", "nan", "None"])
+    return here & ((cell_type == place.cell_type) | (whole & (place.name in panel.stand_in)))
 
 
 def _typed(panel: Panel, tissues: tuple[str, ...], of_population: NDArray[np.int64], tells: Flags) -> Flags:

@@ -64,7 +64,7 @@ def score(panel: Panel, gates: Gates, judged: Judged, levels: Levels, *, floor: 
     both = frame[["liability", "liability_origin"]].max(axis=1)
     frame["selectivity"] = by - frame["liability"].fillna(0.0)
     frame["selectivity_origin"] = by - both.fillna(0.0)
-    frame["liability_naive"] = _naive(panel, judged)
+    frame["liability_naive"] = _naive(panel, gates, judged)
     frame["liability_trans"] = _trans(panel, judged, median, places)
     frame = frame.assign(**_people(panel, judged))
     frame["window"] = window.vital
@@ -205,13 +205,13 @@ def _exposures(panel: Panel, judged: Judged) -> tuple[NDArray[np.float64], NDArr
     return np.hstack([median, unit_median, nothing]), np.hstack([upper, unit_upper, undecided])
 
 
-def _naive(panel: Panel, judged: Judged) -> NDArray[np.float64]:
-    """Liability with blockers believed inside bulk samples; missing where no sample counts."""
+def _naive(panel: Panel, gates: Gates, judged: Judged) -> NDArray[np.float64]:
+    """Liability with blockers believed inside bulk samples that measured them; missing where no sample counts."""
     own = np.flatnonzero(panel.decides & ~panel.is_cells & ~panel.is_origin)
     n = panel.populations["n_effective"].to_numpy(dtype=np.float64)
     load = panel.weight[own] * posterior_quantile(judged.naive[:, own], n[own], q=0.5)
-    load = np.where(judged.told[:, own], load, np.nan)
-    return _highest(load)
+    lacking = ~np.vstack([panel.packed.is_measured[:, own], np.ones((1, len(own)), dtype=bool)])  # row −1: no antigen
+    return _highest(np.where(judged.told[:, own] & ~lacking[gates.rows].any(axis=1), load, np.nan))
 
 
 def _trans(panel: Panel, judged: Judged, median: NDArray[np.float64], places: _Places) -> NDArray[np.float64]:

@@ -224,6 +224,8 @@ def _reachable(panel: Panel, pairs: Gates, scan: Scan, top: int) -> NDArray[np.i
         kept += int((~shut).sum())
         found.append(part[~shut])
         closed.append(part[shut])
+    if kept >= 2 * top:
+        return np.unique(np.concatenate(found))
     unsafe = np.concatenate([ranked[~is_better], *closed])
     if len(unsafe) > top:
         window = np.concatenate([_window(panel, pairs.take(unsafe[i : i + PART])) for i in range(0, len(unsafe), PART)])

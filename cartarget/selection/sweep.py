@@ -202,10 +202,12 @@ def sweep_panels(
 
 
 def _people(given: pd.DataFrame) -> list[NDArray[np.int64]]:
-    """Donors grouped by what they gave, so that every tissue keeps its size; who is alone in that joins the like."""
+    """Donors grouped by what they gave, so that every tissue keeps its size; who is alone in that joins the like,
+    patients apart: a sample without any patient would say nothing."""
     place = given["side"].astype(str) + "\t" + given["tissue"].astype(str)
     gave = place.groupby(given["donor"].to_numpy(), sort=True).agg(lambda rows: "\n".join(sorted(set(rows))))
-    gave = gave.where(gave.map(gave.value_counts()) > 1, "alone")
+    alone = np.where(gave.str.contains("tumor\t", regex=False), "alone, a patient", "alone")
+    gave = gave.where(gave.map(gave.value_counts()) > 1, alone)
     return [np.array(sorted(names)) for _, names in sorted(gave.groupby(gave).groups.items())]
 
 

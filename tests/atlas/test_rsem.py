@@ -99,6 +99,11 @@ def test_an_unknown_indication_lists_those_that_are_there(folder: Path) -> None:
         read_atlas(BULK, config=config(folder, "brca"))
 
 
+def test_a_folder_of_normal_tissue_needs_no_tumour(folder: Path) -> None:
+    atlas = BULK.model_copy(update={"normal": "*-rsem-count-????.txt.gz"})
+    assert set(read_atlas(atlas, config=config(folder, "brca")).obs["side"]) == {"normal"}
+
+
 def test_a_folder_without_normals_is_refused(folder: Path) -> None:
     with pytest.raises(InputError, match=r"no file of normal tissue \(nothing\*\); set atlases\.bulk\.normal"):
         read_atlas(BULK.model_copy(update={"normal": "nothing*"}), config=config(folder))

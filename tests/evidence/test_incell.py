@@ -9,7 +9,8 @@ import pytest
 
 from cartarget.errors import InputError
 from cartarget.evidence.incell import cell_shares
-from cartarget.evidence.panel import build_panel, measured_in_tumor
+from cartarget.evidence.panel import build_panel
+from cartarget.evidence.part import measured_in_tumor
 from cartarget.logic.batch import Gates
 from cartarget.selection.joined import NOT_IN_PANEL, join_cells
 from tests.panels import REQUIRED, observations

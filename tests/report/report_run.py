@@ -464,6 +464,12 @@ def make_unknown_run(folder: Path) -> Path:
     nothing = {"fraction_lower": 0.0, "fraction_upper": 1.0, "is_measured": False, "is_thin": False}
     write_table("antigens", antigens, folder / "antigens")
     write_table("gates", pd.DataFrame(columns=list(columns("gates"))), folder / "gates")
-    write_table("exposure", pd.DataFrame([{"gate": "MYSTERY"} | place | nothing]), folder / "exposure")
+    write_table(
+        "exposure",
+        pd.DataFrame(
+            [{"gate": "MYSTERY", "assay": place["evidence"], "decided_by": place["evidence"]} | place | nothing]
+        ),
+        folder / "exposure",
+    )
     (folder / "summary.json").write_text("{}", encoding="utf-8")
     return folder

@@ -32,9 +32,7 @@ MUST_GO = (
     *("AURKA", "PCSK9", "SRPX2", "PDGFC", "SLIT2", "FGA", "VTN", "APOH", "LAT2", "RGS19", "SNAP25", "NEMP1"),
     *("CTNNB1", "HNRNPU", "STT3B"),
 )
-MUST_STAY = (
-    *("ERBB3", "NECTIN4", "MET", "CA9", "MSLN", "GPC3", "PSCA", "STEAP1", "CEACAM5", "CDH17", "CDH3"),
-)  # fmt: skip
+MUST_STAY = ("ERBB3", "NECTIN4", "MET", "CA9", "MSLN", "GPC3", "PSCA", "STEAP1", "CEACAM5", "CDH17", "CDH3")
 """Names that the evidence must put right; none of them is among the labels."""
 
 

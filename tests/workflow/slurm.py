@@ -145,10 +145,8 @@ def logs(folder: Path) -> str:
 
 
 def end_jobs(node: OneNode) -> None:
-    """Kill what still waits or runs, so that nothing outlives the daemons."""
-    for number in node.jobs():
-        node.ask("scancel", "--signal", "KILL", "--full", number)
-        node.ask("scancel", number)
+    """Cancel what still waits or runs, so that nothing outlives the daemons; what does not listen is killed."""
+    node.ask("scancel", "--user", getuser())
     until(lambda: not node.jobs(), what="the end of the last job")
 
 

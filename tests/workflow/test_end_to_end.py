@@ -33,7 +33,7 @@ def test_a_run_ends_with_the_report_and_the_top_rows(by_command: Path) -> None:
     assert told.rstrip().splitlines()[-1] == "Report: results/demo/report.html"
     first = read_table("antigens", by_command / "results/demo/antigens.parquet").sort_values("rank")["symbol"].iloc[0]
     assert first in told
-    assert "[6/6] report" in (by_command / "stderr").read_text(), "progress is visible"
+    assert "[7/7] report" in (by_command / "stderr").read_text(), "progress is visible"
 
 
 def test_a_run_leaves_what_it_promises(by_command: Path) -> None:
@@ -80,12 +80,12 @@ def test_the_command_line_does_only_what_has_changed(by_command: Path, tmp_path:
     assert done_by_command(folder, "run", "") == set()
     assert delivered(folder) == before
     assert done_by_command(folder, "screen", "coverage_floor: 0.25\n") == {"screen"}
-    assert done_by_command(folder, "gates", "indication: read\n") == {"read", "screen", "gates"}, (
+    assert done_by_command(folder, "gates", "indication: read\n") == {"read", "count", "screen", "gates"}, (
         "what was read for another tumour is never used"
     )
     with open(folder / Config().tiers, "a") as tiers:
         tiers.write("# looked at\n")
-    assert done_by_command(folder, "screen", "indication: read\n") == {"read", "screen"}
+    assert done_by_command(folder, "screen", "indication: read\n") == {"read", "count", "screen"}
 
 
 def planned(folder: Path, *arguments: str) -> set[str]:
@@ -108,7 +108,7 @@ def test_a_second_run_does_nothing(by_snakemake: Path) -> None:
         ("title=Other", {"report"}),
         ("top=7", {"gates", "trust", "report"}),
         ("coverage_floor=0.25", {"screen", "gates", "larger", "trust", "report"}),
-        ("seed=1", {"read", "screen", "gates", "larger", "trust", "report"}),
+        ("seed=1", {"read", "count", "screen", "gates", "larger", "trust", "report"}),
         ("larger={templates: [A | (B & C)]}", {"larger", "report"}),
     ],
 )

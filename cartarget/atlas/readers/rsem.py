@@ -51,7 +51,8 @@ def read_rsem(
     ----------
     atlas
         `path` is a folder of count files or one table; `tumor` and `normal` override the patterns of file names in a
-        folder; `tissue` names the normal tissue of one table.
+        folder (`normal` alone: a folder of normal tissue needs no tumour); `tissue` names the normal tissue of one
+        table.
     config
         `data_dir` and `indication`.
     genes
@@ -146,7 +147,7 @@ def _sides(folder: Path, *, atlas: AtlasConfig, indication: str) -> dict[Path, s
     names = sorted(file.name for file in folder.iterdir() if file.is_file())
     pattern = (atlas.tumor or _TUMOR).replace("{indication}", indication)
     tumor = fnmatch.filter(names, pattern)
-    if not tumor:
+    if not tumor and (atlas.tumor is not None or atlas.normal is None):
         known = sorted({name.split("-")[0] for name in fnmatch.filter(names, _TUMOR.replace("{indication}", "*"))})
         raise InputError(
             f"{folder}: no tumour file {pattern!r}; set `indication` to one that is there "
