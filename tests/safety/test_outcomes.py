@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cartarget.atlas.harmonise import harmonise
 from cartarget.errors import InputError
 from cartarget.logic.gate import Gate
 from cartarget.safety.outcomes import WORDS, read_efficacy, read_outcomes, toxicity_view
 from cartarget.safety.sourced import CERTAINTIES, SEVERITIES
-from cartarget.safety.tiers import harmonise, read_tiers
+from cartarget.safety.tiers import read_tiers
 from cartarget.safety.toxicity import EVENTS, read_toxicity, tissue_levels
 
 TIERS = read_tiers("config/tissue_tiers.tsv")
