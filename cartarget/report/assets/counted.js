@@ -1,7 +1,7 @@
 // Packed counts: what gates hit in each population, before any cap or weight is asked. Nothing here touches the page.
 
 /** Of a conjunction in a population: all of it was measured; some antigen that it senses was; it hits something for sure. */
-export const [COMPLETE, INFORMED, TOLD] = [1, 2, 4];
+export const [COMPLETE, INFORMED, HITS] = [1, 2, 4];
 
 export function popcount(word) {
   let v = word - ((word >>> 1) & 0x55555555);
@@ -51,7 +51,7 @@ export function countAntigens(ev, threshold) {
       const i = row * P + p;
       base.fraction[i] = meanIn(ev, base, asked, p);
       base.corrected[i] = measured[i] ? Math.min(base.fraction[i] / Math.max(power[i], ev.least_power), 1) : base.fraction[i];
-      base.state[i] = measured[i] ? COMPLETE | INFORMED | TOLD : base.fraction[i] > 0 ? TOLD : 0;
+      base.state[i] = measured[i] ? COMPLETE | INFORMED | HITS : base.fraction[i] > 0 ? HITS : 0;
     }
   }
   return base;
@@ -120,7 +120,7 @@ export function askGate(ev, base, { shape, rows }, p, { believed = false } = {})
 const one = empty();
 
 /** Mean fraction that a conjunction hits in one population: least, or most. */
-function fractionOf(ev, base, part, rows, p, how) {
+function fractionIn(ev, base, part, rows, p, how) {
   one.n = 0;
   ask(ev, base, part, rows, p, one, how);
   return one.n ? meanIn(ev, base, one, p) : 0;
@@ -148,16 +148,16 @@ function powered(ev, base, { plain, blockers }, rows, p, fraction, how = {}) {
     const part = plain.filter((_, i) => mask & (1 << i));
     if (part.length === 1 && !blockers.length) continue;
     const isGone = how.most && !part.some((letter) => base.measured[rows[letter] * ev.P + p]);
-    const own = isGone ? unblockedIn(ev, base, blockers, rows, p) : part.length === plain.length ? fraction : fractionOf(ev, base, { plain: part, blockers }, rows, p, how);
+    const own = isGone ? unblockedIn(ev, base, blockers, rows, p) : part.length === plain.length ? fraction : fractionIn(ev, base, { plain: part, blockers }, rows, p, how);
     least = Math.min(least, part.reduce((value, letter) => { const i = rows[letter] * ev.P + p; return base.measured[i] ? value / strength(ev, base, i) : value; }, own));
   }
   return least;
 }
 
-const MOST = { most: true };
+const AT_MOST = { most: true };
 
 /** What a conjunction of which not all was measured hits at most: what the measured part of it hits. */
-const mostOf = (ev, base, part, rows, p, low) => Math.max(powered(ev, base, part, rows, p, fractionOf(ev, base, part, rows, p, MOST), MOST), low);
+const mostOf = (ev, base, part, rows, p, low) => Math.max(powered(ev, base, part, rows, p, fractionIn(ev, base, part, rows, p, AT_MOST), AT_MOST), low);
 
 /** Mean fraction that conjunctions hit together in one population, at least. */
 export function togetherIn(ev, base, parts, rows, p) {
@@ -167,7 +167,7 @@ export function togetherIn(ev, base, parts, rows, p) {
 }
 
 /** What was seen of what a conjunction senses, were it not for blockers that were not measured. */
-export const seenOf = (ev, base, part, rows, p) => (part.blockers.length ? fractionOf(ev, base, part, rows, p, { unblocked: true }) : 0);
+export const seenOf = (ev, base, part, rows, p) => (part.blockers.length ? fractionIn(ev, base, part, rows, p, { unblocked: true }) : 0);
 
 /** What the parts of a gate alone allow: the least of an AND, the sum of an OR; a blocker allows everything. */
 function ceilingOf({ parts, isAny, place, negated }, corrected, rows, P, p) {
@@ -223,16 +223,16 @@ export function countGate(ev, base, { shape, rows }, room) {
     for (let c = 0; c < parts.length; c += 1) {
       const part = shape.parts[c], own = parts[c];
       if (isCounted(part)) {
-        const state = measuredOf(ev, base, part, rows, p), plain = fractionOf(ev, base, part, rows, p);
+        const state = measuredOf(ev, base, part, rows, p), plain = fractionIn(ev, base, part, rows, p);
         own.low[p] = p < ev.n_tumor ? plain : powered(ev, base, part, rows, p, plain);
         own.most[p] = state & COMPLETE ? own.low[p] : state & INFORMED ? mostOf(ev, base, part, rows, p, own.low[p]) : 1;
-        own.state[p] = state & COMPLETE || own.low[p] > 0 ? state | TOLD : state;
-        if (own.state[p] & TOLD) added += own.low[p] - plain;
-      } else if (own.state[p] & TOLD) added += own.low[p] - base.fraction[rows[part.plain[0]] * P + p];
+        own.state[p] = state & COMPLETE || own.low[p] > 0 ? state | HITS : state;
+        if (own.state[p] & HITS) added += own.low[p] - plain;
+      } else if (own.state[p] & HITS) added += own.low[p] - base.fraction[rows[part.plain[0]] * P + p];
       if (parts.length > 1) ask(ev, base, part, rows, p, asked);
     }
     if (parts.length === 1) continue;
-    whole[p] = parts.reduce((all, { state }) => (all & state[p] & (COMPLETE | INFORMED)) | ((all | state[p]) & TOLD), COMPLETE | INFORMED);
+    whole[p] = parts.reduce((all, { state }) => (all & state[p] & (COMPLETE | INFORMED)) | ((all | state[p]) & HITS), COMPLETE | INFORMED);
     const plain = asked.n ? meanIn(ev, base, asked, p) : 0;
     low[p] = p < ev.n_tumor ? plain : Math.min(plain + added, 1, ceilingOf(shape.tree, base.corrected, rows, P, p));
   }

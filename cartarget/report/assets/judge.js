@@ -1,6 +1,6 @@
 // Gates judged again from packed counts, by the rules of cartarget.safety. Nothing here touches the page.
 
-import { COMPLETE, INFORMED, TOLD, askGate, countAntigens, countGate, countGates, hasBit, numbersFor, seenOf, sizeOf, togetherIn } from "./counted.js";
+import { COMPLETE, INFORMED, HITS, askGate, countAntigens, countGate, countGates, hasBit, numbersFor, seenOf, sizeOf, togetherIn } from "./counted.js";
 import { knownOf, medianOf, overCap } from "./known.js";
 import { ALONE } from "./gate.js";
 import { MISSING } from "./payload.js";
@@ -67,7 +67,7 @@ function weighParts(ev, about, gate, counted, p, room) {
     if (!(state & INFORMED)) isInformed = false;
     if (ev.samples[p] && isExplained(about, parts[c], rows, ev.ofPopulation[p])) continue;
     rest.push(parts[c]);
-    if (state & TOLD) told = true;
+    if (state & HITS) told = true;
     if (state & COMPLETE) continue;
     if (state & INFORMED && !(one.most?.[p] <= limit[p]) && highOf(ev, about, parts[c], rows, one, p) > limit[p]) isOpen = true;
     if (!isOpen && seenOf(ev, base, parts[c], rows, p) > Math.max(limit[p], 0)) isOpen = true;
