@@ -176,6 +176,8 @@ def test_the_first_gates_are_held_to_account(rectal):
 
     row = rectal["replication"].iloc[0]
     assert row["gate"] == rectal["gates"]["gate"].iloc[0]
+
+
 def test_the_first_gate_holds_in_a_second_cohort_of_other_patients(rectal):
     row = rectal["replication"].set_index("gate").loc["CDH17 & CDH3"]
     assert row["n_patients_second"] < 92, "patients of both cohorts are left out"

@@ -25,6 +25,10 @@ FLOORS = {
     "report": 8, "plots": 8, "run": 9, "cli": 10, "cli_atlas": 10,
 }  # fmt: skip
 MAX_LINES = 400
+MAX_ARGUMENTS = 6
+"""Of a compiled function; what belongs together is a record."""
+COMPILERS = {"compiled", "inner"}
+"""Decorators that compile."""
 
 
 def room(module: str) -> str:
@@ -93,6 +97,14 @@ def test_files_are_short_and_say_what_they_are(path: Path) -> None:
     assert not text.strip() or ast.get_docstring(ast.parse(text)), (
         "a module starts with a sentence that says what it is for"
     )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_compiled_functions_take_few_arguments(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and {ast.unparse(each) for each in node.decorator_list} & COMPILERS:
+            n = len(node.args.args)
+            assert n <= MAX_ARGUMENTS, f"{path}:{node.lineno}: {node.name} takes {n}; put what belongs together in one"
 
 
 def public_functions() -> list[tuple[str, Any]]:
