@@ -23,10 +23,12 @@ import numba
 import numpy as np
 import pandas as pd
 
-from cartarget.evidence.kernels import ROWS, WIDTH, interleaved, pair_counts, popcount, threads, tile
+from cartarget.evidence.kernels import ROWS, WIDTH, interleaved, popcount, spread, threads, tile
 from cartarget.evidence.packed import Packed
-from cartarget.search.grid import pair_grid
+from cartarget.search.grid import Words, pair_grid
 
+CHUNK = 256
+"""Words of a panel that stay in the first-level cache while all rows pass."""
 NO_AVX512 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+sse4.2,+popcnt,+avx,+avx2,+bmi,+bmi2,+fma"}
 
 
@@ -87,6 +89,36 @@ def blas(positive: np.ndarray, size: int, patients: int) -> tuple[np.ndarray, np
     return cover, worst
 
 
+@numba.njit(nogil=True)
+def _pair_counts(words, first, last, out):  # type: ignore[no-untyped-def]
+    lefts, panels, starts, stops = words
+    n_words, n_rows, n_partners = panels.shape[1], out.shape[0], out.shape[2]
+    counts = np.empty((ROWS, WIDTH), dtype=np.int64)
+    for p in range(len(starts)):
+        for start in range(starts[p], stops[p], CHUNK):
+            n = min(CHUNK, stops[p] - start)
+            for panel in range(panels.shape[0]):
+                low = panel * WIDTH
+                partners = panels.ctypes.data + 8 * WIDTH * (panel * n_words + start)
+                for block in range(first, last):
+                    tile(lefts.ctypes.data + 8 * ROWS * (block * n_words + start), partners, n, counts.ctypes.data)
+                    for row in range(min(ROWS, n_rows - block * ROWS)):
+                        into = out[block * ROWS + row, p]
+                        for j in range(min(WIDTH, n_partners - low)):
+                            into[low + j] = counts[row, j] + (into[low + j] if start > starts[p] else 0)
+
+
+def pair_counts(words: Words, out: np.ndarray, *, n_threads: int | None = None) -> np.ndarray:
+    """Observations positive for both antigens, rows × populations × partners, into `out`, which is used again."""
+
+    def task(first: int, last: int) -> None:
+        _pair_counts(words, first, last, out)
+
+    n_groups = len(words.lefts)
+    deque(spread(task, n_groups, chunk=max(1, -(-n_groups // threads(n_threads))), n_threads=n_threads), maxlen=0)
+    return out
+
+
 def counted(packed: Packed) -> np.ndarray:
     """Σ over populations of (its number × count), from words: a checksum of every count."""
     n = packed.n_antigens
@@ -96,7 +128,8 @@ def counted(packed: Packed) -> np.ndarray:
     weight = np.arange(1, len(starts) + 1)
     for low in range(0, n, 64):
         rows = np.arange(low, min(low + 64, n))
-        counts = pair_counts(packed.words, starts, stops, rows, np.arange(n), panels=panels, out=out)
+        words = Words(interleaved(packed.words[rows], ROWS), panels, starts, stops)
+        counts = pair_counts(words, out[: len(rows)])
         total[rows] = np.einsum("asb,s->ab", counts, weight)
     return total
 
@@ -133,17 +166,15 @@ def limit() -> float:
 def kernel_rate(packed: Packed) -> float:
     """Words a second on one core of the pair counts proper (long populations, results written)."""
     n_words = packed.words.shape[1]
-    rows = np.arange(min(256, packed.n_antigens))
-    every = np.arange(packed.n_antigens)
-    spans = np.array([0]), np.array([n_words])
-    panels = interleaved(packed.words, WIDTH)
-    out = np.empty((len(rows), 1, len(every)), dtype=np.int32)
-    seconds, _ = timed(
-        lambda: pair_counts(packed.words, *spans, rows, every, panels=panels, out=out, n_threads=1),
-        repeat=5,
-        clock=time.process_time,
-    )
-    return len(rows) * len(every) * n_words / seconds
+    rows = packed.words[:256]
+    panels, spans = interleaved(packed.words, WIDTH), (np.array([0]), np.array([n_words]))
+    out = np.empty((len(rows), 1, packed.n_antigens), dtype=np.int32)
+
+    def count() -> np.ndarray:
+        return pair_counts(Words(interleaved(rows, ROWS), panels, *spans), out, n_threads=1)
+
+    seconds, _ = timed(count, repeat=5, clock=time.process_time)
+    return len(rows) * packed.n_antigens * n_words / seconds
 
 
 def kernel_report(packed: Packed) -> None:

@@ -25,6 +25,10 @@ FLOORS = {
     "report": 8, "plots": 8, "run": 9, "cli": 10, "cli_atlas": 10,
 }  # fmt: skip
 MAX_LINES = 400
+MAX_ARGUMENTS = 6
+"""Of a compiled function; what belongs together is a record."""
+COMPILERS = {"compiled", "inner"}
+"""Decorators that compile."""
 
 
 def room(module: str) -> str:
@@ -46,6 +50,12 @@ def imports(path: Path) -> set[str]:
     return {name for name in found if name.split(".")[0] == "cartarget"}
 
 
+def names_from(path: Path) -> set[str]:
+    """Dotted names that a file takes from modules or rooms of the package."""
+    nodes = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom))
+    return {f"{node.module}.{alias.name}" for node in nodes for alias in node.names}
+
+
 def test_every_room_has_a_floor() -> None:
     rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} - {"__init__"}
     assert rooms <= set(FLOORS), f"give {sorted(rooms - set(FLOORS))} a floor"
@@ -65,9 +75,14 @@ def test_a_room_imports_only_from_lower_floors(path: Path) -> None:
         assert FLOORS[other] < FLOORS[own] or same_ground, f"{path.name} ({own}) must not import {name}"
 
 
-def test_the_ground_floor_has_no_cycle() -> None:
-    ground = {name: imports(PACKAGE / f"{name}.py") for name, floor in FLOORS.items() if floor == 0}
-    graph = {name: {room(module) for module in modules} & set(ground) for name, modules in ground.items()}
+def dotted(path: Path) -> str:
+    """The name under which a file is imported."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_modules_import_each_other() -> None:
+    modules = {dotted(path): imports(path) | names_from(path) for path in MODULES}
+    graph = {name: needs & set(modules) - {name, "cartarget"} for name, needs in modules.items()}
     while graph:
         free = {name for name, needs in graph.items() if not needs & set(graph)}
         assert free, f"import cycle among {sorted(graph)}"
@@ -82,6 +97,14 @@ def test_files_are_short_and_say_what_they_are(path: Path) -> None:
     assert not text.strip() or ast.get_docstring(ast.parse(text)), (
         "a module starts with a sentence that says what it is for"
     )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_compiled_functions_take_few_arguments(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and {ast.unparse(each) for each in node.decorator_list} & COMPILERS:
+            n = len(node.args.args)
+            assert n <= MAX_ARGUMENTS, f"{path}:{node.lineno}: {node.name} takes {n}; put what belongs together in one"
 
 
 def public_functions() -> list[tuple[str, Any]]:

@@ -27,8 +27,6 @@ ROWS = 4
 VECTORS = 4
 WIDTH = LANES * VECTORS
 """Partners in a panel."""
-CHUNK = 256
-"""Words of a panel that stay in the first-level cache while all rows pass."""
 BLOCK = 4 * WIDTH
 """Partners in a block of plain arrays: what accumulates stays in the first-level cache."""
 
@@ -146,29 +144,6 @@ def _tile(b: Any, left: Any, panel: Any, n_words: Any, out: Any, *, rows: int) -
         b.store(total, b.gep(outs, [ir.Constant(word, offset)]), align=8)
 
 
-@compiled
-def _pair_counts(lefts, panels, starts, stops, first, last, out):  # type: ignore[no-untyped-def]
-    n_words, n_rows, n_partners = panels.shape[1], out.shape[0], out.shape[2]
-    counts = np.empty((ROWS, WIDTH), dtype=np.int64)
-    for segment in range(len(starts)):
-        for start in range(starts[segment], max(stops[segment], starts[segment] + 1), CHUNK):
-            n = min(CHUNK, stops[segment] - start)
-            for panel in range(panels.shape[0]):
-                low = panel * WIDTH
-                size = min(WIDTH, n_partners - low)
-                partners = panels.ctypes.data + 8 * WIDTH * (panel * n_words + start)
-                for block in range(first, last):
-                    tile(lefts.ctypes.data + 8 * ROWS * (block * n_words + start), partners, n, counts.ctypes.data)
-                    for row in range(min(ROWS, n_rows - block * ROWS)):
-                        i = block * ROWS + row
-                        if start == starts[segment]:
-                            for j in range(size):
-                                out[i, segment, low + j] = counts[row, j]
-                        else:
-                            for j in range(size):
-                                out[i, segment, low + j] += counts[row, j]
-
-
 def threads(n: int | None = None) -> int:
     """How many threads to use: as asked, else as many as the process may run on."""
     if n is not None:
@@ -199,58 +174,3 @@ def interleaved(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
     padded = np.zeros((groups * width, n_words), dtype=np.uint64)
     padded[:n_rows] = words
     return np.ascontiguousarray(padded.reshape(groups, width, n_words).transpose(0, 2, 1))
-
-
-def pair_counts(
-    words: NDArray[np.uint64],
-    starts: NDArray[np.int64],
-    stops: NDArray[np.int64],
-    rows_a: NDArray[np.int64],
-    rows_b: NDArray[np.int64],
-    *,
-    panels: NDArray[np.uint64] | None = None,
-    out: NDArray[np.int32] | None = None,
-    n_threads: int | None = None,
-) -> NDArray[np.int32]:
-    """Observations positive for both antigens, for each pair of two lists of rows.
-
-    Parameters
-    ----------
-    words
-        Packed positivity, antigens × words.
-    starts, stops
-        Words of each segment (or of each population, if its segments lie side by side, as `pack` lays them).
-    rows_a, rows_b
-        Rows of `words`.
-    panels
-        `interleaved(words[rows_b], WIDTH)`, if the caller asks many blocks of the same partners.
-    out
-        Where to write; fresh memory costs more than the counting, so reuse it from block to block.
-    n_threads
-        None: all cores of the process. The result does not depend on it.
-
-    Returns
-    -------
-    `int32`, `rows_a` × segments × `rows_b`. Ask for blocks: 64 × 300 × 2,700 takes 207 MB.
-
-    Examples
-    --------
-    >>> words = np.array([[0b1011], [0b0011]], dtype=np.uint64)
-    >>> pair_counts(words, np.array([0]), np.array([1]), np.array([0, 1]), np.array([0, 1])).tolist()
-    [[[3, 2]], [[2, 2]]]
-    """
-    lefts = interleaved(words[rows_a], ROWS)
-    partners = interleaved(words[rows_b], WIDTH) if panels is None else panels
-    shape = (len(rows_a), len(starts), len(rows_b))
-    counts = np.empty(shape, dtype=np.int32) if out is None else out[: len(rows_a)]
-    if counts.shape != shape or counts.dtype != np.int32:
-        raise ValueError(f"out is {counts.dtype} {counts.shape}; expected int32 {shape}")
-    starts, stops = np.asarray(starts, dtype=np.int64), np.asarray(stops, dtype=np.int64)
-
-    def task(first: int, last: int) -> None:
-        _pair_counts(lefts, partners, starts, stops, first, last, counts)
-
-    chunk = max(1, -(-len(lefts) // threads(n_threads)))
-    for _ in spread(task, len(lefts), chunk=chunk, n_threads=n_threads):
-        pass
-    return counts

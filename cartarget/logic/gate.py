@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cartarget.errors import GateError
+from cartarget.logic.factor import Leaf, Node, factor
 
 Operator = Literal["", "&", "|"]
 
@@ -214,9 +215,14 @@ def canonical(gate: Gate) -> Gate:
     literals = gate.literals
     if len({literal.symbol for literal in literals}) == len(literals):
         return _flatten(gate)
-    from cartarget.logic.factor import factor
+    return _flatten(_built(factor(gate.evaluate, gate.antigens)))
 
-    return _flatten(factor(gate))
+
+def _built(tree: Node | Leaf) -> Gate:
+    if isinstance(tree, Node):
+        return Gate(tree.operator, parts=tuple(map(_built, tree.parts)))
+    symbol, is_negated = tree
+    return Gate.literal(symbol, negated=is_negated)
 
 
 def _flatten(gate: Gate) -> Gate:

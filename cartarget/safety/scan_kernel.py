@@ -143,9 +143,9 @@ def _cover(shape, t, s, floor):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _bounds(op, cells, x, y, p, both, t):  # type: ignore[no-untyped-def]
+def _bounds(op, x, y, p, both, t):  # type: ignore[no-untyped-def]
     """Least and greatest fraction hit; whether it was counted; whether something is known; whether cells explain it."""
-    known_x, known_y = t.is_measured[p, x], t.is_measured[p, y]
+    cells, known_x, known_y = t.is_cells[p], t.is_measured[p, x], t.is_measured[p, y]
     cx, cy = t.corrected[p, x], t.corrected[p, y]
     if op == ANY:
         low = min(cx + cy - both, 1.0)
@@ -179,7 +179,7 @@ def _expose(shape, p, t, s):  # type: ignore[no-untyped-def]
     last, kind = t.median.shape[1] - 2, 3 if swap else op
     for j in range(size):
         x, y = (low + j, a) if swap else (a, low + j)
-        f, most, told, informed, explained = _bounds(op, cells, x, y, p, s.both[p, j], t)
+        f, most, told, informed, explained = _bounds(op, x, y, p, s.both[p, j], t)
         complete = t.is_measured[p, x] and (t.is_measured[p, y] or (op == NOT and not cells))
         if weight > 0 and not origin and informed:
             s.status[j] |= MAY_DECIDE

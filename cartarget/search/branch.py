@@ -17,8 +17,8 @@ from cartarget.logic.shapes import without
 from cartarget.search.climb import climb, random_starts
 from cartarget.search.clock import Clock
 from cartarget.search.heap import LENGTH, Heap, new_heap
-from cartarget.search.last_two import run
-from cartarget.search.leaf import Plan, score_leaf, truth
+from cartarget.search.last_two import Task, Units, run
+from cartarget.search.leaf import OpenLeaves, Plan, Problem, score_leaf, truth
 from cartarget.search.literals import Pool
 from cartarget.search.objectives import Terms
 from cartarget.search.scoring import score
@@ -148,13 +148,13 @@ class Search:
             found.bound, found.is_done = floor, True
         if found.is_done:
             return found
-        plan = plan_of(template, not_only=self.not_only)
+        problem = self._problem(template)
         found.bound = min(found.bound, self.ceiling)
         if k == 1:
-            self._singles(plan, found, top, floor)
+            self._singles(problem, found, top, floor)
         else:
-            self._seed(template, plan, found, top, floor)
-            self._branch(template, plan, found, top, floor)
+            self._seed(template, problem, found, top, floor)
+            self._branch(template, problem, found, top, floor)
         found.seconds += time.monotonic() - started
         if len(found.leaves) >= GROWN:
             self.good[template.name] = found.leaves[:GROWN].copy()
@@ -162,13 +162,16 @@ class Search:
             self.reach[template.name] = found.bound
         return found
 
-    def _singles(self, plan: Plan, found: Found, top: int, floor: float) -> None:
+    def _problem(self, template: Template) -> Problem:
+        return Problem(plan_of(template, not_only=self.not_only), self.pool, self.t)
+
+    def _singles(self, problem: Problem, found: Found, top: int, floor: float) -> None:
         n = len(self.pool.rows)
         scores, exposures = np.empty(n), np.empty(n)
-        flags = np.zeros(1, dtype=np.bool_)
-        score_leaf(plan, self.pool, self.t, np.zeros(1, dtype=np.int64), 0, flags, flags.copy(), 0.0, scores, exposures)
+        chosen, none = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.bool_)
+        score_leaf(problem, chosen, 0, OpenLeaves(none, none, 0.0), scores, exposures)
         heap = new_heap(n, 1)
-        sign = int(plan.signs[0])
+        sign = int(problem.plan.signs[0])
         usable = [i for i in range(n) if sign & (1 + (i & 1)) and (self.not_only or not i & 1) and scores[i] > floor]
         for row, literal in enumerate(usable):
             heap.scores[row], heap.exposures[row] = scores[literal], exposures[literal]
@@ -178,21 +181,21 @@ class Search:
         found.n_tested, found.is_done = n, True
         found.bound = float(found.scores[0]) if len(found.scores) else floor
 
-    def _seed(self, template: Template, plan: Plan, found: Found, top: int, floor: float) -> None:
+    def _seed(self, template: Template, problem: Problem, found: Found, top: int, floor: float) -> None:
         """First good gates by climbing, so that pruning starts high: from anywhere, then from smaller gates."""
         if found.last is None:
-            self._climb(plan, found, random_starts(plan, self.pool, n=STARTS, seed=0), top, floor)
-            self._climb(plan, found, self._grown(template), top, floor)
+            self._climb(problem, found, random_starts(problem.plan, self.pool, n=STARTS, seed=0), top, floor)
+            self._climb(problem, found, self._grown(template), top, floor)
 
-    def _climb(self, plan: Plan, found: Found, starts: NDArray[np.int64], top: int, floor: float) -> None:
+    def _climb(self, problem: Problem, found: Found, starts: NDArray[np.int64], top: int, floor: float) -> None:
         """Climb from each of the starts, and take in what is found on the way."""
         if self.clock.is_over or not len(starts):
             return
-        heaps = [new_heap(top, len(plan.signs)) for _ in range(CLIMBS)]
+        heaps = [new_heap(top, len(problem.plan.signs)) for _ in range(CLIMBS)]
 
         def task(i: int) -> None:
             own = np.ascontiguousarray(starts[i::CLIMBS])
-            climb(plan, self.pool, self.t, own, floor, heaps[i], self.clock.stop)
+            climb(problem, own, floor, heaps[i], self.clock.stop)
 
         self._in_threads(task, CLIMBS)
         found.merge(heaps, top)
@@ -223,8 +226,9 @@ class Search:
             with self.clock.share(SHARE):
                 found = self.template(template, top=GROWN)
             if len(found.leaves) < GROWN:  # gates that break a cap, which one more literal may mend
-                plan = plan_of(template, not_only=self.not_only)
-                self._climb(plan, found, random_starts(plan, self.pool, n=STARTS, seed=0), GROWN, -np.inf)
+                problem = self._problem(template)
+                starts = random_starts(problem.plan, self.pool, n=STARTS, seed=0)
+                self._climb(problem, found, starts, GROWN, -np.inf)
             self.good[template.name] = found.leaves
         return self.good[template.name]
 
@@ -239,21 +243,22 @@ class Search:
                 if self.clock.is_over:
                     self.clock.stop[0] = 1
 
-    def _flags(self, template: Template, found: Found, depth: int) -> tuple[NDArray[np.bool_], float]:
+    def _open(self, template: Template, found: Found, depth: int) -> OpenLeaves:
         """What open leaves count as in the tumour once `depth` + 1 leaves stand, and what open branches may add.
 
         If the score is additive, a gate F(g | h) hits at most what F(g) and F(h) hit together, and F(h) is a gate of a
         smaller template that keeps every cap as well. So an open branch h of an OR adds at most the best of that one.
         """
-        flags = np.ones(template.n_literals, dtype=np.bool_)
-        split = template.open_branch(depth) if self.is_additive else None
+        tumor, normal = np.ones(template.n_literals, dtype=np.bool_), np.zeros(template.n_literals, dtype=np.bool_)
+        is_read = depth < template.n_literals - 2  # the last two leaves are searched without
+        split = template.open_branch(depth) if is_read and self.is_additive else None
         if split is None:
-            return flags, 0.0
+            return OpenLeaves(tumor, normal, 0.0)
         positions, smaller = split
-        flags[list(positions)] = False
+        tumor[list(positions)] = False
         if depth not in found.slacks:
             found.slacks[depth] = self._reach(smaller)
-        return flags, found.slacks[depth]
+        return OpenLeaves(tumor, normal, found.slacks[depth])
 
     def _reach(self, smaller: Template) -> float:
         """The most that a feasible gate of a smaller template scores."""
@@ -262,39 +267,38 @@ class Search:
             self.reach[smaller.name] = outcome.bound
         return min(1.0, max(0.0, self.reach[smaller.name])) + 1e-9
 
-    def _branch(self, template: Template, plan: Plan, found: Found, top: int, floor: float) -> None:
+    def _branch(self, template: Template, problem: Problem, found: Found, top: int, floor: float) -> None:
         depth = min(2, template.n_literals - 2)
         if found.last is None:
             found.slacks.clear()  # a search that was stopped may know only loose ones
-        laid = self._units(template, plan, found, max(found.theta(top), floor), depth)
-        if laid is None:
+        units = self._units(template, problem, found, max(found.theta(top), floor), depth)
+        if units is None:
             return
-        units, bounds = laid
-        flags, slack = (
-            self._flags(template, found, depth) if depth < template.n_literals - 2 else (np.ones(1, bool), 0.0)
-        )
+        leaves, bounds = units
+        open_leaves = self._open(template, found, depth)
         at, size = 0, 8
         if found.last is not None:
             done = [
-                (-b, tuple(map(int, u))) <= (-found.last[0], found.last[1]) for b, u in zip(bounds, units, strict=True)
+                (-b, tuple(map(int, u))) <= (-found.last[0], found.last[1]) for b, u in zip(bounds, leaves, strict=True)
             ]
             at = int(np.sum(done))
-        progress = self.bar(total=len(units), desc=template.name, initial=at)
+        progress = self.bar(total=len(leaves), desc=template.name, initial=at)
         while True:
             theta = max(found.theta(top), floor)
-            found.bound = float(bounds[at]) if at < len(units) else -np.inf
-            if at >= len(units) or bounds[at] < theta - 1e-9:
+            found.bound = float(bounds[at]) if at < len(leaves) else -np.inf
+            if at >= len(leaves) or bounds[at] < theta - 1e-9:
                 found.is_done = True
                 break
             if self.clock.is_over:
                 break
-            batch = slice(at, at + size)
-            n_parts = TASKS if depth == 0 else 1
-            whole = self._batch(plan, found, units[batch], bounds[batch], theta, flags, slack, top, n_parts, floor)
-            if not whole:
+            batch = Units(leaves[at : at + size], bounds[at : at + size])
+            heaps = self._batch(problem, found, batch, theta, open_leaves, top)
+            found.merge(heaps, top)
+            found.cut(floor)
+            if self.clock.stop[0]:
                 break
-            at = min(at + size, len(units))
-            found.last = (float(bounds[at - 1]), tuple(map(int, units[at - 1])))
+            at = min(at + size, len(leaves))
+            found.last = (float(bounds[at - 1]), tuple(map(int, leaves[at - 1])))
             size = min(2 * size, 1 << 16)
             progress.update(at - progress.n)
             progress.set_postfix(best=f"{found.scores[0]:.4f}" if len(found.scores) else "none", refresh=False)
@@ -303,67 +307,57 @@ class Search:
         found.bound = best if found.is_done else max(best, found.bound)
 
     def _batch(
-        self, plan: Plan, found: Found, units: NDArray[np.int64], bounds: NDArray[np.float64], theta: float,
-        flags: NDArray[np.bool_], slack: float, top: int, n_parts: int, floor: float,
-    ) -> bool:  # fmt: skip
-        """Search some units in threads; whether all were finished."""
-        k = len(plan.signs)
-        heaps = [new_heap(top, k) for _ in range(TASKS)]
+        self, problem: Problem, found: Found, units: Units, theta: float, open_leaves: OpenLeaves, top: int
+    ) -> list[Heap]:
+        """Search some units in threads, and count what was done; what each task found."""
+        heaps = [new_heap(top, len(problem.plan.signs)) for _ in range(TASKS)]
         tallies = np.zeros((TASKS, 2), dtype=np.int64)
+        is_split = units.leaves.shape[1] == 0  # no leaf is given: the one unit is split among the tasks
 
         def task(i: int) -> None:
-            chunk = slice(None) if n_parts > 1 else slice(i, None, TASKS)
-            run(
-                plan, self.pool, self.t, np.ascontiguousarray(units[chunk]), np.ascontiguousarray(bounds[chunk]), theta,
-                flags.copy(), slack, heaps[i], i if n_parts > 1 else 0, n_parts, self.clock.stop, tallies[i],
-            )  # fmt: skip
+            chunk = slice(None) if is_split else slice(i, None, TASKS)
+            own = Units(np.ascontiguousarray(units.leaves[chunk]), np.ascontiguousarray(units.bounds[chunk]))
+            part, n_parts = (i, TASKS) if is_split else (0, 1)
+            run(problem, own, theta, open_leaves, Task(heaps[i], tallies[i], self.clock.stop, part, n_parts))
 
-        n_tasks = TASKS if n_parts > 1 else min(TASKS, len(units))
-        self._in_threads(task, n_tasks)
-        found.merge(heaps, top)
-        found.cut(floor)
+        self._in_threads(task, TASKS if is_split else min(TASKS, len(units.leaves)))
         found.n_tested += int(tallies[:, 0].sum())
         found.n_nodes += int(tallies[:, 1].sum())
-        return not self.clock.stop[0]
+        return heaps
 
-    def _units(
-        self, template: Template, plan: Plan, found: Found, theta: float, depth: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    def _units(self, template: Template, problem: Problem, found: Found, theta: float, depth: int) -> Units | None:
         """Literals of the first positions whose bound reaches `theta`, best bound first; None if the time was over."""
-        units, bounds = np.empty((1, 0), dtype=np.int64), np.array([self.ceiling])
+        units = Units(np.empty((1, 0), dtype=np.int64), np.array([self.ceiling]))
         for position in range(depth):
-            flags, slack = self._flags(template, found, position)
+            open_leaves = self._open(template, found, position)
             rows, values = [], []
 
-            extend = partial(
-                self._extend, plan, units=units, bounds=bounds, position=position, flags=flags, slack=slack, theta=theta
-            )
-            for chunk in spread(extend, len(units), chunk=8, n_threads=self.n_threads):
+            extend = partial(self._extend, problem, units=units, open_leaves=open_leaves, theta=theta)
+            for chunk in spread(extend, len(units.leaves), chunk=8, n_threads=self.n_threads):
                 if self.clock.is_over:
                     return None
                 for row, value in chunk:
                     rows.append(row)
                     values.append(value)
-            units = np.concatenate(rows) if rows else np.empty((0, position + 1), dtype=np.int64)
+            leaves = np.concatenate(rows) if rows else np.empty((0, position + 1), dtype=np.int64)
             bounds = np.concatenate(values) if values else np.empty(0)
-            order = np.lexsort((*units.T[::-1], -bounds))
-            units, bounds = units[order], bounds[order]
-        return units, bounds
+            order = np.lexsort((*leaves.T[::-1], -bounds))
+            units = Units(leaves[order], bounds[order])
+        return units
 
-    def _extend(self, plan: Plan, first: int, last: int, *, units: Any, bounds: Any, **more: Any) -> list[Any]:
-        return [self._extend_one(plan, units[i], bounds[i], **more) for i in range(first, last)]
+    def _extend(self, problem: Problem, first: int, last: int, *, units: Units, **more: Any) -> list[Units]:
+        return [self._extend_one(problem, units.leaves[i], units.bounds[i], **more) for i in range(first, last)]
 
     def _extend_one(
-        self, plan: Plan, unit: NDArray[np.int64], bound: float, *, position: int, flags: NDArray[np.bool_],
-        slack: float, theta: float,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # fmt: skip
+        self, problem: Problem, unit: NDArray[np.int64], bound: float, *, open_leaves: OpenLeaves, theta: float
+    ) -> Units:
         """A unit with each literal that may come next."""
+        plan, position = problem.plan, len(unit)
         k, n = len(plan.signs), len(self.pool.rows)
         chosen = np.full(k, -1, dtype=np.int64)
         chosen[:position] = unit
         scores, exposures = np.empty(n), np.empty(n)
-        normal = np.zeros(k, dtype=np.bool_)
-        score_leaf(plan, self.pool, self.t, chosen, position, flags.copy(), normal, slack, scores, exposures)
+        score_leaf(problem, chosen, position, open_leaves, scores, exposures)
         scores = np.minimum(scores, bound)
         ids = np.arange(n)
         may = (scores >= theta - 1e-9) & ((int(plan.signs[position]) >> (ids & 1)) & 1 == 1)
@@ -377,4 +371,4 @@ class Search:
                 if truth(plan, chosen, False):
                     may &= ids & 1 != sign
         keep = ids[may]
-        return np.column_stack([np.tile(unit, (len(keep), 1)), keep]).astype(np.int64), scores[keep]
+        return Units(np.column_stack([np.tile(unit, (len(keep), 1)), keep]).astype(np.int64), scores[keep])

@@ -7,20 +7,21 @@ from numpy.typing import NDArray
 
 from cartarget.evidence.kernels import compiled
 from cartarget.search.heap import bar, push
-from cartarget.search.leaf import Plan, score_leaf, truth
+from cartarget.search.leaf import OpenLeaves, Plan, score_leaf, truth
 from cartarget.search.literals import Pool
 
 
 @compiled
-def climb(plan, pool, t, starts, floor, heap, stop):  # type: ignore[no-untyped-def]
+def climb(problem, starts, floor, heap, stop):  # type: ignore[no-untyped-def]
     """Climb from each row of `starts`, and push every gate above `floor` on the way.
 
     A start is a literal per position; at most one is open (−1). A sweep scores every literal at one leaf; the leaf
     takes the best. It ends when no single change helps.
     """
+    plan, pool = problem.plan, problem.pool
     k, n_literals = len(plan.signs), pool.rows.shape[0]
     scores, exposures = np.empty(n_literals), np.empty(n_literals)
-    tumor, normal = np.ones(k, dtype=np.bool_), np.zeros(k, dtype=np.bool_)
+    open_leaves = OpenLeaves(np.ones(k, dtype=np.bool_), np.zeros(k, dtype=np.bool_), 0.0)
     chosen = np.empty(k, dtype=np.int64)
     for start in range(starts.shape[0]):
         for i in range(k):
@@ -30,7 +31,7 @@ def climb(plan, pool, t, starts, floor, heap, stop):  # type: ignore[no-untyped-
             if chosen[i] < 0:
                 leaf = i
         while idle < k and not stop[0]:
-            score_leaf(plan, pool, t, chosen, leaf, tumor, normal, 0.0, scores, exposures)
+            score_leaf(problem, chosen, leaf, open_leaves, scores, exposures)
             allowed = np.zeros(2, dtype=np.bool_)
             for sign in range(2):
                 was = chosen[leaf]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,8 +36,28 @@ class Grid:
     exposure: NDArray[np.float32]
 
 
+class Words(NamedTuple):
+    """Positivity of plain antigens, laid out for counting pairs."""
+
+    lefts: NDArray[np.uint64]  # groups × words × `ROWS` antigens
+    panels: NDArray[np.uint64]  # groups × words × `WIDTH` antigens
+    starts: NDArray[np.int64]  # per population: words
+    stops: NDArray[np.int64]
+
+
+class Singles(NamedTuple):
+    """The populations, tumour first, and each antigen alone in them."""
+
+    n_tumor: int
+    factor: NDArray[np.float32]  # per population: what one observation adds to coverage or exposure
+    single: NDArray[np.float32]  # populations × antigens: positive observations
+    credit: NDArray[np.float32]  # populations × antigens: 1 where the negated antigen may spare observations, else 0
+
+
 @compiled
-def _grid(lefts, panels, starts, stops, n_tumor, scale, weight, single, credit, first, last, coverage, exposure):  # type: ignore[no-untyped-def]
+def _grid(words, singles, first, last, coverage, exposure):  # type: ignore[no-untyped-def]
+    lefts, panels, starts, stops = words
+    n_tumor, factors, single, credit = singles
     n, n_words = single.shape[1], panels.shape[1]
     n11 = np.empty((ROWS, WIDTH), dtype=np.int64)
     cover = np.empty((ROWS, 4, WIDTH), dtype=np.float32)
@@ -51,7 +72,7 @@ def _grid(lefts, panels, starts, stops, n_tumor, scale, weight, single, credit, 
                 start, many = starts[p], stops[p] - starts[p]
                 own = lefts.ctypes.data + 8 * ROWS * (block * n_words + start)
                 tile(own, panels.ctypes.data + 8 * WIDTH * (panel * n_words + start), many, n11.ctypes.data)
-                factor = scale[p] if p < n_tumor else weight[p]
+                factor = factors[p]
                 for r in range(min(ROWS, n - block * ROWS)):
                     a = single[p, block * ROWS + r] * factor
                     into = cover[r] if p < n_tumor else worst[r]
@@ -116,16 +137,16 @@ def pair_grid(packed: Packed, *, populations: pd.DataFrame | None = None, n_thre
     # where a negated antigen hits nothing of the tumour or everything of a normal population, it has no credit
     blocked = np.stack([np.bitwise_count(pool.rows[1::2, a:z]).sum(axis=1, dtype=np.int64) for a, z in spans])
     credit = (single + blocked == t.size[:, None]).astype(np.float32)
-    lefts, panels = interleaved(plain, ROWS), interleaved(plain, WIDTH)
+    weight = np.where(t.origin, 0.0, t.weight)
+    factor = np.where(np.arange(len(t.size)) < t.n_tumor, t.scale, weight)
+    words = Words(interleaved(plain, ROWS), interleaved(plain, WIDTH), pool.starts, pool.stops)
+    singles = Singles(t.n_tumor, factor.astype(np.float32), single.astype(np.float32), credit)
     coverage, exposure = np.zeros((4, n, n), dtype=np.float32), np.zeros((4, n, n), dtype=np.float32)
-    weight = np.where(t.origin, 0.0, t.weight).astype(np.float32)
 
     def task(first: int, last: int) -> None:
-        _grid(
-            lefts, panels, pool.starts, pool.stops, t.n_tumor, t.scale.astype(np.float32), weight,
-            single.astype(np.float32), credit, first, last, coverage, exposure,
-        )  # fmt: skip
+        _grid(words, singles, first, last, coverage, exposure)
 
-    for _ in spread(task, len(lefts), chunk=max(1, len(lefts) // (8 * threads(n_threads))), n_threads=n_threads):
+    n_groups = len(words.lefts)
+    for _ in spread(task, n_groups, chunk=max(1, n_groups // (8 * threads(n_threads))), n_threads=n_threads):
         pass
     return Grid(own.symbols, coverage, exposure)

@@ -8,13 +8,44 @@ counted in full.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from cartarget.evidence.kernels import WIDTH, compiled, inner, popcount, strip
-from cartarget.search.heap import bar, push
+from cartarget.search.heap import Heap, bar, push
 from cartarget.search.leaf import count_bits, fill, score_leaf, truth
 from cartarget.search.partners import arrange, candidates, is_additive, may_stand, narrow, workspace
 from cartarget.search.scoring import caps, score
+
+
+class Units(NamedTuple):
+    """Where searches begin: gates of which the first positions are given."""
+
+    leaves: NDArray[np.int64]  # units × first positions: literals
+    bounds: NDArray[np.float64]  # per unit: the most that its completions score
+
+
+class Task(NamedTuple):
+    """What one thread searches of each unit, and where it notes what it finds."""
+
+    heap: Heap
+    tally: NDArray[np.int64]  # gates tested, nodes
+    stop: NDArray[np.int64]  # one flag for all tasks: set, they end early
+    part: int  # which part of the candidates for the last position but one
+    n_parts: int
+
+
+class Partners(NamedTuple):
+    """Which candidates may be the very last leaf, with all others given; indices in `Work.listed`."""
+
+    after: int  # index of the last leaf but one: the partner comes later
+    end: int  # index that the partner stays below
+    plain: bool  # it may be plain
+    negated: bool  # it may be negated
+    n_hard: int  # populations whose cap may break, first in `Work.hard`
+    room: float  # mean coverage that the gate reaches at most
 
 
 @inner
@@ -33,10 +64,11 @@ def order_hard(pool, t, work, n_hard):  # type: ignore[no-untyped-def]
 
 
 @inner
-def judge(plan, pool, t, chosen, theta, heap, work, mean_room):  # type: ignore[no-untyped-def]
+def judge(problem, heap, work, chosen, theta, room):  # type: ignore[no-untyped-def]
     """Count one gate in full, the tumour first, and keep it if it is among the best."""
+    plan, pool, t = problem
     row = pool.rows[chosen[len(chosen) - 1]]
-    additive, left = is_additive(t), mean_room
+    additive, left = is_additive(t), room
     for p in range(len(pool.starts)):
         total = 0
         for w in range(pool.starts[p], pool.stops[p]):
@@ -56,11 +88,13 @@ def judge(plan, pool, t, chosen, theta, heap, work, mean_room):  # type: ignore[
 
 
 @inner
-def finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, stop, tally):  # type: ignore[no-untyped-def]
-    """Search the last two leaves; `part` of `n_parts` of the first of them. Adds to `tally`: tested, nodes."""
+def finish(problem, task, work, chosen, theta):  # type: ignore[no-untyped-def]
+    """Search the last two leaves, of the first of them the part that is the task's."""
+    plan, pool, t = problem
     n_words, n_populations, n_tumor = len(pool.valid), len(pool.starts), t.n_tumor
     is_or = plan.last == -2
-    signs = plan.pair_signs.copy()
+    signs = work.signs
+    signs[:] = plan.pair_signs
     if not plan.not_only:
         if truth(plan, chosen, False):
             return
@@ -68,7 +102,7 @@ def finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, stop, tally)
             signs[2] = 0
             if is_or:
                 signs[1] = 0
-    theta = bar(heap, theta)
+    theta = bar(task.heap, theta)
     fill(plan, pool, chosen, work.off, work.off, work.stack)
     fixed = work.open
     for w in range(n_words):
@@ -80,38 +114,40 @@ def finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, stop, tally)
     count_bits(work.open, pool, work.reach)
     for p in range(n_populations):
         work.upper[p] = work.fixed[p] + (work.reach[p] if p < n_tumor else 0)
-    tally[1] += 1
+    task.tally[1] += 1
     if score(work.upper, t, t.bound_address)[0] < theta - 1e-9:
         return
     caps(t, theta, work.upper, work.limit)
     for p in range(n_tumor, n_populations):
         if work.limit[p] < work.fixed[p]:
             return
-    n = candidates(plan, pool, t, chosen, theta, signs, work)
+    n = candidates(problem, chosen, theta, work)
     if is_or:
         n = narrow(t, theta, work, n)
     arrange(work, n, is_or)
-    pair_up(plan, pool, t, chosen, theta, heap, work, n, signs, part, n_parts, stop, tally)
+    pair_up(problem, task, work, chosen, theta, n)
 
 
 @inner
-def pair_up(plan, pool, t, chosen, theta, heap, work, n, signs, part, n_parts, stop, tally):  # type: ignore[no-untyped-def]
-    """Try all pairs of the listed candidates."""
+def pair_up(problem, task, work, chosen, theta, n):  # type: ignore[no-untyped-def]
+    """Try all pairs of the `n` listed candidates."""
+    plan, pool, t = problem
+    signs = work.signs
     k, n_tumor = len(plan.signs), t.n_tumor
     is_or, additive = plan.last == -2, is_additive(t)
     mean, start_theta = 0.0, theta
     for p in range(n_tumor):
         mean += work.fixed[p] * t.scale[p]
-    for i in range(part, n, n_parts):
+    for i in range(task.part, n, task.n_parts):
         c = work.listed[i]
         plain, negated = signs[c & 1] != 0, signs[(c & 1) + 1] != 0
         if not is_or and c & 1 and not negated:
             break  # plain ones come first: only negated partners are left
-        if stop[0]:
+        if task.stop[0]:
             break
         if not (plain or negated):
             continue
-        theta = bar(heap, start_theta)
+        theta = bar(task.heap, start_theta)
         end = n
         if additive and is_or:
             need = theta - mean - work.value[i] - 1e-9
@@ -135,10 +171,11 @@ def pair_up(plan, pool, t, chosen, theta, heap, work, n, signs, part, n_parts, s
         room = 0.0
         for p in range(n_tumor):
             room += (work.base[p] + work.room[p]) * t.scale[p]
+        partners = Partners(i, end, plain, negated, n_hard, room)
         if end - i - 1 < pool.panels.shape[0]:
-            few(plan, pool, t, chosen, theta, heap, work, n_hard, i, end, plain, negated, room, tally)
+            few(problem, task, work, chosen, theta, partners)
         else:
-            many(plan, pool, t, chosen, theta, heap, work, n_hard, i, end, plain, negated, room, tally)
+            many(problem, task, work, chosen, theta, partners)
     chosen[k - 2] = chosen[k - 1] = -1
 
 
@@ -172,17 +209,17 @@ def open_last(pool, t, c, is_or, theta, work):  # type: ignore[no-untyped-def]
 
 
 @inner
-def few(plan, pool, t, chosen, theta, heap, work, n_hard, i, end, plain, negated, room, tally):  # type: ignore[no-untyped-def]
-    """Try the candidates after `i` one by one."""
-    k = len(chosen)
-    for j in range(i + 1, end):
+def few(problem, task, work, chosen, theta, partners):  # type: ignore[no-untyped-def]
+    """Try the partners one by one."""
+    pool, k = problem.pool, len(chosen)
+    for j in range(partners.after + 1, partners.end):
         d = work.listed[j]
-        if not (negated if d & 1 else plain) or d >> 1 == chosen[k - 2] >> 1:
+        if not (partners.negated if d & 1 else partners.plain) or d >> 1 == chosen[k - 2] >> 1:
             continue
-        tally[0] += 1
+        task.tally[0] += 1
         row = pool.rows[d]
         passes = True
-        for h in range(n_hard):
+        for h in range(partners.n_hard):
             p = work.hard[h]
             total = 0
             for w in range(pool.starts[p], pool.stops[p]):
@@ -192,13 +229,15 @@ def few(plan, pool, t, chosen, theta, heap, work, n_hard, i, end, plain, negated
                 break
         if passes:
             chosen[k - 1] = d
-            judge(plan, pool, t, chosen, bar(heap, theta), heap, work, room)
+            judge(problem, task.heap, work, chosen, bar(task.heap, theta), partners.room)
 
 
 @inner
-def many(plan, pool, t, chosen, theta, heap, work, n_hard, i, end, plain, negated, room, tally):  # type: ignore[no-untyped-def]
-    """Try the candidates after `i`, 32 at a time."""
-    k, n_words = len(chosen), len(pool.valid)
+def many(problem, task, work, chosen, theta, partners):  # type: ignore[no-untyped-def]
+    """Try the partners, 32 at a time."""
+    pool, k = problem.pool, len(chosen)
+    n_words = len(pool.valid)
+    after, end, plain, negated, n_hard, _ = partners
     alive = np.zeros(WIDTH, dtype=np.bool_)
     lanes = work.lanes
     for panel in range(pool.panels.shape[0]):
@@ -206,17 +245,17 @@ def many(plan, pool, t, chosen, theta, heap, work, n_hard, i, end, plain, negate
         n_alive = 0
         for j in range(WIDTH):
             place = work.place[low + j]
-            alive[j] = (place > i) & (place < end) & (negated if j & 1 else plain)
+            alive[j] = (place > after) & (place < end) & (negated if j & 1 else plain)
             alive[j] &= (low + j) >> 1 != chosen[k - 2] >> 1
             n_alive += alive[j]
-        tally[0] += n_alive
-        partners = pool.panels.ctypes.data + 8 * WIDTH * panel * n_words
+        task.tally[0] += n_alive
+        words = pool.panels.ctypes.data + 8 * WIDTH * panel * n_words
         for h in range(n_hard):
             if not n_alive:
                 break
             p = work.hard[h]
             start = pool.starts[p]
-            address = partners + 8 * WIDTH * start
+            address = words + 8 * WIDTH * start
             strip(work.free.ctypes.data + 8 * start, address, pool.stops[p] - start, lanes.ctypes.data)
             most = work.limit[p] - work.base[p]
             n_alive = 0
@@ -228,38 +267,37 @@ def many(plan, pool, t, chosen, theta, heap, work, n_hard, i, end, plain, negate
         for j in range(WIDTH):
             if alive[j]:
                 chosen[k - 1] = low + j
-                judge(plan, pool, t, chosen, bar(heap, theta), heap, work, room)
+                judge(problem, task.heap, work, chosen, bar(task.heap, theta), partners.room)
 
 
 @compiled
-def run(plan, pool, t, units, bounds, theta, tumor, slack, heap, part, n_parts, stop, tally):  # type: ignore[no-untyped-def]
-    """Search all completions of the units (literals of the first positions, one row a unit).
-
-    `tumor`, `slack`: as `score_leaf` wants them for the position after the units'. Stops early if `stop[0]` is set.
-    """
-    k, depth = len(plan.signs), units.shape[1]
+def run(problem, units, theta, open_leaves, task):  # type: ignore[no-untyped-def]
+    """Search all completions of the units; `open_leaves`: for the position after the units'."""
+    plan, pool, t = problem
+    leaves, bounds = units
+    heap = task.heap
+    k, depth = len(plan.signs), leaves.shape[1]
     n_literals = pool.rows.shape[0]
     work = workspace(len(pool.valid), n_literals, len(pool.starts), t.n_tumor, k)
     chosen = np.full(k, -1, dtype=np.int64)
     scores, exposures = np.empty(n_literals), np.empty(n_literals)
-    normal = np.zeros(k, dtype=np.bool_)
-    for unit in range(units.shape[0]):
-        if stop[0]:
+    for unit in range(leaves.shape[0]):
+        if task.stop[0]:
             return
         if bounds[unit] < bar(heap, theta) - 1e-9:
             continue
         for i in range(k):
-            chosen[i] = units[unit, i] if i < depth else -1
+            chosen[i] = leaves[unit, i] if i < depth else -1
         if depth == k - 2:
-            finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, stop, tally)
+            finish(problem, task, work, chosen, theta)
             continue
-        score_leaf(plan, pool, t, chosen, depth, tumor, normal, slack, scores, exposures)
+        score_leaf(problem, chosen, depth, open_leaves, scores, exposures)
         for literal in np.argsort(-scores, kind="mergesort"):
             if scores[literal] < bar(heap, theta) - 1e-9:
                 break
-            if stop[0]:
+            if task.stop[0]:
                 return
             chosen[depth] = -1
             if may_stand(plan, pool, chosen, depth, literal):
                 chosen[depth] = literal
-                finish(plan, pool, t, chosen, theta, heap, work, part, n_parts, stop, tally)
+                finish(problem, task, work, chosen, theta)

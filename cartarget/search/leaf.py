@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartarget.evidence.kernels import WIDTH, compiled, popcount, strip
+from cartarget.search.literals import Pool
+from cartarget.search.objectives import Terms
 from cartarget.search.scoring import score
 
 
@@ -23,6 +25,22 @@ class Plan(NamedTuple):
     prints: NDArray[np.int64]  # signs of the leaves as bits × texts that the gate may have × leaves and marks
     n_prints: NDArray[np.int64]  # how many texts
     not_only: bool  # gates that need no antigen are allowed
+
+
+class Problem(NamedTuple):
+    """What is searched: the gates of one template, over the literals of the data, for one objective."""
+
+    plan: Plan
+    pool: Pool
+    terms: Terms
+
+
+class OpenLeaves(NamedTuple):
+    """What leaves without a literal count as; True in the tumour and False in the normal give an upper bound."""
+
+    tumor: NDArray[np.bool_]  # per position
+    normal: NDArray[np.bool_]  # per position
+    slack: float  # what open branches may add to a feasible score
 
 
 @compiled
@@ -96,30 +114,30 @@ def count_bits(bits, pool, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def score_leaf(plan, pool, t, chosen, leaf, tumor, normal, slack, scores, exposures):  # type: ignore[no-untyped-def]
+def score_leaf(problem, chosen, leaf, open_leaves, scores, exposures):  # type: ignore[no-untyped-def]
     """Score every literal at one leaf; with other leaves open, an upper bound of every completion.
 
     Parameters
     ----------
     chosen
         Literal per position, −1 if open; the entry of `leaf` is ignored.
-    tumor, normal
-        What open leaves count as: True in the tumour and False in the normal give an upper bound.
-    slack
-        What open branches may add to a feasible score.
+    open_leaves
+        What the other leaves count as where they are open.
     scores, exposures
         Per literal, filled.
     """
+    plan, pool, t = problem
     n_words, n_literals, n_populations = len(pool.valid), pool.rows.shape[0], len(pool.starts)
+    tumor, normal, slack = open_leaves.tumor.copy(), open_leaves.normal.copy(), open_leaves.slack
     stack = np.empty((len(plan.signs) + 1, n_words), dtype=np.uint64)
-    kept = chosen[leaf], tumor[leaf], normal[leaf]
+    kept = chosen[leaf]
     chosen[leaf] = -1
     tumor[leaf] = normal[leaf] = False
     fill(plan, pool, chosen, tumor, normal, stack)
     base = stack[0].copy()
     tumor[leaf] = normal[leaf] = True
     fill(plan, pool, chosen, tumor, normal, stack)
-    chosen[leaf], tumor[leaf], normal[leaf] = kept
+    chosen[leaf] = kept
     free = stack[0]
     for w in range(n_words):
         free[w] &= ~base[w]

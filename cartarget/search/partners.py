@@ -30,6 +30,7 @@ class Work(NamedTuple):
     value: NDArray[np.float64]  # mean coverage that each candidate adds alone
     place: NDArray[np.int64]  # literal → index in `listed`, else −1
     lanes: NDArray[np.int64]
+    signs: NDArray[np.uint8]  # may 0, 1, 2 of the last two be negated
     on: NDArray[np.bool_]
     off: NDArray[np.bool_]
 
@@ -56,8 +57,9 @@ def may_stand(plan, pool, chosen, position, literal):  # type: ignore[no-untyped
 
 
 @inner
-def candidates(plan, pool, t, chosen, theta, signs, work):  # type: ignore[no-untyped-def]
+def candidates(problem, chosen, theta, work):  # type: ignore[no-untyped-def]
     """Literals that may be one of the last two, into `work.listed`; returns how many."""
+    plan, pool, t = problem
     k, n_words, n_tumor = len(plan.signs), len(pool.valid), t.n_tumor
     n_literals, n_populations = pool.rows.shape[0], len(pool.starts)
     is_or, additive = plan.last == -2, is_additive(t)
@@ -69,7 +71,7 @@ def candidates(plan, pool, t, chosen, theta, signs, work):  # type: ignore[no-un
             work.hard[n_hard] = p
             n_hard += 1
     alive = np.zeros(WIDTH, dtype=np.bool_)
-    bits, lanes = work.open.ctypes.data, work.lanes
+    bits, lanes, signs = work.open.ctypes.data, work.lanes, work.signs
     for panel in range(pool.panels.shape[0]):
         low = panel * WIDTH
         some = False
@@ -171,5 +173,6 @@ def workspace(n_words, n_literals, n_populations, n_tumor, k):  # type: ignore[n
         np.empty((k + 1, n_words), dtype=np.uint64), bits[0], bits[1],
         per[0], per[1], per[2], per[3], per[4], per[5], per[6], per[7],
         np.zeros((n_tumor, padded), dtype=np.int64), np.empty(padded, dtype=np.int64), np.empty(padded),
-        np.empty(padded, dtype=np.int64), np.empty(WIDTH, dtype=np.int64), on, np.zeros(k, dtype=np.bool_),
+        np.empty(padded, dtype=np.int64), np.empty(WIDTH, dtype=np.int64),
+        np.zeros(3, dtype=np.uint8), on, np.zeros(k, dtype=np.bool_),
     )  # fmt: skip
