@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
+import anndata as ad
 import pytest
 
 from cartarget.atlas import read_atlas
@@ -29,9 +30,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(folder: Path, path: str = ".", reader: str = "rsem_counts", **given: str) -> None:
+def read(folder: Path, path: str = ".", reader: str = "rsem_counts", **given: str) -> ad.AnnData:
     atlas = AtlasConfig(name="bulk", reader=reader, path=path, **given)  # type: ignore[arg-type]
-    read_atlas(atlas, config=Config(data_dir=str(folder), indication="read"))
+    return read_atlas(atlas, config=Config(data_dir=str(folder), indication="read"))
 
 
 def test_good_input_is_good(folder: Path) -> None:

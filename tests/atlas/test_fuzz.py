@@ -160,7 +160,7 @@ CASES: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "h5ad": (lambda folder: test_check.cells(folder / "x.h5ad"), _atlas(reader="h5ad", path="x.h5ad", labels=LABELS)),
     "zarr": (_zarr, _atlas(reader="zarr", path="x.zarr", labels=LABELS)),
     "sheet": (
-        lambda folder: (folder / "s.tsv").write_text("name\tpath\trole\tdonor\nmine\tx.h5ad\tjoined\twho\n"),
+        lambda folder: (folder / "s.tsv").write_text("name\tpath\trole\tdonor\nmine\tx.h5ad\tcounted\twho\n"),
         lambda folder: read_sheet(folder / "s.tsv"),
     ),
     "registry": (

@@ -126,7 +126,7 @@ def test_below_a_fifth_an_antigen_is_not_measured() -> None:
     """Depth 100: a carrier shows 0.12 counts on average, and 11 % of them are seen; at 300 it is 30 %."""
     few, some = thinned(0, thin=0.01, carried=0.5), thinned(0, thin=0.03, carried=0.5)
     assert few.power[0, -1] < 0.2 and not few.packed.is_measured[0, -1]
-    assert few.corrected[0, -1] == 0, "what is not measured has no fraction"
+    assert few.corrected[0, -1] == few.fraction[0, -1] > 0, "what was seen counts, and is not multiplied"
     assert some.power[0, -1] > 0.2 and some.packed.is_measured[0, -1]
     assert few.packed.is_measured[0, :-1].all(), "the tumour's own depth says what it shows"
 
