@@ -89,6 +89,22 @@ def report(
 
 
 @app.command()
+def evidence(file: ConfigFile) -> None:
+    """Show what was counted for a run, and what was not.
+
+    One row a counted atlas; then the required places that no input measures, and how many antigens were measured in
+    how many atlases. The count step must have been done (`cartarget run` does all steps).
+    """
+    from cartarget.run.contents import describe_evidence
+
+    parts, places, measured = describe_evidence(load_config(file))
+    typer.echo(parts.to_string(index=False))
+    typer.echo(f"\nRequired places that no input measures: {', '.join(places) or 'none'}.")
+    typer.echo("\nAntigens by the number of these atlases that measured them:")
+    typer.echo("\n".join(f"  {n} of {len(parts)}: {antigens:,}" for n, antigens in measured.items()))
+
+
+@app.command()
 def index(
     folder: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder that holds one folder a run.")] = Path(
         "results"

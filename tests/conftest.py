@@ -23,6 +23,7 @@ LONGEST = [
     "tests/workflow/test_end_to_end.py",
     "tests/workflow/test_slurm.py",
     "tests/test_real_screen.py",
+    "tests/test_real_counted.py",
     "tests/search/test_search.py",
     "tests/atlas/test_public_run.py",
     "tests/report/test_report_access.py",

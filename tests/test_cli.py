@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from cartarget.config import config_schema, default_config
+from cartarget import harmonise, read_tiers, simulate_atlas
+from cartarget.config import config_schema, default_config, load_config
+from cartarget.evidence.part import count_atlas
+from cartarget.run.contents import part_row
+from cartarget.run.inputs import load_run
+from cartarget.run.steps import run
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("run", "screen", "gates", "report", "index", "demo", "config")
+COMMANDS = ("run", "screen", "gates", "report", "evidence", "index", "demo", "config")
 
 
 def cartarget(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -118,6 +126,50 @@ def test_without_a_browser_nothing_is_printed_and_no_work_is_done(
     told = cartarget("report", "mine.yaml", "--pdf", folder=tmp_path)
     assert (told.returncode, told.stdout) == (1, "")
     assert told.stderr.startswith("error: no Chromium on the path") and "apt-get install chromium" in told.stderr
+
+
+def test_evidence_tells_what_was_counted_and_what_nothing_measures(tmp_path: Path) -> None:
+    for name in ("config", "resources"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "mine.yaml").write_text("name: mine\n")
+    told = cartarget("evidence", "mine.yaml", folder=tmp_path)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert re.fullmatch(r"error: results/mine/\S+: no counted atlas; run the count step first .*\n", told.stderr)
+    assert not (tmp_path / "results").exists()
+
+    config = load_config(tmp_path / "mine.yaml")
+    with contextlib.chdir(tmp_path):
+        run(config, last="count")
+        [part] = load_run(config).parts
+    told = cartarget("evidence", "mine.yaml", folder=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    head, row, _, places, _, _, *measured = told.stdout.splitlines()
+    assert head.split() == [
+        "atlas", "kind", "assay", "observations", "donors", "populations", "antigens", "thresholds", "median_depth",
+        "size",
+    ]  # fmt: skip
+    n = [f"{number:,}" for number in (part.words.shape[1], len(part.donors), len(part.populations))]
+    cells = f"{(part.donor >= 0).sum():,}"
+    thresholds = ["1,", "2,", "3", "counts"]
+    assert row.split()[:-2] == ["simulated", "cells", "cells", cells, n[1], n[2], n[0], *thresholds, "-"]
+    assert places == "Required places that no input measures: none."
+    assert measured == [f"  1 of 1: {n[0]}"]
+
+
+def test_a_counted_atlas_in_words(tmp_path: Path) -> None:
+    """The median depth by hand: of 3 cells at 1,024 counts and 4 at 4,096 the fourth is 4,096."""
+    atlas = simulate_atlas(n_patients=2, n_donors=3, cells_per_population=4, n_background=0)
+    adata = harmonise(atlas, tiers=read_tiers(ROOT / "config" / "tissue_tiers.tsv"), origin=["colon"])
+    part = count_atlas(adata, symbols=["MSLN", "CEACAM5"], count=[1, 3])
+    depth = np.zeros_like(part.depth)
+    depth[0, 80], depth[1, 96] = 3, 4  # 2^(80 / 8) and 2^(96 / 8) counts
+    (tmp_path / "words.npy").write_bytes(bytes(1_250_000))
+    row = part_row(replace(part, depth=depth), folder=tmp_path)
+    assert row == {
+        "atlas": "simulated", "kind": "cells", "assay": "cells", "observations": f"{adata.n_obs:,}",
+        "donors": str(adata.obs["donor"].nunique()), "populations": str(len(part.populations)), "antigens": "2",
+        "thresholds": "1, 3 counts", "median_depth": "4,096", "size": "1.25 MB",
+    }  # fmt: skip
 
 
 def test_an_index_of_nothing_says_so(tmp_path: Path) -> None:

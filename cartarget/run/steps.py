@@ -272,7 +272,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "read",
         read_step,
-        keys=("atlases", "data_dir", "indication", "genes", "surface", "seed"),
+        keys=("atlases", "primary", "data_dir", "indication", "genes", "surface", "seed"),
         inputs=lambda config: [*_atlas_files(config), *resource_paths(config)],
         outputs=lambda config: [
             *_stored(config),

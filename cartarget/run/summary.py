@@ -16,7 +16,7 @@ from cartarget.config import Config
 from cartarget.evidence.people import gifts
 from cartarget.run.annotate import regression
 from cartarget.run.inputs import Run
-from cartarget.safety.known import known
+from cartarget.safety.beside import unmeasured_places
 from cartarget.selection.controls import control_report, run_fails
 from cartarget.selection.ranking import NEGATIVE
 
@@ -316,9 +316,7 @@ def _methods(config: Config, run: Run) -> list[str]:
 
 
 def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
-    about, measured = known(run.panel), run.panel.packed.is_measured
-    told = ((measured & about.tells).astype(np.int64) @ about.place_of_population > 0) | about.summed
-    unmeasured = [name for column, name in enumerate(run.panel.required) if not told[:, column].any()]
+    unmeasured = unmeasured_places(run.panel)
     limits = [
         "Research use only: this report nominates candidates; it is not clinical advice.",
         *pipeline_warnings(config.used_atlases),

@@ -69,6 +69,24 @@ def thin_required(panel: Panel, gates: Gates) -> list[str]:
     return names(sensed(gates, told & ~well & ~about.summed), panel.required)
 
 
+def unmeasured_places(panel: Panel) -> tuple[str, ...]:
+    """Required places in which no population and no RNA summary measured any antigen: nothing can be called safe.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+
+    Returns
+    -------
+    Names of `panel.required`, in its order. Populations of few donors (cells: of five, and of thirty cells; samples: of
+    five) do not tell of a place.
+    """
+    about = known(panel)
+    told = ((panel.packed.is_measured & about.tells).astype(np.int64) @ about.place_of_population > 0) | about.summed
+    return tuple(name for column, name in enumerate(panel.required) if not told[:, column].any())
+
+
 def rare_unmeasured(panel: Panel, gates: Gates, *, rare: Sequence[str]) -> list[str]:
     """Rare vital tissues and cell types in which no source measured what a gate senses: no gate is vouched for there.
 

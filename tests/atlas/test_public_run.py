@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,15 +19,18 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from cartarget.atlas.public.census import COLUMNS
 from cartarget.atlas.public.sources import Source, read_sources
 from cartarget.config import load_config
 from cartarget.run.downloads import data_paths, needed
+from cartarget.safety.tiers import read_tiers
 from tests.atlas import standins
 from tests.atlas.server import Manners, Served, serving
 from tests.surface.test_build import write_hgnc, write_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "config/examples/tcga_gtex_toil.yaml"
+WITH_CELLS = "config/examples/tcga_gtex_census.yaml"
 BRIEF = {"top": "300", "trust": "{gates: 10, folds: 2, bootstrap: 3, chance: 20}"}
 """Everything is asked, with few samples."""
 
@@ -180,3 +184,82 @@ def test_one_command_of_the_workflow_does_it_all(checkout: Path, mirror: Served)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (checkout / "results" / "tcga_gtex_toil" / "report.html").exists()
     assert (checkout / "resources" / "downloads" / "toil" / "TcgaTargetGtex_gene_expected_count.gz").exists()
+
+
+ORGANS = (
+    "brain", "heart", "lung", "liver", "kidney", "colon", "small intestine", "stomach", "pancreas", "bone marrow"
+)  # fmt: skip
+
+
+def write_census(path: Path) -> list[tuple[str, str]]:
+    """Cells as workflow/scripts/census.py keeps them: 8 donors of ten organs, with every cell type that is required.
+
+    The first cell type of an organ carries CEACAM5, the second EPCAM, no cell both; GPC3 is not among the genes.
+    """
+    asked = [tuple(name.split(": ")) for name in read_tiers("config/tissue_tiers.tsv").required_cell_types]
+    places = [(organ, kind) for organ in ORGANS for tissue, kind in asked if tissue == organ]
+    places += [(organ, "fibroblast") for organ in ORGANS] + [("bone marrow", "monocyte")]
+    rows = [(*place, donor) for place in places for donor in range(8) for _ in range(5)]
+    genes = [symbol for symbol in standins.GENES if symbol != "GPC3"]
+    counts = np.zeros((len(rows), len(genes)), dtype=np.float32)
+    counts[:, genes.index("ACTB")] = 3000
+    for organ in ORGANS:
+        first, second, *_ = (kind for tissue, kind in places if tissue == organ)
+        for gene, carrier in (("CEACAM5", first), ("EPCAM", second)):
+            counts[[row[:2] == (organ, carrier) for row in rows], genes.index(gene)] = 20
+    told = {
+        "dataset_id": "D1", "tissue_general": [row[0] for row in rows], "tissue": [row[0] for row in rows],
+        "tissue_type": "tissue", "disease": "normal", "cell_type": [row[1] for row in rows],
+        "donor_id": [f"p{row[2]}" for row in rows], "assay": "10x 3' v3",
+        "suspension_type": ["nucleus" if row[0] == "brain" else "cell" for row in rows],
+    }  # fmt: skip
+    assert set(told) <= set(COLUMNS)
+    obs = pd.DataFrame(told, index=[str(number) for number in range(len(rows))])
+    obs["donor"] = obs["dataset_id"] + ":" + obs["donor_id"]
+    ensembl = [standins.GENES[symbol][0].split(".")[0] for symbol in genes]
+    var = pd.DataFrame({"feature_id": ensembl, "feature_name": genes}, index=ensembl)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    anndata.AnnData(sparse.csr_matrix(counts), obs=obs, var=var).write_h5ad(path)
+    return places
+
+
+def test_the_example_with_cells_asks_census_for_the_ten_required_organs() -> None:
+    atlas = next(atlas for atlas in load_config(ROOT / WITH_CELLS).atlases if atlas.census)
+    assert set(re.findall(r"'([a-z ]+)'", atlas.census.cells)) == {*ORGANS, "normal", "tissue"}
+    assert set(ORGANS) == set(read_tiers("config/tissue_tiers.tsv").required)
+
+
+def test_cells_of_ten_organs_are_counted_beside_the_public_bulk(checkout: Path, mirror: Served) -> None:
+    done = call(checkout, "atlas", "fetch", WITH_CELLS, mirror=mirror.address)
+    assert done.returncode == 0, done.stderr
+    run = call(checkout, "cartarget.cli", "run", WITH_CELLS)
+    assert run.returncode == 1, "the cells are not there yet"
+    assert "resources/downloads/census/ten_organs.h5ad: no such file" in run.stderr
+
+    places = write_census(checkout / "resources" / "downloads" / "census" / "ten_organs.h5ad")
+    brief = "".join(f"{key}: {value}\n" for key, value in BRIEF.items())
+    (checkout / "mine.yaml").write_text((checkout / WITH_CELLS).read_text() + brief)
+    run = call(checkout, "cartarget.cli", "run", "mine.yaml")
+    assert run.returncode == 0, run.stderr
+    results = checkout / "results" / "tcga_gtex_census"
+    exposure = pd.read_parquet(results / "exposure.parquet").astype({"tissue": str, "cell_type": str, "gate": str})
+    cells = exposure[(exposure["evidence"] == "cells") & (exposure["side"] == "normal")]
+    assert set(zip(cells["tissue"], cells["cell_type"], strict=True)) == set(places)
+    assert set(cells["assay"][cells["tissue"] == "brain"]) == {"nuclei"}
+    assert set(cells["assay"][cells["tissue"] != "brain"]) == {"cells"}
+    assert (cells["n_observations"] == 40).all() and (cells["n_donors"] == 8).all()
+
+    gate = "CEACAM5 & EPCAM"
+    assert gate in set(exposure["gate"]), sorted(set(exposure["gate"]))
+    own = exposure[exposure["gate"] == gate]
+    samples = own[own["evidence"] == "samples"].set_index("tissue")
+    assert samples.loc["colon", "n_positive"] == samples.loc["colon", "n_observations"], "the organ's samples show both"
+    assert (own.loc[own["evidence"] == "cells", "n_positive"] == 0).all(), "no cell of it does"
+    decided = samples["decided_by"].astype(str)
+    assert (decided["colon"], decided["small intestine"], decided["rectum"]) == ("cells", "cells", "samples")
+    row = pd.read_parquet(results / "gates.parquet").set_index("gate").loc[gate]
+    assert {"colon", "small intestine"} <= set(row["tissues_explained"].split(", "))
+
+    lacking = exposure[exposure["gate"] == "GPC3"].set_index("evidence")
+    assert not lacking.loc["cells", "is_measured"].any()
+    assert lacking.loc["samples", "is_measured"].all() and lacking.loc["samples", "fraction"].notna().any()

@@ -15,6 +15,7 @@ rule read:
     params:
         # a function, since {indication} in a file pattern is no wildcard
         atlases=lambda wildcards: lookup(dpath="atlases", within=config),
+        primary=lookup(dpath="primary", within=config),
         data_dir=lookup(dpath="data_dir", within=config),
         indication=lookup(dpath="indication", within=config),
         genes=lookup(dpath="genes", within=config),
