@@ -114,7 +114,7 @@ def panel_sources(
 
 def _without_credit(panel: Panel, gates: Gates, fraction: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fractions in which a blocker of a normal sample blocks nothing: there a gate is bounded by what it senses."""
-    samples = np.flatnonzero(panel.is_normal & ~panel.is_cells)
+    samples = np.flatnonzero(panel.is_sample)
     out = fraction.copy()
     for batch in gates.batches():
         if any(one.is_negated for one in batch.shape.literals):

@@ -9,11 +9,39 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cartarget.errors import InputError
 from cartarget.evidence.packed import WORD, Packed, lay_out, unpack_bits
 from cartarget.evidence.part import DEPTHS, Part
 
 RANKING = {"bulk": "samples", "single_cell": "cells"}
 """Which kind of tumour orders the ranking."""
+
+
+def ranking_kind(parts: Sequence[Part], primary: str | None) -> str:
+    """Kind of the tumours that order the ranking, `samples` or `cells`.
+
+    Raises
+    ------
+    InputError
+        No part holds tumour, or none of the kind that `primary` (`bulk`, `single_cell`) asks for.
+    """
+    if primary is not None and primary not in RANKING:
+        raise InputError(f"primary: found {primary!r}; expected bulk or single_cell")
+    holding = [part for part in parts if (part.populations["side"] == "tumor").any()]
+    names = ", ".join(part.atlas for part in parts) or "none"
+    if not holding:
+        raise InputError(
+            f"no atlas holds tumour (atlases: {names}); give one with malignant cells or tumour samples, and say which "
+            "observations are malignant"
+        )
+    kind = RANKING[primary] if primary else holding[0].kind
+    if all(part.kind != kind for part in holding):
+        other = next(name for name, value in RANKING.items() if value == holding[0].kind)
+        raise InputError(
+            f"primary: found {primary!r}, but the tumours of {', '.join(part.atlas for part in holding)} are {other}; "
+            f"set primary: {other}"
+        )
+    return kind
 
 
 @dataclass(frozen=True, eq=False)

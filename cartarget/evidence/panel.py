@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cartarget.errors import InputError
 from cartarget.evidence.intervals import by_population, observation_weights, posterior_quantile
-from cartarget.evidence.join import RANKING, join
+from cartarget.evidence.join import join, ranking_kind
 from cartarget.evidence.packed import Packed, count_positive
 from cartarget.evidence.part import Part, count_atlas
 from cartarget.evidence.power import LEAST, carried_rates, power
@@ -120,6 +120,26 @@ class Panel:
         return self.populations["is_origin"].fillna(False).to_numpy(dtype=bool) & self.is_normal
 
     @cached_property
+    def is_sample(self) -> NDArray[np.bool_]:
+        """Which populations are normal samples, in which the antigens of a gate may lie on different cells."""
+        return self.is_normal & ~self.is_cells
+
+    @cached_property
+    def cap(self) -> NDArray[np.float64]:
+        """Cap of each population; 1 for tumours, and where there is none."""
+        return np.where(self.is_normal, self.populations["cap"].fillna(1.0).to_numpy(dtype=np.float64), 1.0)
+
+    @cached_property
+    def is_capped(self) -> NDArray[np.bool_]:
+        """Which populations are normal tissue with a cap."""
+        return self.cap < 1
+
+    @cached_property
+    def is_unit_capped(self) -> NDArray[np.bool_]:
+        """Which units are of a tissue with a cap."""
+        return (self.units["cap"] < 1).to_numpy(dtype=bool)
+
+    @cached_property
     def weight(self) -> NDArray[np.float64]:
         """Weight of each population; 0 for tumours."""
         return np.where(self.is_normal, self.populations["weight"].fillna(0.0).to_numpy(dtype=np.float64), 0.0)
@@ -133,7 +153,7 @@ class Panel:
     def corrected(self) -> NDArray[np.float64]:
         """Fraction positive over power, at most 1, antigens × populations.
 
-        Where the power is too low the plain fraction: what was seen was seen. 0 where not measured.
+        Where the power is too low, so that it is not measured, the plain fraction: what was seen was seen.
         """
         over = np.minimum(self.fraction / np.maximum(self.power, LEAST), 1.0)
         return np.where(self.packed.is_measured, over, self.fraction)
@@ -159,8 +179,7 @@ class Panel:
         The cap holds the posterior median; in a thin population, which its width alone must not condemn,
         it holds the plain fraction.
         """
-        table = self.populations
-        cap = np.where(self.is_normal, table["cap"].fillna(1.0).to_numpy(dtype=np.float64), 1.0)
+        table, cap = self.populations, self.cap
         n = table["n_effective"].to_numpy(dtype=np.float64)
         low, high = np.zeros(len(table)), np.ones(len(table))
         for _ in range(60):
@@ -331,33 +350,6 @@ def build_panel(
         origin=tuple(sorted(origin)),
         n_twice=joined.n_twice,
     )
-
-
-def ranking_kind(parts: Sequence[Part], primary: str | None) -> str:
-    """Kind of the tumours that order the ranking, `samples` or `cells`.
-
-    Raises
-    ------
-    InputError
-        No part holds tumour, or none of the kind that `primary` (`bulk`, `single_cell`) asks for.
-    """
-    if primary is not None and primary not in RANKING:
-        raise InputError(f"primary: found {primary!r}; expected bulk or single_cell")
-    holding = [part for part in parts if (part.populations["side"] == "tumor").any()]
-    names = ", ".join(part.atlas for part in parts) or "none"
-    if not holding:
-        raise InputError(
-            f"no atlas holds tumour (atlases: {names}); give one with malignant cells or tumour samples, and say which "
-            "observations are malignant"
-        )
-    kind = RANKING[primary] if primary else holding[0].kind
-    if all(part.kind != kind for part in holding):
-        other = next(name for name, value in RANKING.items() if value == holding[0].kind)
-        raise InputError(
-            f"primary: found {primary!r}, but the tumours of {', '.join(part.atlas for part in holding)} are {other}; "
-            f"set primary: {other}"
-        )
-    return kind
 
 
 def _refuse_unmeasured(packed: Packed, parts: Sequence[Part], kind: str) -> None:

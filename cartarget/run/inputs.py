@@ -216,7 +216,7 @@ def primary_of(parts: Sequence[Part], config: Config) -> Part:
     InputError
         No counted atlas holds tumour of the kind that `primary` asks for.
     """
-    from cartarget.evidence.panel import ranking_kind
+    from cartarget.evidence.join import ranking_kind
 
     kind = ranking_kind(parts, config.primary)
     return next(part for part in parts if part.kind == kind and (part.populations["side"] == "tumor").any())

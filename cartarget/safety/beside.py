@@ -127,7 +127,7 @@ def protein_columns(panel: Panel, gates: Gates) -> dict[str, object]:
         if ": " not in tissue:
             here = protein & (units["tissue"] == tissue).to_numpy(dtype=bool)
             stained &= (~np.isnan(panel.value[:, here])).any(axis=1)
-    flagged = panel.is_flagged & (units["cap"] < 1).to_numpy(dtype=bool)
+    flagged = panel.is_flagged & panel.is_unit_capped
     is_known = np.zeros(len(gates), dtype=bool)
     for _, at, rows in gates.batches():
         is_known[at] = stained[rows].all(axis=1)

@@ -57,6 +57,7 @@ class Evidence:
         self.is_whole = bool(np.all([self.measured(symbol).all() for symbol in shape.antigens]))
         self.all_ones = _valid(panel)
         self._spared: dict[tuple[str, ...], Flags] = {}
+        self._counts: dict[tuple[Gate, bool, bool, bool], NDArray[np.int64]] = {}
 
     def measured(self, symbol: str) -> Flags:
         """Gates × populations: the antigen at a letter was measured."""
@@ -79,16 +80,22 @@ class Evidence:
         return np.where(flags[:, self.word_owner], self.all_ones, np.uint64(0))
 
     def count(
-        self, gate: Gate, *, optimistic: bool, believed: Flags | None = None, unblocked: bool = False
+        self, gate: Gate, *, optimistic: bool = False, unblocked: bool = False, naive: bool = False
     ) -> NDArray[np.int64]:
         """Observations hit per segment, what was not measured taken as hitting least or most.
 
-        `believed`: populations in which a blocker blocks; None: all. `unblocked`: a blocker that was not measured
-        blocks nothing, whatever is said of the rest.
+        In normal samples a blocker blocks nothing, unless `naive`. `unblocked`: a blocker that was not measured blocks
+        nothing, whatever is said of the rest.
         """
+        key = (gate, optimistic, unblocked, naive)
+        if key not in self._counts:
+            self._counts[key] = self._count(*key)
+        return self._counts[key]
+
+    def _count(self, gate: Gate, optimistic: bool, unblocked: bool, naive: bool) -> NDArray[np.int64]:
         everything = None
-        if believed is not None and not believed.all():
-            everything = np.where(believed[self.word_owner], np.uint64(0), self.all_ones)
+        if not naive and self.panel.is_sample.any():
+            everything = np.where(self.panel.is_sample[self.word_owner], self.all_ones, np.uint64(0))
 
         def value(symbol: str) -> NDArray[np.uint64]:
             if self.is_whole or not optimistic:
@@ -115,21 +122,20 @@ class Evidence:
         """Donors over the cap per population, from observations hit per segment: in samples those that are hit."""
         panel, owner = self.panel, self.segment_owner
         over = (count >= self.known.need).astype(np.float64)
-        samples = (~panel.is_cells & panel.is_normal)[owner]
+        samples = panel.is_sample[owner]
         over[:, samples] = np.minimum(count, panel.packed.segments["n_donors"].to_numpy())[:, samples]
         return by_population(over, owner, len(panel.populations)).astype(np.int64)
 
-    def breaks(self, low: Floats, count: NDArray[np.int64]) -> Flags:
+    def breaks(self, low: Floats, people: NDArray[np.int64]) -> Flags:
         """Gates × populations: the fraction is over the cap, or in cells the share of people who are."""
         panel = self.panel
-        over = (low > panel.highest_fraction) & panel.is_normal
-        return over | ((self.people_over(count) > self.known.most_people) & panel.is_cells & panel.is_normal)
+        return panel.is_normal & ((low > panel.highest_fraction) | (panel.is_cells & (people > self.known.most_people)))
 
     def may_be(self, symbols: tuple[str, ...]) -> Flags:
         """Gates × populations: antigens are not known to be absent together from the tissue."""
         about = self.known
         if len(symbols) == 1:
-            return ~about.at_populations(about.absent)[self.row[symbols[0]]]
+            return ~about.absent_population[self.row[symbols[0]]]
         if symbols not in self._spared:
             self._spared[symbols] = self._spares(Conjunction(symbols, ()))
         return ~self._spared[symbols]
@@ -137,14 +143,10 @@ class Evidence:
     def _spares(self, one: Conjunction) -> Flags:
         """Gates × populations: the conjunction is decided at every required place of the tissue, and breaks nothing."""
         about, found = self.known, weigh(self, one)
-        over = self.breaks(found.low, self.count(one.gate, optimistic=False))
+        over = self.breaks(found.low, self.people_over(self.count(one.gate)))
         harm = ((found.told & ~found.explained & over) | found.unsure) & self.panel.is_normal
-        capped = (self.panel.units["cap"] < 1).to_numpy(dtype=bool)
-        at_unit = ((found.unit_state == EXPOSED) | (found.unit_state == UNRESOLVED)) & capped
-        bad = np.zeros((self.n, len(about.tissues)), dtype=bool)
-        for number in range(len(about.tissues)):
-            bad[:, number] = harm[:, about.of_population == number].any(axis=1)
-            bad[:, number] |= at_unit[:, about.of_unit == number].any(axis=1)
+        at_unit = ((found.unit_state == EXPOSED) | (found.unit_state == UNRESOLVED)) & self.panel.is_unit_capped
+        bad = about.anywhere(harm, at_unit)
         bad |= (~found.decided).astype(np.int64) @ about.in_tissue > 0
         return about.at_populations(~bad)
 
@@ -162,15 +164,15 @@ def _valid(panel: Panel) -> NDArray[np.uint64]:
 def weigh(evidence: Evidence, one: Conjunction) -> Weighed:
     """Hold one conjunction of a batch of gates against all evidence."""
     panel, about = evidence.panel, evidence.known
-    samples = ~panel.is_cells & panel.is_normal
+    samples = panel.is_sample
     measured = [evidence.measured(symbol) for symbol in one.plain]
     blocking = [evidence.measured(symbol) | samples for symbol in one.blockers]
     complete = np.logical_and.reduce([*measured, *blocking])
     informed = np.logical_or.reduce(measured)
     low, most = _bounds(evidence, one, complete)
     high = np.where(complete | _rest_may_be(evidence, one), most, low)
-    plain = [about.at_populations(about.explained)[evidence.row[s]] for s in one.plain]
-    blockers = [about.at_populations(about.typed)[evidence.row[s]] for s in one.blockers]
+    plain = [about.explained_population[evidence.row[s]] for s in one.plain]
+    blockers = [about.typed_population[evidence.row[s]] for s in one.blockers]
     is_explained = _is_explained(plain, blockers) & samples
     unsure = (informed & (high > panel.highest_fraction)) | _is_seen(evidence, one)
     unit_state, unit_explained = _of_units(evidence, one)
@@ -216,9 +218,7 @@ def _is_seen(evidence: Evidence, one: Conjunction) -> Flags:
     panel = evidence.panel
     if evidence.is_whole or not one.blockers:
         return np.zeros((evidence.n, len(panel.populations)), dtype=bool)
-    believed = panel.is_cells | ~panel.is_normal
-    count = evidence.count(one.gate, optimistic=False, believed=believed, unblocked=True)
-    return evidence.fraction(count) > np.maximum(panel.highest_fraction, 0.0)
+    return evidence.fraction(evidence.count(one.gate, unblocked=True)) > np.maximum(panel.highest_fraction, 0.0)
 
 
 def _powered(evidence: Evidence, one: Conjunction, *, optimistic: bool) -> Floats:
@@ -226,15 +226,13 @@ def _powered(evidence: Evidence, one: Conjunction, *, optimistic: bool) -> Float
 
     The least over the parts S of the plain literals, all blockers with them, of f(S) / ∏ power(S).
     """
-    believed = evidence.panel.is_cells | ~evidence.panel.is_normal
     measured = {symbol: evidence.measured(symbol) for symbol in one.plain}
     least = np.minimum.reduce([np.where(measured[s] | (not optimistic), evidence.corrected(s), 1.0) for s in one.plain])
     n = len(one.plain)
     everywhere = bool(np.all([(evidence.of(evidence.panel.power, s) >= 1).all() for s in one.plain]))
     for size in (n,) if everywhere else range(1 if one.blockers else 2, n + 1):
         for part in combinations(one.plain, size):
-            count = evidence.count(Conjunction(part, one.blockers).gate, optimistic=optimistic, believed=believed)
-            fraction = evidence.fraction(count)
+            fraction = evidence.fraction(evidence.count(Conjunction(part, one.blockers).gate, optimistic=optimistic))
             for symbol in part:
                 strength = np.maximum(evidence.of(evidence.panel.power, symbol), LEAST)
                 fraction = fraction / np.where(measured[symbol], strength, 1.0)
@@ -281,7 +279,9 @@ def beside_the_point(panel: Panel, gates: Gates) -> Flags:
     -------
     Gates × populations and units.
     """
-    about, samples = known(panel), ~panel.is_cells & panel.is_normal
+    about, samples = known(panel), panel.is_sample
+    explained_at = np.hstack([about.explained_population & samples, about.explained_unit])
+    typed_at = np.hstack([about.typed_population & samples, about.typed_unit])
     n = len(panel.populations)
     out = np.zeros((len(gates), n + len(panel.units)), dtype=bool)
     for batch in gates.batches():
@@ -291,10 +291,7 @@ def beside_the_point(panel: Panel, gates: Gates) -> Flags:
         out[batch.at, :n] |= panel.is_cells
         explained = []
         for one in parts:
-            plain = [np.hstack([about.at_populations(about.explained) & samples, about.explained_unit])[batch.of(s)]
-                     for s in one.plain]  # fmt: skip
-            block = [np.hstack([about.at_populations(about.typed) & samples, about.typed_unit])[batch.of(s)]
-                     for s in one.blockers]  # fmt: skip
-            explained.append(_is_explained(plain, block))
+            plain = [explained_at[batch.of(s)] for s in one.plain]
+            explained.append(_is_explained(plain, [typed_at[batch.of(s)] for s in one.blockers]))
         out[batch.at] |= np.logical_and.reduce(explained)
     return out

@@ -85,7 +85,7 @@ def _population_rows(panel: Panel, gates: Gates, judged: Judged, levels: Levels)
     level = levels.population.copy()
     tumor = panel.is_tumor
     level[:, np.flatnonzero(tumor)] = levels.tumor[:, None] if tumor.sum() == 1 else np.nan
-    samples = ~panel.is_cells & normal
+    samples = panel.is_sample
     frame["n_observations"] = np.tile(table["n_observations"].to_numpy(), size)
     frame["n_donors"] = np.tile(table["n_donors"].to_numpy(), size)
     frame["n_positive"] = pd.array(judged.n_positive.ravel(), dtype="Int64")
@@ -97,8 +97,7 @@ def _population_rows(panel: Panel, gates: Gates, judged: Judged, levels: Levels)
     trans = np.where(panel.is_cells & normal & judged.complete, judged.trans, np.nan)
     frame["fraction_trans"] = np.where(samples & judged.complete, judged.naive, trans).ravel()
     frame["people_over_cap"] = pd.array(judged.people_over.ravel(), dtype="Int64")
-    capped = normal & (table["cap"].fillna(1.0) < 1).to_numpy(dtype=bool)
-    frame.loc[~(judged.complete & capped).ravel(), "people_over_cap"] = pd.NA
+    frame.loc[~(judged.complete & panel.is_capped).ravel(), "people_over_cap"] = pd.NA
     frame["power"] = np.where(panel.is_cells & normal, _least_power(panel, gates), np.nan).ravel()
     frame["level"] = (np.exp2(level) - 1).ravel()
     frame["is_measured"] = (judged.told | judged.bounded).ravel()

@@ -128,21 +128,21 @@ def _chunks(gates: Gates) -> list[Batch]:
 
 def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
     evidence, about = Evidence(panel, shape, rows), known(panel)
-    believed = panel.is_cells | ~panel.is_normal
-    least = evidence.count(shape, optimistic=False, believed=believed)
+    least = evidence.count(shape)
+    people = evidence.people_over(least)
     parts = [weigh(evidence, one) for one in conjunctions(shape)]
     complete = np.logical_and.reduce([part.complete for part in parts])
     told = np.logical_or.reduce([part.told & ~part.explained for part in parts])
     explained = np.stack([part.explained for part in parts])
     plain = evidence.fraction(least)
-    low, high = _joined(evidence, parts, plain, believed)
+    low, high = _joined(evidence, parts, plain)
     low = np.where(panel.is_normal, _standing(evidence, low, explained), plain)
-    naive = plain if believed.all() else evidence.fraction(evidence.count(shape, optimistic=False))
-    over = told & evidence.breaks(low, least)
+    naive = evidence.fraction(evidence.count(shape, naive=True)) if panel.is_sample.any() else plain
+    over = told & evidence.breaks(low, people)
     unsure = np.logical_or.reduce([part.unsure for part in parts])
     unit_state, unit_explained = _units(parts)
-    capped = (panel.units["cap"] < 1).to_numpy(dtype=bool)
-    unit_over, unit_unsure = (unit_state == EXPOSED) & capped, (unit_state == UNRESOLVED) & capped
+    unit_over = (unit_state == EXPOSED) & panel.is_unit_capped
+    unit_unsure = (unit_state == UNRESOLVED) & panel.is_unit_capped
     decided = np.logical_and.reduce([part.decided for part in parts])
     informed = np.logical_and.reduce([part.informed for part in parts])
     may_decide = (informed & panel.decides & ~panel.is_origin).any(axis=1)
@@ -165,7 +165,7 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
         bounded=complete | informed,
         is_explained=np.asarray(explained.all(axis=0)),
         unit_explained=unit_explained,
-        people_over=evidence.people_over(least),
+        people_over=people,
         unit_state=unit_state,
         breaks=over,
         unit_breaks=unit_over,
@@ -178,26 +178,25 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
     )
 
 
-def _joined(evidence: Evidence, parts: list[Weighed], plain: Floats, believed: Flags) -> tuple[Floats, Floats]:
+def _joined(evidence: Evidence, parts: list[Weighed], plain: Floats) -> tuple[Floats, Floats]:
     """Least and greatest fraction that the whole gate hits, corrected for power."""
     if len(parts) == 1:
         return parts[0].low, parts[0].most
     shape, gates = evidence.shape, conjunctions(evidence.shape)
     added = np.zeros_like(plain)
     for one, part in zip(gates, parts, strict=True):
-        counted = _plain_fraction(evidence, one, believed)
-        added += np.where(part.told, part.low - counted, 0.0)
+        added += np.where(part.told, part.low - _plain_fraction(evidence, one), 0.0)
     low = np.minimum(plain + added, 1.0)
-    low = np.minimum(low, _ceiling(shape, lambda s: evidence.corrected(s), np.ones_like(plain)))
+    low = np.minimum(low, _ceiling(shape, evidence.corrected, np.ones_like(plain)))
     high = np.minimum(np.add.reduce([part.most for part in parts]), 1.0)
     complete = np.logical_and.reduce([part.complete for part in parts])
     return low, np.where(complete, low, np.maximum(high, low))
 
 
-def _plain_fraction(evidence: Evidence, one: Conjunction, believed: Flags) -> Floats:
+def _plain_fraction(evidence: Evidence, one: Conjunction) -> Floats:
     if len(one.plain) == 1 and not one.blockers:
         return evidence.of(evidence.panel.fraction, one.plain[0])
-    return evidence.fraction(evidence.count(one.gate, optimistic=False, believed=believed))
+    return evidence.fraction(evidence.count(one.gate))
 
 
 def _ceiling(gate: Gate, of: Callable[[str], Floats], one: Floats) -> Floats:
@@ -212,7 +211,7 @@ def _standing(evidence: Evidence, low: Floats, explained: Flags) -> Floats:
     """What samples say once the conjunctions that cells explain are left out; the rest is counted together."""
     if not explained.any():
         return low
-    out, believed = low.copy(), evidence.panel.is_cells | ~evidence.panel.is_normal
+    out = low.copy()
     gates = [one.gate for one in conjunctions(evidence.shape)]
     row, population = np.nonzero(explained.any(axis=0))
     patterns, which = np.unique(explained[:, row, population], axis=1, return_inverse=True)
@@ -224,7 +223,7 @@ def _standing(evidence: Evidence, low: Floats, explained: Flags) -> Floats:
             out[at] = 0.0
             continue
         union = rest[0] if len(rest) == 1 else Gate("|", parts=tuple(rest))
-        out[at] = evidence.fraction(evidence.count(union, optimistic=False, believed=believed))[at]
+        out[at] = evidence.fraction(evidence.count(union))[at]
     return out
 
 
@@ -235,7 +234,7 @@ def _trans(evidence: Evidence, shape: Gate) -> Floats:
     for one in conjunctions(shape):
         if len(one.plain) < 2:
             continue
-        present = {s: about.at_populations(about.present)[evidence.row[s]] for s in one.plain}
+        present = {s: about.present_population[evidence.row[s]] for s in one.plain}
         for symbol in one.plain:
             primed = np.logical_and.reduce([present[other] for other in one.plain if other != symbol])
             out = np.maximum(out, np.where(primed & panel.is_cells, evidence.corrected(symbol), 0.0))
@@ -255,10 +254,9 @@ def _class(
     may_decide: Flags,
 ) -> tuple[NDArray[np.int64], Flags]:  # fmt: skip
     """The safety class, and whether nothing that must be known is open."""
-    capped = (panel.populations["cap"].fillna(1.0) < 1).to_numpy(dtype=bool)
     origin, unit_origin = panel.is_origin, panel.units["is_origin"].to_numpy(dtype=bool)
     inside = about.in_origin
-    unresolved = unresolved & capped
+    unresolved = unresolved & panel.is_capped
     unsafe = over[:, ~origin].any(1) | unit_over[:, ~unit_origin].any(1)
     doubt = unresolved[:, ~origin].any(1) | unit_unsure[:, ~unit_origin].any(1)
     doubt |= ~decided[:, ~inside].all(1) | ~may_decide

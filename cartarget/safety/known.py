@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -105,12 +105,36 @@ class Known:
         """`typed`, antigens × units."""
         return self.typed[:, self.of_unit]
 
+    @cached_property
+    def absent_population(self) -> Flags:
+        """`absent`, antigens × populations."""
+        return self.at_populations(self.absent)
+
+    @cached_property
+    def explained_population(self) -> Flags:
+        """`explained`, antigens × populations."""
+        return self.at_populations(self.explained)
+
+    @cached_property
+    def typed_population(self) -> Flags:
+        """`typed`, antigens × populations."""
+        return self.at_populations(self.typed)
+
+    @cached_property
+    def present_population(self) -> Flags:
+        """`present`, antigens × populations."""
+        return self.at_populations(self.present)
+
     def at_populations(self, flags: Flags) -> Flags:
-        """Antigens × tissues as antigens × populations; False for tumours."""
+        """Rows × tissues as rows × populations; False for tumours."""
         out = np.zeros((len(flags), len(self.of_population)), dtype=bool)
         normal = self.of_population >= 0
         out[:, normal] = flags[:, self.of_population[normal]]
         return out
+
+    def anywhere(self, populations: Flags, units: Flags) -> Flags:
+        """Rows × populations and rows × units as rows × tissues: in some population or unit of the tissue."""
+        return _anywhere(len(self.tissues), self.of_population, self.of_unit, populations, units)
 
 
 _HELD: WeakKeyDictionary[Panel, Known] = WeakKeyDictionary()
@@ -136,18 +160,9 @@ def _known(panel: Panel) -> Known:
     breaks |= _people_over(panel, need) > most_people
     rna = (units["evidence"] == "summary").to_numpy(dtype=bool)
     is_known = ~np.isnan(panel.value)
-
-    def anywhere(populations: Flags, at_units: Flags) -> Flags:
-        """Antigens × populations and × units, as antigens × tissues."""
-        out = np.zeros((len(panel.symbols), len(tissues)), dtype=bool)
-        for number in range(len(tissues)):
-            out[:, number] = populations[:, of_population == number].any(axis=1)
-            out[:, number] |= at_units[:, of_unit == number].any(axis=1)
-        return out
-
+    anywhere = partial(_anywhere, len(tissues), of_population, of_unit)
     no_unit = np.zeros_like(panel.is_above)
-    capped = panel.is_above & (units["cap"] < 1).to_numpy(dtype=bool)
-    broken = anywhere(breaks, capped)
+    broken = anywhere(breaks, panel.is_above & panel.is_unit_capped)
     shown = anywhere(_shown(panel), panel.is_above)
     enough = panel.is_cells & normal & (table["n_observations"] >= THIN_CELLS).to_numpy()
     carried = measured & (panel.corrected >= SEEN)
@@ -186,6 +201,20 @@ def _known(panel: Panel) -> Known:
         need=need,
         most_people=most_people,
     )
+
+
+def _anywhere(
+    n_tissues: int,
+    of_population: NDArray[np.int64],
+    of_unit: NDArray[np.int64],
+    populations: Flags,
+    units: Flags,
+) -> Flags:
+    out = np.zeros((len(populations), n_tissues), dtype=bool)
+    for number in range(n_tissues):
+        out[:, number] = populations[:, of_population == number].any(axis=1)
+        out[:, number] |= units[:, of_unit == number].any(axis=1)
+    return out
 
 
 @dataclass(frozen=True)
@@ -241,9 +270,9 @@ def _typed(panel: Panel, tissues: tuple[str, ...], of_population: NDArray[np.int
 def _shown(panel: Panel) -> Flags:
     """Antigens × populations: samples that show an antigen on more of the donors than its cap allows, or than 5 %."""
     table = panel.populations
-    cap = np.minimum(table["cap"].fillna(1.0).to_numpy(dtype=np.float64), SEEN)
+    cap = np.minimum(panel.cap, SEEN)
     out = np.zeros(panel.fraction.shape, dtype=bool)
-    own = np.flatnonzero(panel.is_normal & ~panel.is_cells)
+    own = np.flatnonzero(panel.is_sample)
     thin = table["is_thin"].to_numpy(dtype=bool)[own]
     fraction, n = panel.fraction[:, own], table["n_effective"].to_numpy(dtype=np.float64)[own]
     out[:, own] = np.where(thin, fraction, posterior_quantile(fraction, n, q=0.5)) > cap[own]
@@ -262,9 +291,9 @@ def _need(panel: Panel) -> NDArray[np.int64]:
     segments = panel.packed.segments
     owner = segments["population"].to_numpy()
     size = segments["n_observations"].to_numpy(dtype=np.int64)
-    cap = panel.populations["cap"].fillna(1.0).to_numpy(dtype=np.float64)[owner]
+    cap = panel.cap[owner]
     one = (segments["n_donors"] == 1).to_numpy() & (size > 1)
-    asked = panel.is_normal[owner] & panel.is_cells[owner] & one & (cap < 1)
+    asked = (panel.is_capped & panel.is_cells)[owner] & one
     need = np.full(len(size), np.iinfo(np.int64).max // 2)
     least = binom.isf(CHANCE, size[asked], cap[asked]).astype(np.int64) + 1
     strict = binom.sf(least - 1, size[asked], cap[asked]) < CHANCE
@@ -274,10 +303,9 @@ def _need(panel: Panel) -> NDArray[np.int64]:
 
 def _most_people(panel: Panel) -> NDArray[np.int64]:
     """Largest number of donors over the cap whose share's posterior median keeps the cap; 0 allows none to be over."""
-    table = panel.populations
-    cap = table["cap"].fillna(1.0).to_numpy(dtype=np.float64)
+    table, cap = panel.populations, panel.cap
     out = np.full(len(table), np.iinfo(np.int64).max // 2)
-    for row in np.flatnonzero(panel.is_normal & panel.is_cells & (cap < 1)):
+    for row in np.flatnonzero(panel.is_capped & panel.is_cells):
         n = int(table["n_donors"].iloc[row])
         shares = posterior_quantile(np.arange(1, n + 1) / n, n, q=0.5) if n else np.empty(0)
         out[row] = int((shares <= cap[row]).sum())

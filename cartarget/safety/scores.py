@@ -197,8 +197,7 @@ def _exposures(panel: Panel, judged: Judged) -> tuple[NDArray[np.float64], NDArr
     load = np.where(units["weight"] > 0, units["weight"].to_numpy(dtype=np.float64), np.nan)
     unit_median = np.where(judged.unit_state == EXPOSED, load, np.nan)
     rna = (units["evidence"] == "summary").to_numpy(dtype=bool) & units["is_required"].to_numpy(dtype=bool)
-    capped = (units["cap"] < 1).to_numpy(dtype=bool)
-    unsure = ((judged.unit_state == UNRESOLVED) & capped) | ((judged.unit_state == NO_VALUE) & rna)
+    unsure = ((judged.unit_state == UNRESOLVED) & panel.is_unit_capped) | ((judged.unit_state == NO_VALUE) & rna)
     unit_upper = np.where((judged.unit_state == EXPOSED) | unsure, load, np.nan)
     undecided = np.where(judged.decided, np.nan, 1.0)
     nothing = np.full(undecided.shape, np.nan)
@@ -232,8 +231,7 @@ def _highest(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _people(panel: Panel, judged: Judged) -> dict[str, object]:
     """Where the largest share of people is over the cap, outside the origin: how many of how many, and its interval."""
     table = panel.populations
-    capped = (table["cap"].fillna(1.0) < 1).to_numpy(dtype=bool)
-    own = np.flatnonzero(panel.is_normal & capped & ~panel.is_origin)
+    own = np.flatnonzero(panel.is_capped & ~panel.is_origin)
     if not len(own):
         nothing = np.full(len(judged.low), np.nan)
         return {f"people_{name}": nothing for name in ("over_cap", "n", "share_lower", "share_upper")} | {
@@ -283,10 +281,9 @@ def _worst(
 def _tissues(panel: Panel, judged: Judged) -> dict[str, list[str]]:
     tissues = [*panel.populations["tissue"].astype(str), *panel.units["tissue"]]
     protein = (panel.units["evidence"] == "protein").to_numpy(dtype=bool)
-    capped = (panel.populations["cap"].fillna(1.0) < 1).to_numpy(dtype=bool)
     return {
         "tissues_broken": names(np.hstack([judged.breaks, judged.unit_breaks]), tissues),
-        "tissues_unresolved": names(np.hstack([judged.unresolved & capped, judged.unit_unresolved]), tissues),
+        "tissues_unresolved": names(np.hstack([judged.unresolved & panel.is_capped, judged.unit_unresolved]), tissues),
         "tissues_unmeasured": names(~judged.decided, panel.required),
         "protein_veto": names(judged.unit_breaks & protein, panel.units["tissue"].tolist()),
         "tissues_explained": names(np.hstack([judged.is_explained & panel.is_normal, judged.unit_explained]), tissues),
