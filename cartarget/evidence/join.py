@@ -27,7 +27,7 @@ def ranking_kind(parts: Sequence[Part], primary: str | None) -> str:
     """
     if primary is not None and primary not in RANKING:
         raise InputError(f"primary: found {primary!r}; expected bulk or single_cell")
-    holding = [part for part in parts if (part.populations["side"] == "tumor").any()]
+    holding = [part for part in parts if part.holds_tumor]
     names = ", ".join(part.atlas for part in parts) or "none"
     if not holding:
         raise InputError(
@@ -69,9 +69,7 @@ class Joined:
     n_twice: int
 
 
-def join(
-    parts: Sequence[Part], *, symbols: Sequence[str], thresholds: Mapping[str, float], ranking: str | None = None
-) -> Joined:
+def join(parts: Sequence[Part], *, symbols: Sequence[str], thresholds: Mapping[str, float], ranking: str) -> Joined:
     """Bring parts onto one list of antigens.
 
     A population holds the observations of one place that are alike in side, kind, assay and in the antigens that were
@@ -86,12 +84,10 @@ def join(
     thresholds
         Threshold per unit (`CPM`, `counts`).
     ranking
-        Kind of tumour that orders the ranking (`samples`, `cells`). None: that of the first part with tumour.
+        Kind of tumour that orders the ranking (`samples`, `cells`).
     """
     kept, n_twice = _once(parts)
     table, own = _places(parts, symbols, kept)
-    if ranking is None:
-        ranking = next((p.kind for p in parts if (p.populations["side"] == "tumor").any()), "")
     table["is_ranking"] = (table["side"] == "tumor") & (table["kind"] == ranking)
     order = _order(table)
     rank = np.empty(len(order), dtype=np.int64)
@@ -155,15 +151,9 @@ def _order(table: pd.DataFrame) -> NDArray[np.int64]:
     return np.asarray(np.lexsort(keys), dtype=np.int64)
 
 
-def _of_bits(part: Part) -> NDArray[np.int64]:
-    """Population of each bit of a part."""
-    length = ((part.segments["stop"] - part.segments["start"]) * WORD).to_numpy()
-    return np.repeat(part.segments["population"].to_numpy(dtype=np.int64), length)
-
-
 def _n_kept(part: Part, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Observations of each population of a part that are kept."""
-    return np.bincount(_of_bits(part)[kept], minlength=len(part.populations))
+    return np.bincount(owners(part)[kept], minlength=len(part.populations))
 
 
 def _unique(table: pd.DataFrame) -> list[str]:
@@ -195,7 +185,7 @@ def _packed(
     words = [_aligned(part, symbols, part.at(thresholds.get(part.unit, 0.0)), missing=0) for part in parts]
     source, bit, population, donor = [], [], [], []
     for number, part in enumerate(parts):
-        of_bit = own[number][_of_bits(part)]
+        of_bit = own[number][owners(part)]
         chosen = np.flatnonzero(kept[number])
         source.append(np.full(len(chosen), number))
         bit.append(chosen)
@@ -253,7 +243,7 @@ def _kept_share(part: Part, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
     if part.kind != "cells":
         return np.ones(len(part.level_population))
     n = max(len(part.donors), 1)
-    code, real = _of_bits(part) * n + part.donor, part.donor >= 0
+    code, real = owners(part) * n + part.donor, part.donor >= 0
     size = len(part.populations) * n
     every, own = (np.bincount(code[chosen], minlength=size) for chosen in (real, kept))
     rows = part.level_population * n + part.level_donor
@@ -313,7 +303,7 @@ def choose(
     return Packed(packed.symbols, words, layout.segments, table, measured, spread, tuple(donors))
 
 
-def owners(packed: Packed) -> NDArray[np.int64]:
+def owners(counted: Packed | Part) -> NDArray[np.int64]:
     """Population of each bit of the words."""
-    length = ((packed.segments["stop"] - packed.segments["start"]) * WORD).to_numpy()
-    return np.repeat(packed.segments["population"].to_numpy(dtype=np.int64), length)
+    length = ((counted.segments["stop"] - counted.segments["start"]) * WORD).to_numpy()
+    return np.repeat(counted.segments["population"].to_numpy(dtype=np.int64), length)

@@ -358,7 +358,7 @@ def _refuse_unmeasured(packed: Packed, parts: Sequence[Part], kind: str) -> None
     if not len(partly):
         return
     symbol = packed.symbols[partly[0]]
-    holding = [part for part in parts if part.kind == kind and (part.populations["side"] == "tumor").any()]
+    holding = [part for part in parts if part.kind == kind and part.holds_tumor]
     lacking = [part.atlas for part in holding if symbol not in part.symbols]
     if lacking:
         raise InputError(

@@ -78,6 +78,11 @@ class Part:
     depth: NDArray[np.int64]
     seen: NDArray[np.float64]
 
+    @property
+    def holds_tumor(self) -> bool:
+        """Whether some of its populations are tumours."""
+        return bool((self.populations["side"] == "tumor").any())
+
     def at(self, threshold: float) -> NDArray[np.uint64]:
         """Words at a threshold.
 

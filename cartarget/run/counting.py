@@ -6,33 +6,26 @@ from tqdm import tqdm
 
 from cartarget.config import AtlasConfig, Config
 from cartarget.files import whole
-from cartarget.run.inputs import part_path, place_of, run_symbols, work_path
+from cartarget.run.inputs import counted_atlases, part_path, place_of, run_symbols, work_path
 from cartarget.run.resume import question
 
 COUNTED = ("indication", "origin", "sex", "thresholds")
 """Keys by which an atlas is counted."""
 
-BULK, COUNT = (5.0, 10.0, 20.0), (1.0, 2.0, 3.0)
-"""Thresholds at which every atlas is counted beside the run's own."""
-
 
 def count_step(config: Config) -> None:
     """Count every atlas of observations; one whose own inputs are as they were is left as it is."""
-    for atlas in tqdm(counted(config), desc="counting", unit="atlas", disable=None, leave=False):
+    for atlas in tqdm(counted_atlases(config), desc="counting", unit="atlas", disable=None, leave=False):
         count_one(config, atlas)
 
 
-def counted(config: Config) -> list[AtlasConfig]:
-    """The atlases that are counted."""
-    return [atlas for atlas in config.used_atlases if atlas.role == "counted"]
-
-
 def count_one(config: Config, atlas: AtlasConfig) -> None:
-    """Count one atlas into the evidence store, at every threshold that is asked for later."""
+    """Count one atlas into the evidence store, at every threshold that a sweep or a reader asks for later."""
     from cartarget.atlas.harmonise import harmonise
     from cartarget.atlas.store import read_stored
     from cartarget.evidence.part import count_atlas
     from cartarget.evidence.store import write_part
+    from cartarget.selection.sweep import BULK, COUNT
 
     inputs = [work_path(config, atlas).as_posix(), (config.run_dir / "work" / "genes.parquet").as_posix(), config.tiers]
     asked = question(config, keys=COUNTED, inputs=inputs)

@@ -98,6 +98,11 @@ def work_path(config: Config, atlas: AtlasConfig) -> Path:
     return config.run_dir / "work" / f"{atlas.name}.h5ad"
 
 
+def counted_atlases(config: Config) -> list[AtlasConfig]:
+    """The atlases of a run that are counted."""
+    return [atlas for atlas in config.used_atlases if atlas.role == "counted"]
+
+
 def part_path(config: Config, atlas: AtlasConfig) -> Path:
     """Where a counted atlas lies in the evidence store."""
     return config.run_dir / "work" / "evidence" / atlas.name
@@ -167,7 +172,7 @@ def load_run(config: Config) -> Run:
     from cartarget.evidence.store import read_part
 
     indication, origin, tiers = place_of(config)
-    parts = [read_part(part_path(config, atlas)) for atlas in config.used_atlases if atlas.role == "counted"]
+    parts = [read_part(part_path(config, atlas)) for atlas in counted_atlases(config)]
     surface, controls, candidates, symbols = run_symbols(config)
     atlases = Atlases(config, tiers, origin)
     primary = primary_of(parts, config)
@@ -219,7 +224,7 @@ def primary_of(parts: Sequence[Part], config: Config) -> Part:
     from cartarget.evidence.join import ranking_kind
 
     kind = ranking_kind(parts, config.primary)
-    return next(part for part in parts if part.kind == kind and (part.populations["side"] == "tumor").any())
+    return next(part for part in parts if part.kind == kind and part.holds_tumor)
 
 
 def _one_scale(atlases: Atlases, primary: Part, parts: Sequence[Part]) -> list[AnnData]:

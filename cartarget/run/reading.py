@@ -69,14 +69,14 @@ class _Genes:
 
     def meet(self, adata: Any) -> None:
         """Look at a counted atlas."""
+        from cartarget.evidence.join import RANKING
         from cartarget.evidence.part import measured_in_tumor
 
-        kind = {"bulk": "samples", "single_cell": "cells"}[self._config.primary]
-        if adata.uns["cartarget"]["kind"] != kind or not (adata.obs["side"] == "tumor").any():
+        if adata.uns["cartarget"]["kind"] != RANKING[self._config.primary] or not (adata.obs["side"] == "tumor").any():
             return
         measured = set(adata.var_names[measured_in_tumor(adata)])
         if self.keep is None:
-            self._surface, self.keep = _choose(adata, self._config)
+            self._surface, self.keep = _choose(adata, measured, config=self._config)
             self._surface = _with_names(self._surface, adata, config=self._config, genes=self._genes)
             self._whole = set(self.keep)
         self._whole &= measured
@@ -101,9 +101,8 @@ class _Genes:
         return surface
 
 
-def _choose(adata: Any, config: Config) -> tuple[pd.DataFrame, list[str]]:
-    """Surface evidence of every gene of the primary atlas, and the genes to keep: candidates and controls."""
-    from cartarget.evidence.part import measured_in_tumor
+def _choose(adata: Any, measured: set[str], *, config: Config) -> tuple[pd.DataFrame, list[str]]:
+    """Surface evidence of every gene of the tumour's atlas, and the genes to keep: candidates and controls."""
     from cartarget.surface.votes import candidates, read_rescue, read_votes
 
     controls = read_controls(config)
@@ -115,11 +114,8 @@ def _choose(adata: Any, config: Config) -> tuple[pd.DataFrame, list[str]]:
     )
     negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
     surface.loc[surface["symbol"].isin(negative), "is_candidate"] = False
-    is_whole = measured_in_tumor(adata)
-    partly = surface["is_candidate"] & surface["symbol"].isin(adata.var_names[~is_whole])
-    surface.loc[partly, ["is_candidate", "surface_status"]] = False, "not in every tumour"
     asked = {*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]}
-    return surface, sorted(asked & set(adata.var_names[is_whole]))
+    return surface, sorted(asked & measured)
 
 
 def _with_names(surface: pd.DataFrame, adata: Any, *, config: Config, genes: GeneTable | None) -> pd.DataFrame:

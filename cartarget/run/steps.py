@@ -17,9 +17,10 @@ from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
 from cartarget.files import matching, sweep, whole
 from cartarget.provenance import journal
-from cartarget.run.counting import COUNTED, count_step, counted
+from cartarget.run.counting import COUNTED, count_step
 from cartarget.run.inputs import (
     Run,
+    counted_atlases,
     load_run,
     part_path,
     resource_paths,
@@ -284,7 +285,9 @@ STEPS: tuple[Step, ...] = (
         count_step,
         keys=COUNTED,
         inputs=lambda config: [*STEPS[0].outputs(config), *resource_paths(config)],
-        outputs=lambda config: [(part_path(config, atlas) / "part.json").as_posix() for atlas in counted(config)],
+        outputs=lambda config: [
+            (part_path(config, atlas) / "part.json").as_posix() for atlas in counted_atlases(config)
+        ],
     ),
     Step(
         "screen",

@@ -64,9 +64,8 @@ def thin_required(panel: Panel, gates: Gates) -> list[str]:
     """
     about, measured = known(panel), panel.packed.is_measured
     thick = panel.is_normal & ~panel.populations["is_thin"].to_numpy(dtype=bool)
-    told = (measured & about.tells).astype(np.int64) @ about.place_of_population > 0
     well = (measured & thick).astype(np.int64) @ about.place_of_population > 0
-    return names(sensed(gates, told & ~well & ~about.summed), panel.required)
+    return names(sensed(gates, about.alone & ~well & ~about.summed), panel.required)
 
 
 def unmeasured_places(panel: Panel) -> tuple[str, ...]:
@@ -82,9 +81,8 @@ def unmeasured_places(panel: Panel) -> tuple[str, ...]:
     Names of `panel.required`, in its order. Populations of few donors (cells: of five, and of thirty cells; samples: of
     five) do not tell of a place.
     """
-    about = known(panel)
-    told = ((panel.packed.is_measured & about.tells).astype(np.int64) @ about.place_of_population > 0) | about.summed
-    return tuple(name for column, name in enumerate(panel.required) if not told[:, column].any())
+    alone = known(panel).alone
+    return tuple(name for column, name in enumerate(panel.required) if not alone[:, column].any())
 
 
 def rare_unmeasured(panel: Panel, gates: Gates, *, rare: Sequence[str]) -> list[str]:

@@ -43,6 +43,8 @@ class Known:
         Tissue of each population (−1: tumour) and unit.
     tells
         Populations that measure a place: cells of five donors and thirty cells, samples of five donors.
+    people
+        Antigens × populations: donors of cells that the antigen alone puts over the cap.
     breaks
         Antigens × populations: the antigen alone breaks the cap.
     absent
@@ -79,6 +81,7 @@ class Known:
     of_population: NDArray[np.int64]
     of_unit: NDArray[np.int64]
     tells: Flags
+    people: NDArray[np.int64]
     breaks: Flags
     absent: Flags
     typed: Flags
@@ -157,7 +160,8 @@ def _known(panel: Panel) -> Known:
     measured = panel.packed.is_measured
     need, most_people = _need(panel), _most_people(panel)
     breaks = (measured | (panel.fraction > 0)) & (panel.corrected > panel.highest_fraction) & normal
-    breaks |= _people_over(panel, need) > most_people
+    people = _people_over(panel, need)
+    breaks |= people > most_people
     rna = (units["evidence"] == "summary").to_numpy(dtype=bool)
     is_known = ~np.isnan(panel.value)
     anywhere = partial(_anywhere, len(tissues), of_population, of_unit)
@@ -185,6 +189,7 @@ def _known(panel: Panel) -> Known:
         of_population=of_population,
         of_unit=of_unit,
         tells=tells,
+        people=people,
         breaks=breaks,
         absent=absent,
         typed=typed,

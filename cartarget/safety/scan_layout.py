@@ -94,7 +94,6 @@ def terms(panel: Panel) -> Terms:
     n_effective = table["n_effective"].to_numpy()
     owner = segments["population"].to_numpy(dtype=np.int64)
     asked = about.need <= segments["n_observations"].to_numpy()
-    hits = count_positive(panel.packed).astype(np.int32)
     return Terms(
         words=panel.packed.words,
         columns=_turned(panel.packed.words),
@@ -104,7 +103,7 @@ def terms(panel: Panel) -> Terms:
         weight_of_segment=panel.segment_weight,
         need=about.need,
         asked=asked,
-        hits=_turned(hits),
+        hits=_turned(count_positive(panel.packed).astype(np.int32)),
         fraction=_turned(panel.fraction),
         corrected=_turned(panel.corrected),
         gain=_turned(np.where(panel.packed.is_measured, 1 / np.maximum(panel.power, LEAST), 1.0)),
@@ -112,7 +111,7 @@ def terms(panel: Panel) -> Terms:
         absent=_turned(about.absent_population),
         explained=_turned(about.explained_population),
         typed=_turned(about.typed_population),
-        people=_people(panel, about, hits),
+        people=_turned(about.people),
         n_tumor=int(panel.is_tumor.sum()),
         patient=panel.patient_weight,
         tells_low_end=panel.tells_low_end,
@@ -154,11 +153,3 @@ def _of_units(panel: Panel, about: Known) -> dict[str, Any]:
         "weight_unit": _bits(weight[None, :] == levels[:, None]) if len(levels) else np.zeros((0, 1), np.uint64),
         "weight_levels": levels,
     }
-
-
-def _people(panel: Panel, about: Known, hits: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Donors over the cap by each antigen alone, populations × antigens."""
-    owner = panel.packed.segments["population"].to_numpy(dtype=np.int64)
-    out = np.zeros((len(panel.populations), len(panel.symbols)), dtype=np.int64)
-    np.add.at(out, owner, (hits >= about.need).T.astype(np.int64))
-    return out
