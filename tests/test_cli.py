@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from cartarget import harmonise, read_tiers, simulate_atlas
-from cartarget.config import config_schema, default_config, load_config
+from cartarget.config import load_config
+from cartarget.config_text import config_schema, default_config
 from cartarget.evidence.part import count_atlas
 from cartarget.run.contents import part_row
 from cartarget.run.inputs import load_run

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cartarget.evidence.panel import Panel
     from cartarget.evidence.part import Part
+    from cartarget.genes import GeneTable
     from cartarget.safety.tiers import Tiers
 
 CONTROLS = "resources/controls.tsv"
@@ -115,8 +116,12 @@ def resource_paths(config: Config) -> list[str]:
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
     paths = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue]
-    named = (config.genes.table, config.surface.votes, config.surface.topology)
+    named = (config.genes.table, *config.surface.files.values())
     paths += [config.data(path).as_posix() for path in named if path]
+    if config.needs_surfaceome:
+        from cartarget.surface.candidates import installed_surfaceome
+
+        paths.append(installed_surfaceome().as_posix())
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
     tables = [*map(Path, sorted(looked_up)), TARGETS, EVENTS]
     return [*paths, *(resource(table).as_posix() for table in tables)]
@@ -129,16 +134,30 @@ def read_controls(config: Config) -> pd.DataFrame:
     return frame[mine].reset_index(drop=True)
 
 
-def wanted_symbols(config: Config) -> set[str] | None:
-    """Genes that a run may need, where a table of votes tells them; None: all."""
-    from cartarget.surface.votes import candidates, read_rescue, read_votes
+def surface_sources(config: Config, *, genes: GeneTable | None) -> dict[str, pd.DataFrame] | None:
+    """The surface evidence that a run names; None: every gene may be an antigen."""
+    from cartarget.safety.toxicity import read_clinical_targets
+    from cartarget.surface.candidates import read_sources
+    from cartarget.surface.votes import read_rescue
 
-    if not config.surface.votes:
+    if config.ranks_every_gene:
         return None
-    votes = read_votes(config.data(config.surface.votes))
-    rescue = read_rescue(config.surface.rescue)
-    table = candidates(list(votes.index), votes=votes, min_votes=config.surface.min_votes, rescue=rescue)
-    return {*table.loc[table["is_candidate"], "symbol"], *rescue["symbol"], *read_controls(config)["symbol"]}
+    return read_sources(
+        **{key: config.data(path) for key, path in config.surface.files.items()},
+        rescue=read_rescue(config.surface.rescue),
+        clinic=read_clinical_targets(),
+        genes=genes,
+    )
+
+
+def wanted_symbols(config: Config, *, sources: Mapping[str, pd.DataFrame] | None) -> set[str] | None:
+    """Genes that a run may need, where surface evidence tells them; None: all."""
+    from cartarget.surface.candidates import candidates
+
+    if sources is None:
+        return None
+    table = candidates(sources=sources, min_score=config.surface.min_score)
+    return {*table.loc[table["is_candidate"], "symbol"], *read_controls(config)["symbol"]}
 
 
 def place_of(config: Config) -> tuple[Indication, tuple[str, ...], Tiers]:
