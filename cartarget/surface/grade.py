@@ -29,8 +29,8 @@ WEIGHTS = {
 }
 """Points (log odds) of each part; those of `gather.TOPOLOGIES` are given where the topology is so. They are fixed, and
 an assumption: `calibrate.fit_weights` gave them, rounded, from 331 labelled proteins, most of which were taken from
-tables of others and are not kept here. The labels that are kept (`resources/surface_labels.tsv`) are too few to fit or
-to test them. `other`, a user's own table, is taken at its word."""
+tables of others and are not kept here. On the 301 labels that are kept (`resources/surface_labels.tsv`) a new fit is
+not clearly better (docs/surface.md). `other`, a user's own table, is taken at its word."""
 
 WEIGHED = ("annotation", "against_annotation", "imaging", "against_imaging", "prediction", "capture", "other")
 """Columns of `gather.gather` that are multiplied with their weight."""
