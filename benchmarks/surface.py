@@ -27,19 +27,11 @@ from scipy.stats import binomtest
 from cartarget.genes import read_gene_table
 from cartarget.safety.toxicity import read_clinical_targets
 from cartarget.surface.calibrate import cross_validate, fit_weights, performance, predict, read_labels, rounded
+from cartarget.surface.candidates import read_sources
 from cartarget.surface.gather import gather
 from cartarget.surface.grade import grade
 from cartarget.surface.homology import LETTERS, align, build_surfaceome, find_twins
-from cartarget.surface.sources import (
-    experiments,
-    read_accessions,
-    read_cspa,
-    read_helices,
-    read_hpa_locations,
-    read_surfy,
-)
-from cartarget.surface.topology import read_topology
-from cartarget.surface.votes import read_rescue, read_votes
+from cartarget.surface.votes import read_rescue
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS, LONGEST_S, LARGEST_MB = 20_400, 60, 500
@@ -105,21 +97,17 @@ def uniprot_pass() -> bool:
     return seconds <= LONGEST_S and peak <= LARGEST_MB
 
 
-def real_evidence(data: Path) -> pd.DataFrame:
+def real_sources(data: Path) -> dict[str, pd.DataFrame]:
     folder = data / "surface"
-    genes = read_gene_table(data / "genes" / "ncbi_protein_coding_with_hgnc.tsv.gz")
-    votes = read_votes(folder / "surface_votes.tsv.gz")
-    accession = read_accessions(folder / "surface_votes.tsv.gz")
-    rescue, clinic = read_rescue(ROOT / "resources" / "surface_rescue.tsv"), read_clinical_targets()
-    return gather(
-        votes.index,
-        votes=votes,
-        topology=read_topology(folder / "surfy.tsv.gz", genes=genes),
-        helices=read_helices(folder / "uniprot_topdb_human_tmh_2018.csv.gz", accession=accession),
-        surfy=read_surfy(folder / "surfy.tsv.gz", genes=genes),
-        hpa=read_hpa_locations(data / "protein_hpa" / "hpa22_subcellular_location.tsv.gz", genes=genes),
-        cspa=read_cspa(folder / "cspa.tsv.gz", genes=genes),
-        experiment=experiments(rescue=rescue, clinic=clinic),
+    return read_sources(
+        votes=folder / "surface_votes.tsv.gz",
+        topology=folder / "surfy.tsv.gz",
+        spans=folder / "uniprot_topdb_human_tmh_2018.csv.gz",
+        locations=data / "protein_hpa" / "hpa22_subcellular_location.tsv.gz",
+        captured=folder / "cspa.tsv.gz",
+        rescue=read_rescue(ROOT / "resources" / "surface_rescue.tsv"),
+        clinic=read_clinical_targets(),
+        genes=read_gene_table(data / "genes" / "ncbi_protein_coding_with_hgnc.tsv.gz"),
     )
 
 
@@ -190,8 +178,9 @@ def labelled(evidence: pd.DataFrame, votes: pd.DataFrame) -> None:
 
 
 def score(data: Path) -> None:
-    evidence = real_evidence(data)
-    votes = read_votes(data / "surface" / "surface_votes.tsv.gz")
+    sources = real_sources(data)
+    votes = sources["votes"]
+    evidence = gather(votes.index, **sources)
     labelled(evidence, votes)
     table = grade(evidence)
     held = table["surface_score"].ge(0)

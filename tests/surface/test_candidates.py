@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cartarget.errors import InputError
-from cartarget.safety.toxicity import read_clinical_targets
 from cartarget.surface import candidates as module
 from cartarget.surface.candidates import candidates, installed_surfaceome, read_sources, read_surfaceome
 from cartarget.surface.sources import experiments
-from cartarget.surface.votes import read_rescue
 from tests.swissprot import CELL_MEMBRANE, record
 
 VOTES = pd.DataFrame(
@@ -107,18 +105,8 @@ def test_the_package_is_read_without_being_imported() -> None:
 
 
 @pytest.mark.real_data
-def test_on_the_real_tables_clinical_targets_stay_and_inner_proteins_go(shared_data: Path) -> None:
-    folder = shared_data / "surface"
-    sources = read_sources(
-        votes=folder / "surface_votes.tsv.gz",
-        topology=folder / "surfy.tsv.gz",
-        spans=folder / "uniprot_topdb_human_tmh_2018.csv.gz",
-        locations=shared_data / "protein_hpa" / "hpa22_subcellular_location.tsv.gz",
-        captured=folder / "cspa.tsv.gz",
-        rescue=read_rescue("resources/surface_rescue.tsv"),
-        clinic=read_clinical_targets(),
-    )
-    found = candidates(sources=sources).set_index("symbol")
+def test_on_the_real_tables_clinical_targets_stay_and_inner_proteins_go(real_sources: dict[str, pd.DataFrame]) -> None:
+    found = candidates(sources=real_sources).set_index("symbol")
     kept = found["is_candidate"]
     assert kept[["CEACAM5", "EPCAM", "MSLN", "FOLH1", "CLDN18", "CA9", "GPC3", "STEAP1", "GUCY2C", "LY6G6D"]].all()
     gone = ["AURKA", "PCSK9", "SRPX2", "PDGFC", "SLIT2", "FGA", "VTN", "APOH", "LAT2", "RGS19", "SNAP25", "NEMP1",
