@@ -32,7 +32,8 @@ from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targ
 from cartarget.safety.window import gate_levels
 from cartarget.selection.joined import join_cells
 from cartarget.selection.replicate import replicate, without_shared
-from cartarget.selection.sweep import sweep_panels, sweep_ranks
+from cartarget.selection.ranking import is_firm, rank_again
+from cartarget.selection.sweep import half_and_twice, sweep_panels, sweep_ranks
 
 
 def with_cells(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
@@ -166,17 +167,20 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Th
     return with_rare(table, run, gates=gates)
 
 
-def with_sweep(table: pd.DataFrame, run: Run, *, config: Config) -> pd.DataFrame:
-    """Add the rank among the ranked gates, and the class, of each ranked gate at other thresholds."""
+def with_sweep(table: pd.DataFrame, run: Run, *, config: Config, name: str = "gate") -> pd.DataFrame:
+    """Add the rank and the class of each ranked row at other thresholds, and rank again: the firm ones first."""
     limits, panel = config.thresholds, run.panel
-    ranked = table[table["rank"].notna()]
+    ranked = table[table["rank"].notna()].rename(columns={name: "gate"})
     sweep = sweep_panels(
         run.parts, symbols=Gates.parse(ranked["gate"].tolist(), panel=panel).members(panel.symbols),
         required=panel.required, stand_in=panel.stand_in, origin=panel.origin, summaries=run.summaries,
         proteins=run.atlases.of_role("protein"), bulk=limits.bulk, count=limits.count, protein=limits.protein,
         primary=config.primary,
     )  # fmt: skip
-    return table.merge(sweep_ranks(ranked, sweep=sweep, floor=config.coverage_floor), on="gate", how="left")
+    half, twice = half_and_twice(panel.kind, bulk=limits.bulk, count=limits.count)
+    found = sweep_ranks(ranked, sweep=sweep, half=half, twice=twice, floor=config.coverage_floor)
+    table = table.merge(found.rename(columns={"gate": name}), on=name, how="left")
+    return rank_again(table.assign(is_firm=is_firm(table)), name=name)
 
 
 def with_rare(table: pd.DataFrame, run: Run, *, gates: Gates) -> pd.DataFrame:
