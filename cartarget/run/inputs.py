@@ -111,6 +111,7 @@ def part_path(config: Config, atlas: AtlasConfig) -> Path:
 def resource_paths(config: Config) -> list[str]:
     """The tables, other than atlases, that a run reads."""
     from cartarget.atlas.registry import READERS
+    from cartarget.evidence.lineage import MARKERS, NOTES
     from cartarget.files import resource
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
@@ -118,7 +119,7 @@ def resource_paths(config: Config) -> list[str]:
     named = (config.genes.table, config.surface.votes, config.surface.topology)
     paths += [config.data(path).as_posix() for path in named if path]
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables = [*map(Path, sorted(looked_up)), TARGETS, EVENTS]
+    tables = [*map(Path, sorted(looked_up)), TARGETS, EVENTS, MARKERS, NOTES]
     return [*paths, *(resource(table).as_posix() for table in tables)]
 
 
@@ -138,7 +139,17 @@ def wanted_symbols(config: Config) -> set[str] | None:
     votes = read_votes(config.data(config.surface.votes))
     rescue = read_rescue(config.surface.rescue)
     table = candidates(list(votes.index), votes=votes, min_votes=config.surface.min_votes, rescue=rescue)
-    return {*table.loc[table["is_candidate"], "symbol"], *rescue["symbol"], *read_controls(config)["symbol"]}
+    asked = {*table.loc[table["is_candidate"], "symbol"], *rescue["symbol"], *read_controls(config)["symbol"]}
+    return asked | lineage_markers(config)
+
+
+def lineage_markers(config: Config) -> set[str]:
+    """Markers by which a run of bulk tumours tells whose a signal is; none where cells order the ranking."""
+    from cartarget.evidence.lineage import read_markers
+
+    if config.primary != "bulk":
+        return set()
+    return {gene for genes in read_markers(indication=config.indication).values() for gene in genes}
 
 
 def place_of(config: Config) -> tuple[Indication, tuple[str, ...], Tiers]:
