@@ -322,7 +322,7 @@ def _in_bulk(row: tuple[object, ...], n: int, high: bool, falls: bool, tells: bo
 def _with_cells(text: str, share: float) -> str:
     if np.isnan(share):
         return text
-    return f"{text}; {share:.0%} of malignant cells carry it" + (": the tumour's own" if share >= SEEN else "")
+    return f"{text}; {np.floor(100 * share + 1e-9):.0f} % of malignant cells carry it" + (": the tumour's own" if share >= SEEN else "")
 
 
 def highest_normal(summaries: Sequence[AnnData], *, symbols: Sequence[str]) -> pd.Series:
