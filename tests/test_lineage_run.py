@@ -48,11 +48,13 @@ def planted(tmp_path_factory):
     flags = {"FGA": "1\t1\t1\t1\t1", "EPCAM": "1\t1\t1\t1\t1", "AURKA": "1\t1\t1\t1\t1", "ALB": "0\t0\t0\t0\t0"}
     (folder / "votes.tsv").write_text("\n".join([header, *(f"{gene}\t{row}" for gene, row in flags.items())]) + "\n")
     (folder / "tissues.tsv").write_text("gene\tlung\tliver\nFGA\t0\t900\nALB\t0\t9000\nEPCAM\t9\t0\n")
+    (folder / "celltype.tsv").write_text("gene\tHepatocytes\tKupffer cells\nFGA\t900\t3\nEPCAM\t0\t0\n")
     for name in ("resources", "config"):
         (folder / name).symlink_to(ROOT / name)
     atlases = [
         AtlasConfig(name="bulk", reader="rsem_counts", path="counts"),
         AtlasConfig(name="hpa", reader="summary_table", path="tissues.tsv", role="normal", unit="nTPM"),
+        AtlasConfig(name="types", reader="summary_table", path="celltype.tsv", role="normal", unit="nTPM"),
     ]
     config = Config(
         name="planted", indication="chol", primary="bulk", data_dir=".", atlases=atlases, surface={"votes": "votes.tsv"}
@@ -69,11 +71,13 @@ def test_the_antigens_say_whose_they_are(planted):
     assert antigens.loc["EPCAM", "contaminant"] == ""
     assert antigens.loc["FGA", "lineage_note"].startswith(f"follows hepatocyte over {N} tumours")
     assert antigens.loc["AURKA", "gene_note"] == "proliferation"
+    assert antigens.loc["FGA", "normal_lineage"].lower().startswith("hepatocyte")
+    assert antigens.loc[["EPCAM", "AURKA"], "normal_lineage"].isna().all(), "zero everywhere, and not measured"
 
 
 def test_markers_are_kept_in_the_tumours_atlas_and_nowhere_else(planted):
     config, antigens = planted
-    bulk, summary = (set(read_stored(work_path(config, atlas)).var_names) for atlas in config.atlases)
+    bulk, summary, _ = (set(read_stored(work_path(config, atlas)).var_names) for atlas in config.atlases)
     liver = set(read_markers()["hepatocyte"])
     assert liver <= bulk and not liver & summary
     assert not liver & set(antigens.index)

@@ -296,6 +296,7 @@ def whose_signal(
 
 
 def _purity_r(levels: pd.DataFrame, purity: pd.Series | None) -> tuple[pd.Series, int]:
+    """Correlation of each column with purity, and over how many tumours; missing and 0 below ten of known purity."""
     known = purity.reindex(levels.index).dropna().astype(float) if purity is not None else pd.Series(dtype=float)
     if len(known) < MIN_TUMORS:
         return pd.Series(np.nan, index=levels.columns), 0
@@ -320,9 +321,11 @@ def _in_bulk(row: tuple[object, ...], n: int, high: bool, falls: bool, tells: bo
 
 
 def _with_cells(text: str, share: float) -> str:
+    """The same, with what malignant cells say where they were counted."""
     if np.isnan(share):
         return text
-    return f"{text}; {np.floor(100 * share + 1e-9):.0f} % of malignant cells carry it" + (": the tumour's own" if share >= SEEN else "")
+    own = ": the tumour's own" if share >= SEEN else ""
+    return f"{text}; {np.floor(100 * share + 1e-9):.0f} % of malignant cells carry it{own}"
 
 
 def highest_normal(summaries: Sequence[AnnData], *, symbols: Sequence[str]) -> pd.Series:
