@@ -12,7 +12,14 @@ from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
 from cartarget.files import whole
 from cartarget.genes import GeneTable, read_gene_table
-from cartarget.run.inputs import STREAMED, read_controls, surface_sources, wanted_symbols, work_path
+from cartarget.run.inputs import (
+    STREAMED,
+    lineage_markers,
+    read_controls,
+    surface_sources,
+    wanted_symbols,
+    work_path,
+)
 from cartarget.selection.ranking import NEGATIVE
 from cartarget.sheet import ASSAYS
 
@@ -33,7 +40,8 @@ def read_step(config: Config) -> None:
     lost, batches, aside = [], [], []
     for atlas in tqdm(_tumors_first(config), desc="atlases", unit="atlas", disable=None, leave=False):
         streamed = known if atlas.reader in STREAMED else None
-        adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if chosen.keep is None else chosen.keep)
+        keep = streamed if chosen.keep is None else chosen.kept(atlas)
+        adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
         record_batches(adata)
         _count_library(adata)
         if atlas.role == "counted":
@@ -45,7 +53,7 @@ def read_step(config: Config) -> None:
         aside.append((atlas, adata))
         if chosen.keep is not None:
             for one, held in aside:
-                write_atlas(held[:, held.var_names.isin(chosen.keep)].copy(), work_path(config, one))
+                write_atlas(held[:, held.var_names.isin(chosen.kept(one))].copy(), work_path(config, one))
             aside = []
     with whole(config.run_dir / "work" / "genes.parquet") as temporary:
         chosen.table().to_parquet(temporary, index=False)
@@ -70,6 +78,7 @@ class _Genes:
         self._config, self._genes, self._sources = config, genes, sources
         self._surface = pd.DataFrame()
         self._whole: set[str] = set()
+        self._markers = lineage_markers(config)
         self.keep: list[str] | None = None
 
     def meet(self, adata: Any) -> None:
@@ -85,6 +94,10 @@ class _Genes:
             self._surface = _with_names(self._surface, adata, sources=self._sources, genes=self._genes)
             self._whole = set(self.keep)
         self._whole &= measured
+
+    def kept(self, atlas: AtlasConfig) -> list[str]:
+        """Genes to keep of an atlas; a counted one keeps the markers of lineages too, which the panel does not hold."""
+        return sorted({*(self.keep or ()), *(self._markers if atlas.role == "counted" else ())})
 
     def table(self) -> pd.DataFrame:
         """Surface evidence of every gene of the tumour's atlas; candidates that some tumour lacks are none.

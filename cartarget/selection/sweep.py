@@ -173,13 +173,26 @@ def half_and_twice(kind: str, *, bulk: float, count: float) -> tuple[str, str]:
     >>> half_and_twice("samples", bulk=10, count=1), half_and_twice("cells", bulk=10, count=2)
     (('5 CPM', '20 CPM'), ('1 count', '4 counts'))
     """
-    if kind == "samples":
-        return f"{bulk / 2:g} CPM", f"{bulk * 2:g} CPM"
-    return _counts(count // 2), _counts(count * 2)
+    base = bulk if kind == "samples" else count
+    half, twice = base / 2 if kind == "samples" else base // 2, base * 2
+    return threshold_text(kind, half), threshold_text(kind, twice)
 
 
-def _counts(value: float) -> str:
-    return f"{value:g} count{'s' if value > 1 else ''}"
+def half_once_twice(kind: str, base: float) -> list[float]:
+    """A threshold of samples (CPM) or cells (whole counts, at least 1) at half, at once and at twice its value.
+
+    Examples
+    --------
+    >>> half_once_twice("samples", 10), half_once_twice("cells", 1), half_once_twice("cells", 3)
+    ([5.0, 10.0, 20.0], [1.0, 2.0], [1.0, 3.0, 6.0])
+    """
+    half = base / 2 if kind == "samples" else base // 2
+    return [float(value) for value in (half, base, base * 2) if kind == "samples" or value >= 1]
+
+
+def threshold_text(kind: str, value: float) -> str:
+    """A threshold with its unit: `5 CPM`, `1 count`, `2 counts`."""
+    return f"{value:g} CPM" if kind == "samples" else f"{value:g} count{'s' if value > 1 else ''}"
 
 
 def sweep_panels(
@@ -220,14 +233,15 @@ def sweep_panels(
     units = {one.unit if isinstance(one, Part) else one.uns["cartarget"]["unit"] for one in atlases}
     settings: dict[str, dict[str, Any]] = {}
     if "CPM" in units:
-        settings |= {f"{value:g} CPM": {"bulk": value} for value in (bulk / 2, bulk * 2)}
+        settings |= {threshold_text("samples", value): {"bulk": value} for value in half_once_twice("samples", bulk)}
     if "counts" in units:
-        settings |= {_counts(value): {"count": value} for value in (count // 2, count * 2) if value >= 1}
+        settings |= {threshold_text("cells", value): {"count": value} for value in half_once_twice("cells", count)}
     if len(proteins):
         settings |= {f"stain {value}": {"protein": value} for value in STAIN if value != protein}
     return {
         name: build_panel(atlases, proteins=proteins, **evidence, **(base | change))
         for name, change in settings.items()
+        if base | change != base
     }
 
 
