@@ -32,9 +32,9 @@ from cartarget.safety.judge import judge
 from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targets, read_toxicity
 from cartarget.safety.window import gate_levels
 from cartarget.selection.joined import join_cells
-from cartarget.selection.ranking import is_firm, rank_again
+from cartarget.selection.marks import marks, sensed
 from cartarget.selection.replicate import replicate, without_shared
-from cartarget.selection.sweep import half_and_twice, sweep_panels, sweep_ranks
+from cartarget.selection.sweep import firm_first, half_and_twice, sweep_panels
 
 
 def with_cells(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
@@ -203,20 +203,29 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Th
     return with_rare(table, run, gates=gates)
 
 
+def with_marks(table: pd.DataFrame, antigens: pd.DataFrame, *, floor: float) -> pd.DataFrame:
+    """Add the evidence strip of each row, and for gates the antigens whose signal is that of another cell type."""
+    found = marks(table, antigens=antigens, floor=floor)
+    table = table.assign(**{str(name): found[name] for name in found if str(name).startswith("mark_")})
+    if "gate" not in table:
+        return table
+    flagged = set(antigens.loc[antigens["contaminant"].fillna("").ne(""), "symbol"])
+    doubtful = [", ".join(symbol for symbol in sensed(gate) if symbol in flagged) for gate in table["gate"]]
+    return table.assign(contaminant=doubtful)
+
+
 def with_sweep(table: pd.DataFrame, run: Run, *, config: Config, name: str = "gate") -> pd.DataFrame:
     """Add the rank and the class of each ranked row at other thresholds, and rank again: the firm ones first."""
     limits, panel = config.thresholds, run.panel
-    ranked = table[table["rank"].notna()].rename(columns={name: "gate"})
+    ranked = table.loc[table["rank"].notna(), name].tolist()
     sweep = sweep_panels(
-        run.parts, symbols=Gates.parse(ranked["gate"].tolist(), panel=panel).members(panel.symbols),
+        run.parts, symbols=Gates.parse(ranked, panel=panel).members(panel.symbols),
         required=panel.required, stand_in=panel.stand_in, origin=panel.origin, summaries=run.summaries,
         proteins=run.atlases.of_role("protein"), bulk=limits.bulk, count=limits.count, protein=limits.protein,
         primary=config.primary,
     )  # fmt: skip
     half, twice = half_and_twice(panel.kind, bulk=limits.bulk, count=limits.count)
-    found = sweep_ranks(ranked, sweep=sweep, half=half, twice=twice, floor=config.coverage_floor)
-    table = table.merge(found.rename(columns={"gate": name}), on=name, how="left")
-    return rank_again(table.assign(is_firm=is_firm(table)), name=name)
+    return firm_first(table, sweep=sweep, half=half, twice=twice, floor=config.coverage_floor, name=name)
 
 
 def with_rare(table: pd.DataFrame, run: Run, *, gates: Gates) -> pd.DataFrame:

@@ -68,7 +68,7 @@ class Step:
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
     from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import with_antigen_columns, with_sweep
+    from cartarget.run.annotate import with_antigen_columns, with_marks, with_sweep
     from cartarget.selection.screen import screen_antigens
 
     run = load_run(config)
@@ -76,7 +76,8 @@ def screen_step(config: Config) -> None:
     symbols = pd.Index(run.panel.symbols).get_indexer(pd.Index(table["symbol"]))
     gates = Gates.singles(len(run.panel.symbols)).take(symbols)
     table = with_antigen_columns(table, run, gates=gates, limits=config.thresholds)
-    write_table("antigens", with_sweep(table, run, config=config, name="symbol"), config.run_dir / "antigens")
+    table = with_sweep(table, run, config=config, name="symbol")
+    write_table("antigens", with_marks(table, table, floor=config.coverage_floor), config.run_dir / "antigens")
 
 
 def gates_step(config: Config) -> None:
@@ -84,15 +85,15 @@ def gates_step(config: Config) -> None:
     import numpy as np
 
     from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import with_gate_columns, with_sweep
+    from cartarget.run.annotate import with_gate_columns, with_marks, with_sweep
     from cartarget.selection.screen import expose, screen_gates
 
-    run = load_run(config)
+    run, antigens = load_run(config), read_table("antigens", config.run_dir / "antigens.parquet")
     found = screen_gates(
         run.panel, candidates=run.candidates, floor=config.coverage_floor, top=config.top, controls=run.controls
     )
     table = with_gate_columns(found.table, run, gates=found.gates, limits=config.thresholds)
-    table = with_sweep(table, run, config=config)
+    table = with_marks(with_sweep(table, run, config=config), antigens, floor=config.coverage_floor)
     write_table("gates", table, config.run_dir / "gates")
     ordered = found.gates.take(pd.Index(found.table["gate"]).get_indexer(pd.Index(table["gate"])))
     both = Gates.join([Gates.singles(len(run.panel.symbols)), ordered.pairs])
@@ -106,7 +107,7 @@ def gates_step(config: Config) -> None:
 def larger_step(config: Config) -> None:
     """Search gates of three to five antigens of the shapes asked for, and score the best like any gate."""
     from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import empty, with_gate_columns, with_sweep
+    from cartarget.run.annotate import empty, with_gate_columns, with_marks, with_sweep
     from cartarget.selection.larger import screen_larger
     from cartarget.selection.screen import expose
 
@@ -121,7 +122,8 @@ def larger_step(config: Config) -> None:
         if len(found.table):
             gates = Gates.parse(found.table["gate"].tolist(), panel=run.panel)
             table = with_gate_columns(found.table, run, gates=gates, limits=config.thresholds)
-            table = with_sweep(table, run, config=config)
+            antigens = read_table("antigens", config.run_dir / "antigens.parquet")
+            table = with_marks(with_sweep(table, run, config=config), antigens, floor=config.coverage_floor)
             exposure = expose(run.panel, gates=gates)
     write_table("gates", table, config.run_dir / "larger")
     write_table("exposure", exposure, config.run_dir / "larger_exposure")
@@ -129,14 +131,17 @@ def larger_step(config: Config) -> None:
 
 
 def trust_step(config: Config) -> None:
-    """Hold the first gates to account: held-out and resampled people, chance, contradictions, a second cohort."""
+    """Choose the shortlist, and hold it and the first gates to account: people, chance, contradictions, a cohort."""
     from cartarget.run.annotate import replications, run_conflicts, run_doublets
     from cartarget.selection.null import random_pairs
+    from cartarget.selection.shortlist import shortlist, with_cohort
     from cartarget.selection.trust import assess_gates
 
     run, asked, limits = load_run(config), config.trust, config.thresholds
-    gates = read_table("gates", config.run_dir / "gates.parquet")
-    first = gates.loc[gates["rank"].notna(), "gate"].head(asked.gates).tolist()
+    antigens, gates = (read_table(name, config.run_dir / f"{name}.parquet") for name in ("antigens", "gates"))
+    ideas = shortlist(gates, antigens=antigens, floor=config.coverage_floor)
+    ranked = gates.loc[gates["rank"].notna(), "gate"]
+    first = ranked[ranked.isin(ranked.head(asked.gates)) | (ranked.isin(ideas["gate"]) & (asked.gates > 0))].tolist()
     conflicts = run_conflicts(run, gates=first, bulk=limits.bulk)
     table, found = assess_gates(
         run.panel, gates=first, candidates=run.candidates, swept=gates, conflicts=conflicts, folds=asked.folds,
@@ -144,7 +149,9 @@ def trust_step(config: Config) -> None:
     )  # fmt: skip
     write_table("trust", table, config.run_dir / "trust")
     write_table("conflicts", conflicts, config.run_dir / "conflicts")
-    write_table("replication", replications(run, gates, gates=first, config=config), config.run_dir / "replication")
+    second = replications(run, gates, gates=first, config=config)
+    write_table("replication", second, config.run_dir / "replication")
+    write_table("shortlist", with_cohort(ideas, second), config.run_dir / "shortlist")
     write_table("doublets", run_doublets(run, gates=first, count=limits.count), config.run_dir / "doublets")
     random = random_pairs(run.panel, candidates=run.candidates, seed=config.seed, floor=config.coverage_floor)
     random.to_parquet(config.run_dir / "work" / "random.parquet", index=False)
@@ -301,23 +308,23 @@ STEPS: tuple[Step, ...] = (
         "gates",
         gates_step,
         keys=(*JUDGED, "top"),
-        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *_tables(config, "antigens"), *resource_paths(config)],
         outputs=lambda config: [*_tables(config, "gates", "exposure"), *_inside(config, "work/search.json")],
     ),
     Step(
         "larger",
         larger_step,
         keys=(*JUDGED, "larger"),
-        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *_tables(config, "antigens"), *resource_paths(config)],
         outputs=lambda config: [*_tables(config, "larger", "larger_exposure"), *_inside(config, "work/larger.json")],
     ),
     Step(
         "trust",
         trust_step,
         keys=(*JUDGED, "trust", "seed"),
-        inputs=lambda config: [*_evidence(config), *_tables(config, "gates"), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *_tables(config, "antigens", "gates"), *resource_paths(config)],
         outputs=lambda config: [
-            *_tables(config, "trust", "conflicts", "replication", "doublets"),
+            *_tables(config, "shortlist", "trust", "conflicts", "replication", "doublets"),
             *_inside(config, "work/procedure.json", "work/random.parquet"),
         ],
     ),
