@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -69,6 +69,8 @@ class Panel:
         Tissues from which the tumour arises.
     n_twice
         Cells left out since another atlas of the panel holds them.
+    harmed
+        Antigens of which severe harm is on record in an organ that nothing measured → that organ.
     """
 
     symbols: tuple[str, ...]
@@ -88,6 +90,7 @@ class Panel:
     stand_in: frozenset[str]
     origin: tuple[str, ...]
     n_twice: int = 0
+    harmed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def populations(self) -> pd.DataFrame:

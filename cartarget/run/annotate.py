@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -224,6 +225,7 @@ def with_sweep(table: pd.DataFrame, run: Run, *, config: Config, name: str = "ga
         proteins=run.atlases.of_role("protein"), bulk=limits.bulk, count=limits.count, protein=limits.protein,
         primary=config.primary,
     )  # fmt: skip
+    sweep = {key: replace(moved, harmed=panel.harmed) for key, moved in sweep.items()}
     half, twice = half_and_twice(panel.kind, bulk=limits.bulk, count=limits.count)
     return firm_first(table, sweep=sweep, half=half, twice=twice, floor=config.coverage_floor, name=name)
 

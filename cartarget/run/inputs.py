@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,6 +200,8 @@ def load_run(config: Config) -> Run:
     """
     from cartarget.evidence.panel import build_panel
     from cartarget.evidence.store import read_part
+    from cartarget.safety.beside import harm_unmeasured
+    from cartarget.safety.toxicity import read_toxicity
 
     indication, origin, tiers = place_of(config)
     parts = [read_part(part_path(config, atlas)) for atlas in counted_atlases(config)]
@@ -218,6 +220,7 @@ def load_run(config: Config) -> Run:
         protein=config.thresholds.protein,
         primary=config.primary,
     )
+    panel = replace(panel, harmed=harm_unmeasured(panel, read_toxicity(tiers=tiers)))
     return Run(
         panel=panel,
         parts=parts,

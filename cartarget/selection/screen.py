@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import NOT, OF_TWO, Gates
 from cartarget.logic.gate import Gate
-from cartarget.safety.beside import protein_columns, thin_required
+from cartarget.safety.beside import harm_notes, protein_columns, thin_required
 from cartarget.safety.exposure_table import exposure_rows
 from cartarget.safety.judge import judge
 from cartarget.safety.known import UNSAFE
@@ -68,6 +68,7 @@ def score_gates(panel: Panel, *, gates: Gates, floor: float = 0.5) -> pd.DataFra
     """
     frame = score(panel, gates, judge(panel, gates), gate_levels(panel, gates), floor=floor)
     frame = frame.assign(**protein_columns(panel, gates), tissues_thin=thin_required(panel, gates))
+    frame["harm_unmeasured"] = harm_notes(panel, gates)
     frame.insert(0, "gate", gates.names(panel.symbols))
     frame["n_antigens"] = gates.size
     return frame

@@ -211,6 +211,12 @@ def test_the_page_judges_as_the_package_does(seed: int, kind: str, tmp_path: Pat
 
 
 @pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
+def test_harm_on_record_that_nothing_measured_is_a_doubt_on_the_page_too(tmp_path: Path) -> None:
+    panel = random_panel(3, kind="cells")
+    hold_together([replace(panel, harmed={panel.symbols[0]: "bile duct", panel.symbols[2]: "pleura"})], tmp_path)
+
+
+@pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
 @pytest.mark.parametrize("seed", range(6))
 def test_several_atlases_are_judged_as_the_package_does(seed: int, tmp_path: Path) -> None:
     hold_together([as_shipped(rich_panel(seed, count=count)) for count in (1, 2)], tmp_path)
