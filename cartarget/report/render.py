@@ -57,6 +57,7 @@ SCRIPTS = (
     "trust",
     "body",
     "topology",
+    "marks",
     "compare",
     "card",
     "search",
@@ -277,10 +278,10 @@ def _page(run: _Run, kept: pd.DataFrame, engine: Engine) -> bytes:
 
 _MARKS = (
     ("membrane", "membrane"),
-    ("cells", "malignant cells"),
+    ("cells", "cells"),
     ("protein", "protein"),
     ("thresholds", "thresholds"),
-    ("cohort", "second cohort"),
+    ("cohort", "cohort"),
 )
 _SIGNS = {"yes": "✓", "partly": "~", "no": "✗", "unknown": "?"}
 _EVIDENCE_WORDS = {"samples": "samples", "cells": "single cells", "summary": "summary", "protein": "stain"}

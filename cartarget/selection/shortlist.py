@@ -136,7 +136,7 @@ def _ideas(fit: pd.DataFrame, *, name: str, antigens: pd.DataFrame | None, treat
             shown.append(best)
     table = fit.iloc[shown].reset_index(drop=True)
     partners = [_partners(members, best, alike) for best, alike in zip(shown, ideas, strict=True)]
-    why = [_why(row, antigens) + _elsewhere(row) for row in table.to_dict("records")]
+    why = [_why(row, antigens) + _elsewhere(row) + _notes(row, antigens) for row in table.to_dict("records")]
     n_alike = [len(set(alike) - {best}) for best, alike in zip(shown, ideas, strict=True)]
     table = table.assign(list=name, idea=range(1, len(table) + 1), n_alike=n_alike, partners=partners, why=why)
     told = [column for column in ("cells_malignant", "cells_note", "coverage_cells") if column in table]
@@ -211,10 +211,23 @@ def _why(row: Mapping[str, Any], antigens: pd.DataFrame | None) -> str:
 
 
 def _elsewhere(row: Mapping[str, Any]) -> str:
-    """What the gate is at the threshold that suits it least, if that is worse."""
+    """Where the gate is worse: at half or twice the threshold, or if weaker stains count."""
+    own = CLASSES.index(row["safety_class"])
+    told = {"at half the threshold": row.get("class_half"), "at twice the threshold": row.get("class_twice")}
+    worse = [f"{kind} {where}" for where, kind in told.items() if isinstance(kind, str) and CLASSES.index(kind) > own]
     worst = row.get("class_worst")
-    worse = isinstance(worst, str) and CLASSES.index(worst) > CLASSES.index(row["safety_class"])
-    return f"; {worst} at another threshold" if worse else ""
+    if not worse and isinstance(worst, str) and CLASSES.index(worst) > own:
+        worse = [f"{worst} if a weaker stain counts"]
+    return "".join(f"; {text}" for text in worse)
+
+
+def _notes(row: Mapping[str, Any], antigens: pd.DataFrame | None) -> str:
+    """What a gene is, where that matters more than its level: proliferation, cancer-testis, oocyte."""
+    if antigens is None or "gene_note" not in antigens:
+        return ""
+    known = antigens.drop_duplicates("symbol").set_index("symbol")
+    told = [(symbol, _text(known, symbol, "gene_note")) for symbol in sensed(str(row["gate"]))]
+    return "".join(f"; {symbol}: {note}{'' if note.endswith('antigen') else ' gene'}" for symbol, note in told if note)
 
 
 def _alone(antigens: pd.DataFrame, symbol: str) -> str:

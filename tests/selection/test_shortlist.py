@@ -86,10 +86,17 @@ def test_ideas_never_share_a_sensed_antigen_and_every_gate_is_counted_once(pairs
     assert not names or found["gate"].iloc[0] == names[0]
 
 
-def test_an_idea_that_another_threshold_worsens_says_so() -> None:
-    worst = pd.array(["unsafe", "safe", None], dtype="string")
-    why = shortlist(table(["A & B", "C & D", "E & F"], class_worst=worst))["why"].tolist()
-    assert why == ["safe as a gate; unsafe at another threshold", "safe as a gate", "safe as a gate"]
+def test_an_idea_that_another_threshold_or_stain_worsens_says_so() -> None:
+    moved = {
+        "class_half": pd.array(["origin-only", "safe", None], dtype="string"),
+        "class_twice": pd.array(["safe", "safe", None], dtype="string"),
+        "class_worst": pd.array(["origin-only", "unsafe", None], dtype="string"),
+    }
+    why = shortlist(table(["A & B", "C & D", "E & F"], **moved))["why"].tolist()
+    assert why == [
+        "safe as a gate; origin-only at half the threshold", "safe as a gate; unsafe if a weaker stain counts",
+        "safe as a gate",
+    ]  # fmt: skip
 
 
 def marked(symbols: str, **more: object) -> pd.DataFrame:

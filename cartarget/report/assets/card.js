@@ -10,6 +10,7 @@ import { readGate, symbolsOf } from "./gate.js";
 import { howSure, disagreements, clinicalHistory } from "./trust.js";
 import { bodyView } from "./body.js";
 import { surfaceOf } from "./topology.js";
+import { evidenceStrip, movedText, nameCaveats } from "./marks.js";
 
 /** What the run concluded about safety, in words. */
 export function verdict(table, i, rows) {
@@ -128,10 +129,11 @@ function tumorProtein(value) {
   return said.length ? `${said.join("; ")}.` : null;
 }
 
-function caveats(table, i) {
+function caveats(model, table, i) {
   const value = (name) => table.value(i, name);
   const blocked = table.name === "gates" && readGate(table.key.get(i))?.blockers.size > 0;
   const list = [
+    ...nameCaveats(model, table, i),
     value("tissues_unresolved") && ["Experiment to do", `stain or count single cells in ${names(value("tissues_unresolved")).join(", ")}: the evidence at hand cannot tell whether one cell carries what the gate asks for.`],
     peopleText(value("people_over_cap"), value("people_n")) && ["People over the cap", `${peopleText(value("people_over_cap"), value("people_n"))} in ${value("people_population")}: their own tissue is hit more often than the cap and chance allow (${rangeText(value("people_share_lower"), value("people_share_upper"))} of people).`],
     value("liability_trans") !== null && value("liability_trans") - (value("liability") ?? 0) >= 0.005 && ["Cis and trans", `liability ${fractionText(value("liability")) || "unknown"} if one cell must carry both (cis); up to ${fractionText(value("liability_trans"))} if one antigen arms the T cell in a tissue and another marks the cell that is hit (trans).`],
@@ -211,11 +213,11 @@ export function drawCard(model, table, name) {
         table.isOwn && "your own, not among the gates of this file", table.isLarger && "of three or more",
         model.argument?.now && (table.isLarger && !model.argument.find(name) ? "as in the run: not argued" : "as argued"),
         table.value(i, "is_redundant") && "redundant", table.value(i, "is_eligible") === false && "below the coverage floor"].filter(Boolean).join(" · ")),
-      el("div", { class: "card-name" }, el("h2", { id: "card-title", tabindex: "-1" }, name), pill(table.value(i, "safety_class"))),
-      el("p", { class: "verdict" }, verdict(table, i, rows))),
+      el("div", { class: "card-name" }, el("h2", { id: "card-title", tabindex: "-1" }, name), pill(table.value(i, "safety_class"), { isFirm: table.value(i, "is_firm"), moved: movedText((column) => table.value(i, column)) })),
+      el("p", { class: "verdict" }, verdict(table, i, rows)), evidenceStrip(model, table, i)),
     figures(table, i), members(model, table, i), countedTogether(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
     titled("How sure?", howSure(model, name)), section("In normal tissue", bodyView(model.run, rows), tissueTable(model.run, rows)), titled("Sources that disagree", disagreements(model, name)),
-    surface(model, table, i), titled("In patients", clinicalHistory(model, name)), caveats(table, i), sources(model), everything(table, i),
+    surface(model, table, i), titled("In patients", clinicalHistory(model, name)), caveats(model, table, i), sources(model), everything(table, i),
   ].flat(Infinity).filter(Boolean);
 }
 

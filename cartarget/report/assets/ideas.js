@@ -2,6 +2,7 @@
 
 import { el, svg, byId, pill, linkTo, fractionText, countText, signed } from "./dom.js";
 import { KINDS, placeName } from "./judge.js";
+import { marksOf, stripOf } from "./marks.js";
 
 /** What an antigen does alone, as the package says it. */
 function aloneOf(result, ev, row) {
@@ -26,20 +27,12 @@ export function whyOf(result, ev, gate, g) {
 
 const bar = (value, kind) => svg("rect", { class: `leader-${kind}`, y: kind === "coverage" ? 1 : 7, width: (64 * value).toFixed(1), height: 4 });
 
-const SIGNS = { yes: "✓", partly: "~", no: "✗", unknown: "?" };
-
-/** The evidence strip of a gate: marks of the run, and whether the class holds around the threshold. */
-function stripOf(value, isFirm) {
-  const marks = [["membrane", value("mark_membrane")], ["malignant cells", value("mark_cells")], ["protein", value("mark_protein")], ["thresholds", isFirm === null ? "unknown" : isFirm ? "yes" : "no"]];
-  return el("span", { class: "strip" }, marks.map(([title, told]) => { const mark = told || "unknown"; return el("span", { class: `mark mark-${mark}`, title: `${title}: ${mark}` }, el("i", { "aria-hidden": "true" }, SIGNS[mark]), title, el("span", { class: "hidden" }, `: ${mark}`)); }));
-}
-
 /** One idea of the shortlist. */
-function ideaRow({ name, kind, rank, coverage, liability, where, alike, why, isNew, isFirm, value }) {
+function ideaRow({ name, kind, rank, coverage, liability, where, alike, why, isNew, isFirm, marks }) {
   return el("li", {},
     el("span", { class: "idea-rank" }, countText(rank)),
-    el("span", { class: "idea-name" }, el("a", { href: linkTo(name, "gate") }, name), isNew && el("b", { class: "new" }, "new"), el("small", {}, why), stripOf(value, isFirm)),
-    el("span", { class: "idea-class" }, pill(kind), isFirm === false && el("small", { class: "not-firm" }, "at this threshold only")),
+    el("span", { class: "idea-name" }, el("a", { href: linkTo(name, "gate") }, name), isNew && el("b", { class: "new" }, "new"), el("small", {}, why), stripOf(marks)),
+    el("span", { class: "idea-class" }, pill(kind, { isFirm })),
     el("span", { class: "idea-bars" }, svg("svg", { class: "leader-bars", viewBox: "0 0 64 12", preserveAspectRatio: "none", role: "img", "aria-label": `coverage ${fractionText(coverage)}, liability ${fractionText(liability)}` },
       svg("rect", { class: "track", y: 2, width: 64, height: 2 }), svg("rect", { class: "track", y: 8, width: 64, height: 2 }), bar(coverage, "coverage"), liability !== null && bar(liability, "liability"))),
     el("span", { class: "leader-numbers" }, el("b", {}, fractionText(coverage)), " ", el("i", {}, liability === null ? "–" : fractionText(liability))),
@@ -52,7 +45,7 @@ export function drawIdeas(model, result, before) {
   const rows = result.ideas.map(({ row, g, alike }) => {
     const name = gates.key.get(row), value = (column) => gates.value(row, column);
     return ideaRow({ name, kind: KINDS[result.gates.kind[g]], rank: value("rank"), coverage: value("coverage"), liability: value("liability"),
-      where: value("liability_population"), alike, why: whyOf(result, model.argument.ev, model.argument.pairs.gates[g], g), isNew: !before.has(name), value,
+      where: value("liability_population"), alike, why: whyOf(result, model.argument.ev, model.argument.pairs.gates[g], g), isNew: !before.has(name), marks: marksOf(model, gates, row),
       isFirm: result.isMoved ? result.firm.gates[g] === result.gates.kind[g] : null });
   });
   byId("ideas-count").textContent = rows.length === 1 ? "1 idea" : `${rows.length} ideas that differ`;
