@@ -58,6 +58,7 @@ def score(panel: Panel, gates: Gates, judged: Judged, levels: Levels, *, floor: 
         if not suffix:
             for name in ("n_donors", "n_observations"):
                 frame[f"liability_{name}"] = _behind(panel, name, place)
+            frame["liability_n_positive"] = _positive(judged, place)
             frame["liability_evidence"] = places.evidence(place)
             frame["liability_upper_population"] = places.name(bounding)
     by = frame["coverage_p10"] if panel.kind == "cells" else frame["coverage"]
@@ -266,6 +267,13 @@ def _behind(panel: Panel, name: str, place: NDArray[np.int64]) -> NDArray[np.flo
     """How many donors or observations stand behind a place; NaN for a summary or stain, which tells none."""
     told = np.append(panel.populations[name].to_numpy(dtype=np.float64), np.nan)
     return np.asarray(told[np.where(place < len(panel.populations), place, -1)])
+
+
+def _positive(judged: Judged, place: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many observations of a place are hit; NaN for a summary or stain."""
+    counted = np.hstack([judged.n_positive, np.full((len(place), 1), np.nan)])
+    own = np.where((place >= 0) & (place < judged.n_positive.shape[1]), place, -1)
+    return np.asarray(counted[np.arange(len(place)), own])
 
 
 def _worst(

@@ -29,7 +29,8 @@ IDEAS, PRECEDENT = "ideas", "precedent"
 
 COLUMNS = (
     "list", "idea", "gate", "rank", "safety_class", "class_half", "class_twice", "is_firm", "window", "coverage",
-    "liability", "liability_population", "n_alike", "partners", "why",
+    "liability", "liability_population", "liability_n_positive", "liability_n_observations", "n_alike", "partners",
+    "why",
 )  # fmt: skip
 _SUPPORT = ("mark_membrane", "mark_cells", "mark_protein")
 

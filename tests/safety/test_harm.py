@@ -1,4 +1,4 @@
-"""Harm on record in an organ that nothing measured: no gate that senses the antigen may be called safe."""
+"""Harm on record in an organ that nothing measured, and what was seen in the place that is worst."""
 
 from __future__ import annotations
 
@@ -71,3 +71,19 @@ def test_an_organ_that_a_summary_measured_is_judged_by_it() -> None:
 def test_a_narrower_panel_keeps_what_it_holds() -> None:
     panel = replace(clean(), harmed={"A": "bile duct"}).take(["B", "C"])
     assert score_gates(panel, gates=Gates.singles(2))["harm_unmeasured"].tolist() == ["", ""]
+
+
+def test_a_worst_place_without_a_positive_donor_says_that_none_was_seen() -> None:
+    tumor = {f"p{i}": np.full((1, 2), 30.0) for i in range(25)}
+    normal = {name: {f"{name}{i}": np.zeros((1, 2)) for i in range(25)} for name in ("heart", "lung", "colon")}
+    normal["lung"]["lung0"] = np.array([[0.0, 30.0]])
+    adata = observations("samples", tumor, normal, symbols=["A", "B"])
+    told = summary({"skin": [99.0, 0.0]}, symbols=["A", "B"])
+    bulk = build_panel(adata, symbols=["A", "B"], required=REQUIRED)
+    table = score_gates(bulk, gates=Gates.singles(2))
+    assert table["liability_n_positive"].tolist() == [0, 1]
+    assert table["liability_population"].iloc[1] == "lung"
+    with_skin = build_panel(adata, symbols=["A", "B"], required=REQUIRED, summaries=[told])
+    seen = score_gates(with_skin, gates=Gates.singles(2))
+    assert seen["liability_population"].iloc[0].startswith("skin")
+    assert seen["liability_n_positive"].isna().tolist() == [True, False], "a summary tells of no donors"

@@ -49,6 +49,7 @@ function liabilityNote(value, text) {
   const place = value("liability_population"), from = value("liability_upper_population"), donors = value("liability_n_donors");
   const where = place && [donors === null ? place : `${place} (${plural(donors, "donor")})`, RESTS_ON[value("liability_evidence")]].filter(Boolean).join(", ");
   if (value("liability_upper") === null || (text("liability_upper") === text("liability") && (!from || from === place))) return where ? `in ${where}` : "";
+  if (value("liability_n_positive") === 0) return `none seen: 0 of ${countText(value("liability_n_observations"))} in ${place}${value("liability_upper") === null ? "" : `, at most ${text("liability_upper")}${from && from !== place ? ` in ${from}` : ""}`}`;
   const up = `up to ${text("liability_upper")}`;
   if (from && place && from !== place) return `in ${where}; ${up}, in ${from}`;
   return where || from ? `${up} in ${where ?? from}` : up;

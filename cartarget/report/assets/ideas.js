@@ -39,13 +39,16 @@ function ideaRow({ name, kind, rank, coverage, liability, where, alike, why, isN
     el("span", { class: "idea-where" }, where ?? ""), el("span", { class: "idea-alike" }, alike ? `+${countText(alike)} variations` : ""));
 }
 
+/** Where the liability is; where nothing was seen the place is no place that is hit. */
+const whereText = (value) => { const place = value("liability_population") ?? ""; return value("liability_n_positive") === 0 ? `none seen (0 of ${countText(value("liability_n_observations"))} in ${place})` : place; };
+
 /** Draw the shortlist of a result; `before` holds the names of the run's own. */
 export function drawIdeas(model, result, before) {
   const { gates } = model;
   const rows = result.ideas.map(({ row, g, alike }) => {
     const name = gates.key.get(row), value = (column) => gates.value(row, column);
     return ideaRow({ name, kind: KINDS[result.gates.kind[g]], rank: value("rank"), coverage: value("coverage"), liability: value("liability"),
-      where: value("liability_population"), alike, why: whyOf(result, model.argument.ev, model.argument.pairs.gates[g], g), isNew: !before.has(name), marks: marksOf(model, gates, row),
+      where: whereText(value), alike, why: whyOf(result, model.argument.ev, model.argument.pairs.gates[g], g), isNew: !before.has(name), marks: marksOf(model, gates, row),
       isFirm: result.isMoved ? result.firm.gates[g] === result.gates.kind[g] : null });
   });
   byId("ideas-count").textContent = rows.length === 1 ? "1 idea" : `${rows.length} ideas that differ`;
