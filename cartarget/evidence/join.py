@@ -73,7 +73,8 @@ def join(parts: Sequence[Part], *, symbols: Sequence[str], thresholds: Mapping[s
     """Bring parts onto one list of antigens.
 
     A population holds the observations of one place that are alike in side, kind, assay and in the antigens that were
-    measured. An antigen that an atlas lacks is not measured in its populations, and in no other.
+    measured. An antigen that an atlas lacks is not measured in its populations, and in no other. The tumour cells of
+    each patient are a population, named `patient 1` and so on: no identifier goes into a table or report.
 
     Parameters
     ----------
@@ -94,6 +95,7 @@ def join(parts: Sequence[Part], *, symbols: Sequence[str], thresholds: Mapping[s
     rank[order] = np.arange(len(order))
     own = [np.where(codes >= 0, rank[codes], -1) for codes in own]
     table = table.iloc[order].drop(columns="mask").reset_index(drop=True)
+    table["population"] = _without_identifiers(table)
     table["population"] = _unique(table)
     packed = _packed(parts, own, kept, table, symbols=symbols, thresholds=thresholds)
     depth = np.zeros((len(table), len(DEPTHS)), dtype=np.int64)
@@ -154,6 +156,15 @@ def _order(table: pd.DataFrame) -> NDArray[np.int64]:
 def _n_kept(part: Part, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Observations of each population of a part that are kept."""
     return np.bincount(owners(part)[kept], minlength=len(part.populations))
+
+
+def _without_identifiers(table: pd.DataFrame) -> pd.Series:
+    """Names of populations, those of patients' own cells numbered in order: tables and reports name no person."""
+    names = table["population"].astype(str)
+    is_patient = (table["side"] == "tumor") & (table["kind"] == "cells")
+    number, people = pd.factorize(names[is_patient])
+    width = len(str(len(people)))
+    return names.mask(is_patient, pd.Series([f"patient {n + 1:0{width}d}" for n in number], names.index[is_patient]))
 
 
 def _unique(table: pd.DataFrame) -> list[str]:

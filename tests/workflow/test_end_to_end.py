@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +19,7 @@ import pytest
 
 from cartarget.config import Config, load_config
 from cartarget.contracts import TABLES, read_table
+from cartarget.evidence.store import read_part
 from cartarget.run.steps import STEPS
 from tests.workflow.place import DELIVERED, ENVIRONMENT, RUN, SMALL, call, command, delivered, workplace
 
@@ -49,6 +53,25 @@ def test_a_run_leaves_what_it_promises(by_command: Path) -> None:
     told = json.loads((run / "provenance.json").read_text())
     assert told["command"] == "cartarget run results/demo/config.yaml"
     assert str(by_command) not in (run / "provenance.json").read_text() + (run / "report.html").read_text()
+
+
+def test_what_a_run_delivers_names_no_person(by_command: Path) -> None:
+    run = by_command / "results" / "demo"
+    people = {name for part in run.glob("work/evidence/*") for name in read_part(part).donors}
+    assert {"patient01", "donor01"} < people
+    for name in DELIVERED:
+        text = told_by(run / name)
+        assert not [person for person in people if person in text], name
+    assert "patient 1" in told_by(run / "exposure.tsv") and "patient 1" in told_by(run / "report.html")
+
+
+def told_by(path: Path) -> str:
+    """All text of a file: of a table its cells, of a page what is packed in it too."""
+    if path.suffix == ".parquet":
+        return pyarrow.parquet.read_table(path).to_pandas().to_csv()
+    text = path.read_text(encoding="utf-8")
+    packed = re.findall(r"H4sI[A-Za-z0-9+/=]{100,}", text)
+    return "\n".join([text, *(gzip.decompress(base64.b64decode(block)).decode("latin-1") for block in packed)])
 
 
 def test_command_and_workflow_give_the_same_bytes(by_command: Path, by_snakemake: Path) -> None:
