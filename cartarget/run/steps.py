@@ -247,13 +247,13 @@ def _inside(config: Config, *names: str) -> list[str]:
 
 
 def _atlas_files(config: Config) -> list[str]:
-    """Files of the atlases; a folder stands for its files, a pattern for those it matches."""
+    """Files of the atlases; a folder stands for its files (zarr: at any depth), a pattern for those it matches."""
     found: list[str] = []
     for atlas in config.used_atlases:
+        inner = "**/*" if atlas.reader == "zarr" else "*"
         for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity):
             for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
-                inside = sorted(p.as_posix() for p in named.iterdir() if p.is_file()) if named.is_dir() else []
-                found += inside or [named.as_posix()]
+                found += sorted(p.as_posix() for p in named.glob(inner) if p.is_file()) or [named.as_posix()]
     return found
 
 
