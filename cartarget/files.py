@@ -10,6 +10,10 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -55,6 +59,29 @@ def sweep(paths: Iterable[str | os.PathLike[str]]) -> int:
     for part in stale:
         part.unlink(missing_ok=True)
     return len(stale)
+
+
+def as_plain_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table for a spreadsheet: text that would be run as a formula gets an apostrophe before it.
+
+    That is text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return. A carriage return, which would end the
+    row, becomes a space. Numbers stay as they are.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"symbol": ["=1+1", "HLA-A"], "window": [-1.5, 2.0]})
+    >>> as_plain_text(frame).to_numpy().tolist()
+    [["'=1+1", -1.5], ['HLA-A', 2.0]]
+    """
+    texts = frame.select_dtypes(["object", "string", "category"])
+    plain = {name: _plain(texts[name].astype("string")) for name in texts}
+    return frame.assign(**plain)
+
+
+def _plain(cells: pd.Series) -> pd.Series:
+    live = cells.str.match(r"[=+\-@\t\r]").fillna(False).astype(bool)
+    return cells.mask(live, "'" + cells).str.replace("\r", " ", regex=False)
 
 
 def _umask() -> int:
