@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -12,8 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cartarget.errors import CartargetError
+
 if TYPE_CHECKING:
     import pandas as pd
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -21,6 +26,11 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it into place only if the block succeeds.
 
     A killed or failing block leaves `path` as it was.
+
+    Raises
+    ------
+    CartargetError
+        The disk is full (:func:`on_disk`).
 
     Examples
     --------
@@ -32,16 +42,45 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     'done'
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    with on_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def on_disk(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Tell a disk, quota or limit that is full while `path` is written by one error that says what to do.
+
+    Raises
+    ------
+    CartargetError
+        The block failed for want of room. Any other error stays as it is.
+
+    Examples
+    --------
+    >>> with on_disk("results/demo/gates.tsv"):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    cartarget.errors.CartargetError: results/demo/gates.tsv: the disk is full (No space left on device); make room ...
+    """
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        is_short = re.search(r"^\d+ requested and \d+ written$", str(error)) is not None  # numpy tells no number
+        if error.errno not in _FULL and not is_short:
+            raise
+        why = os.strerror(error.errno or errno.ENOSPC)
+        raise CartargetError(
+            f"{path}: the disk is full ({why}); make room and run the same command again: finished steps are kept"
+        ) from error
 
 
 def sweep(paths: Iterable[str | os.PathLike[str]]) -> int:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
-from cartarget.files import matching, sweep, whole
+from cartarget.files import matching, on_disk, sweep, whole
 from cartarget.provenance import journal
 from cartarget.run.counting import COUNTED, count_step
 from cartarget.run.inputs import (
@@ -214,7 +214,8 @@ def run(config: Config, *, last: str = "report") -> Path:
         done = step.is_done(config)
         print(f"[{number}/{len(steps)}] {step.name}{': nothing has changed' * done}", file=sys.stderr, flush=True)
         if not done:
-            with journal(config.run_dir / "log" / f"{step.name}.log", title=step.name):
+            log = config.run_dir / "log" / f"{step.name}.log"
+            with on_disk(config.run_dir), journal(log, title=step.name):
                 step.do(config)
     return config.run_dir
 
