@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
+from cartarget.atlas.formats.tables import opened
 from cartarget.errors import InputError
 
 STATUSES = ("voted", "rescued", "too few votes", "unknown")
@@ -98,7 +99,8 @@ def read_rescue(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 def _read_text(path: str | os.PathLike[str]) -> pd.DataFrame:
     try:
-        return pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+        with opened(path) as handle:
+            return pd.read_csv(io.BytesIO(handle.read()), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
 
