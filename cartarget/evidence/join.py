@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cartarget.errors import InputError
+from cartarget.evidence.names import patient_names
 from cartarget.evidence.packed import WORD, Packed, lay_out, unpack_bits
 from cartarget.evidence.part import DEPTHS, Part
 
@@ -95,7 +96,9 @@ def join(parts: Sequence[Part], *, symbols: Sequence[str], thresholds: Mapping[s
     rank[order] = np.arange(len(order))
     own = [np.where(codes >= 0, rank[codes], -1) for codes in own]
     table = table.iloc[order].drop(columns="mask").reset_index(drop=True)
-    table["population"] = _without_identifiers(table)
+    is_patient = (table["side"] == "tumor") & (table["kind"] == "cells")
+    named = table["population"].astype(str)
+    table["population"] = named.mask(is_patient, named.map(patient_names(parts)))
     table["population"] = _unique(table)
     packed = _packed(parts, own, kept, table, symbols=symbols, thresholds=thresholds)
     depth = np.zeros((len(table), len(DEPTHS)), dtype=np.int64)
@@ -156,15 +159,6 @@ def _order(table: pd.DataFrame) -> NDArray[np.int64]:
 def _n_kept(part: Part, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Observations of each population of a part that are kept."""
     return np.bincount(owners(part)[kept], minlength=len(part.populations))
-
-
-def _without_identifiers(table: pd.DataFrame) -> pd.Series:
-    """Names of populations, those of patients' own cells numbered in order: tables and reports name no person."""
-    names = table["population"].astype(str)
-    is_patient = (table["side"] == "tumor") & (table["kind"] == "cells")
-    number, people = pd.factorize(names[is_patient])
-    width = len(str(len(people)))
-    return names.mask(is_patient, pd.Series([f"patient {n + 1:0{width}d}" for n in number], names.index[is_patient]))
 
 
 def _unique(table: pd.DataFrame) -> list[str]:
