@@ -14,12 +14,14 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet
 import pytest
 
 from cartarget.config import Config, load_config
 from cartarget.contracts import TABLES, read_table
 from cartarget.evidence.store import read_part
+from cartarget.logic.gate import Gate
 from cartarget.run.steps import STEPS
 from tests.workflow.place import DELIVERED, ENVIRONMENT, RUN, SMALL, call, command, delivered, workplace
 
@@ -63,6 +65,29 @@ def test_what_a_run_delivers_names_no_person(by_command: Path) -> None:
         text = told_by(run / name)
         assert not [person for person in people if person in text], name
     assert "patient 1" in told_by(run / "exposure.tsv") and "patient 1" in told_by(run / "report.html")
+
+
+def test_gates_of_a_run_agree_with_what_they_are_made_of(by_command: Path) -> None:
+    """The best member is the best-ranked part, gains are differences from it, and a missed blocker only adds harm."""
+    run = by_command / "results" / "demo"
+    gates, antigens = (read_table(name, run / f"{name}.parquet") for name in ("gates", "antigens"))
+    singles = antigens.set_index("symbol")
+    paired = gates[gates["best_member"].notna()]
+    best = [Gate.parse(name).antigens[0] for name in paired["best_member"]]
+    for row, own in zip(paired.itertuples(), best, strict=True):
+        sensed = [one.symbol for one in Gate.parse(row.gate).literals if not one.is_negated]
+        assert (
+            singles["rank"].reindex(sensed).idxmin() == own if singles["rank"].reindex(sensed).notna().any() else True
+        )
+    for column, sign in (("coverage", 1), ("window", 1), ("selectivity", 1), ("liability", -1)):
+        gain = sign * (paired[column].to_numpy(float) - singles[column].reindex(best).to_numpy(float))
+        np.testing.assert_allclose(paired[f"gain_{column}"].to_numpy(float), gain, atol=1e-9)
+    blocked = gates[gates["gate"].str.contains("~")]
+    assert len(blocked)
+    for end in ("", "_upper"):
+        residual = blocked[f"liability_residual{end}"].to_numpy(float, na_value=np.nan)
+        assert (residual >= blocked[f"liability{end}"].to_numpy(float, na_value=np.nan)).all()
+    assert (blocked["liability_residual_upper"] >= blocked["liability_residual"]).all()
 
 
 def told_by(path: Path) -> str:
