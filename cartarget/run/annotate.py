@@ -17,7 +17,7 @@ from cartarget.dictionary import columns
 from cartarget.evidence.ambient import ambient_notes, ambient_scores, doublet_fractions
 from cartarget.evidence.conflicts import cells_source, find_conflicts, panel_sources
 from cartarget.evidence.detection import detection_rates
-from cartarget.evidence.dropout import corrected_coverage, residual_liability
+from cartarget.evidence.dropout import corrected_coverage, never_below_liability, residual_liability
 from cartarget.evidence.lineage import highest_normal, read_gene_notes, read_markers, whose_signal
 from cartarget.evidence.panel import build_panel
 from cartarget.evidence.part import measured_in_tumor
@@ -91,6 +91,7 @@ def with_dropout(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> 
         run.panel, gates=gates, fraction=judged.naive, rates=detection_rates(source, side="tumor", count=count),
         blocker_rates=rates,
     )  # fmt: skip
+    residual = never_below_liability(residual, table=table, blocked=gates.has_blocker)
     added = residual.assign(coverage_corrected=corrected.to_numpy())
     return table.assign(**{str(name): values.array for name, values in added.items()})
 

@@ -29,10 +29,10 @@ STREAMED = ("xena", "gct", "recount3")
 
 
 class Atlases(Mapping[str, "AnnData"]):
-    """The atlases of a run by name, harmonised; each is read when it is first asked for."""
+    """The atlases of a run by name, harmonised, patients numbered; each is read when it is first asked for."""
 
-    def __init__(self, config: Config, tiers: Tiers, origin: Sequence[str]) -> None:
-        self._config, self._tiers, self._origin = config, tiers, origin
+    def __init__(self, config: Config, tiers: Tiers, origin: Sequence[str], patients: Mapping[str, str]) -> None:
+        self._config, self._tiers, self._origin, self._patients = config, tiers, origin, patients
         self._asked = {atlas.name: atlas for atlas in config.used_atlases}
         self._held: dict[str, AnnData] = {}
 
@@ -40,11 +40,14 @@ class Atlases(Mapping[str, "AnnData"]):
         if name not in self._held:
             from cartarget.atlas.harmonise import harmonise
             from cartarget.atlas.store import read_stored
+            from cartarget.evidence.names import number_patients
 
             path = work_path(self._config, self._asked[name])
             if not path.exists():
                 raise InputError(f"{path}: not there yet; run the read step first (`cartarget run` does all steps)")
-            self._held[name] = harmonise(read_stored(path), tiers=self._tiers, origin=self._origin)
+            adata = harmonise(read_stored(path), tiers=self._tiers, origin=self._origin)
+            number_patients(adata, names=self._patients)
+            self._held[name] = adata
         return self._held[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -198,6 +201,7 @@ def load_run(config: Config) -> Run:
     InputError
         An earlier step has not been done, a tissue is not in the tier table, or no tumour can order the ranking.
     """
+    from cartarget.evidence.names import patient_names
     from cartarget.evidence.panel import build_panel
     from cartarget.evidence.store import read_part
     from cartarget.safety.beside import harm_unmeasured
@@ -206,7 +210,7 @@ def load_run(config: Config) -> Run:
     indication, origin, tiers = place_of(config)
     parts = [read_part(part_path(config, atlas)) for atlas in counted_atlases(config)]
     surface, controls, candidates, symbols = run_symbols(config)
-    atlases = Atlases(config, tiers, origin)
+    atlases = Atlases(config, tiers, origin, patient_names(parts))
     primary = primary_of(parts, config)
     summaries = _one_scale(atlases, primary, parts)
     panel = build_panel(

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
 from cartarget.errors import InputError
-from cartarget.files import matching, sweep, whole
+from cartarget.files import matching, on_disk, sweep, whole
 from cartarget.provenance import journal
 from cartarget.run.counting import COUNTED, count_step
 from cartarget.run.inputs import (
@@ -222,7 +222,8 @@ def run(config: Config, *, last: str = "report") -> Path:
         done = step.is_done(config)
         print(f"[{number}/{len(steps)}] {step.name}{': nothing has changed' * done}", file=sys.stderr, flush=True)
         if not done:
-            with journal(config.run_dir / "log" / f"{step.name}.log", title=step.name):
+            log = config.run_dir / "log" / f"{step.name}.log"
+            with on_disk(config.run_dir), journal(log, title=step.name):
                 step.do(config)
     return config.run_dir
 
@@ -255,13 +256,13 @@ def _inside(config: Config, *names: str) -> list[str]:
 
 
 def _atlas_files(config: Config) -> list[str]:
-    """Files of the atlases; a folder stands for its files, a pattern for those it matches."""
+    """Files of the atlases; a folder stands for its files (zarr: at any depth), a pattern for those it matches."""
     found: list[str] = []
     for atlas in config.used_atlases:
+        inner = "**/*" if atlas.reader == "zarr" else "*"
         for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity):
             for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
-                inside = sorted(p.as_posix() for p in named.iterdir() if p.is_file()) if named.is_dir() else []
-                found += inside or [named.as_posix()]
+                found += sorted(p.as_posix() for p in named.glob(inner) if p.is_file()) or [named.as_posix()]
     return found
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
-from pathlib import Path
 
 import pandas as pd
 
+from cartarget.atlas.formats.tables import opened
 from cartarget.errors import InputError
 
 _SUFFIX = "_surface_flag"
@@ -94,6 +95,7 @@ def read_rescue(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 def _read_text(path: str | os.PathLike[str]) -> pd.DataFrame:
     try:
-        return pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+        with opened(path) as handle:
+            return pd.read_csv(io.BytesIO(handle.read()), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error

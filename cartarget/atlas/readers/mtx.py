@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from cartarget.genes import GeneTable
 
+MOST_ROWS = 5_000_000
+"""Genes or cells that a matrix in text may have."""
+
 _EXPRESSION = "Gene Expression"
 
 
@@ -106,8 +109,11 @@ def _maybe(folder: Path, *names: str) -> Path | None:
 def _table(path: Path, *, has_header: bool) -> pd.DataFrame:
     """A tab-separated table as text, each line with the same number of fields."""
     with opened(path) as handle:
+        octets = handle.read()
+        if octets.count(b"\n") > MOST_ROWS:
+            raise InputError(f"{path}: more than {MOST_ROWS:,} lines; expected one per gene or cell")
         try:
-            lines = handle.read().decode("utf-8-sig").splitlines()
+            lines = octets.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError:
             raise InputError(f"{path}: not text in UTF-8") from None
     rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
