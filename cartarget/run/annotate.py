@@ -163,7 +163,15 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Th
     """Add all that stands beside the scores of gates; rows and gates in the same order."""
     table = with_purity(table, run, gates=gates, level=limits.bulk)
     table = with_dropout(with_cells(table, run, gates=gates, count=limits.count), run, gates=gates, count=limits.count)
-    return with_rare(table, run, gates=gates)
+    return with_rare(table, run, gates=gates).assign(proxies=_proxies(run, gates))
+
+
+def _proxies(run: Run, gates: Gates) -> list[str | None]:
+    """Of each gate, the members that are derived antigens, with what they are derived from."""
+    derived = run.surface.dropna(subset="derived").set_index("symbol")["derived"]
+    told = [f"{name} ({derived[name]})" if name in derived else "" for name in run.panel.symbols]
+    named = [[told[row] for row in rows if row >= 0 and told[row]] for rows in gates.rows.tolist()]
+    return ["; ".join(texts) or None for texts in named]
 
 
 def with_sweep(table: pd.DataFrame, run: Run, *, config: Config) -> pd.DataFrame:
