@@ -120,7 +120,7 @@ def test_bits_are_those_of_three_valued_logic(seed: int, text: str, holes: bool)
     unknown = pd.Series(False, index=adata.obs_names)
     sure = pd.Series(0, index=adata.obs_names)
     for least in (1, 2):
-        cells = pd.DataFrame(adata.X >= least, index=adata.obs_names, columns=SYMBOLS).astype("boolean").mask(~known)
+        cells = pd.DataFrame(least <= adata.X, index=adata.obs_names, columns=SYMBOLS).astype("boolean").mask(~known)
         hit = add_derived(cells, {"D": DerivedAntigen("D", gate, "", "", "", "")})["D"]
         unknown |= hit.isna()
         sure += hit.fillna(False).astype(int)
@@ -168,7 +168,7 @@ def test_with_holes_it_is_never_better_than_the_gate(seed: int) -> None:
 
 
 def test_what_depth_hides_is_corrected_as_for_the_gate() -> None:
-    """Tumour cells of 1,000 counts hold one or two of each; hearts of as many counts show both on one cell in twenty."""
+    """Tumour cells of 1,000 counts hold one or two of each; hearts of as many show both on one in twenty."""
     symbols = ["A", "B"]
     seen = np.array([[1, 1]] + [[0, 0]] * 19)
     blocks = makers.tumor([[1, 1], [2, 2]] * 15, depth=1000.0) + makers.normal(["heart"], seen, depth=1000.0, donors=8)
