@@ -112,6 +112,7 @@ def part_path(config: Config, atlas: AtlasConfig) -> Path:
 def resource_paths(config: Config) -> list[str]:
     """The tables, other than atlases, that a run reads."""
     from cartarget.atlas.registry import READERS
+    from cartarget.evidence.lineage import MARKERS, NOTES
     from cartarget.files import resource
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
@@ -123,7 +124,7 @@ def resource_paths(config: Config) -> list[str]:
 
         paths.append(installed_surfaceome().as_posix())
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables = [*map(Path, sorted(looked_up)), TARGETS, EVENTS]
+    tables = [*map(Path, sorted(looked_up)), TARGETS, EVENTS, MARKERS, NOTES]
     return [*paths, *(resource(table).as_posix() for table in tables)]
 
 
@@ -157,7 +158,17 @@ def wanted_symbols(config: Config, *, sources: Mapping[str, pd.DataFrame] | None
     if sources is None:
         return None
     table = candidates(sources=sources, min_score=config.surface.min_score)
-    return {*table.loc[table["is_candidate"], "symbol"], *read_controls(config)["symbol"]}
+    asked = {*table.loc[table["is_candidate"], "symbol"], *read_controls(config)["symbol"]}
+    return asked | lineage_markers(config)
+
+
+def lineage_markers(config: Config) -> set[str]:
+    """Markers by which a run of bulk tumours tells whose a signal is; none where cells order the ranking."""
+    from cartarget.evidence.lineage import read_markers
+
+    if config.primary != "bulk":
+        return set()
+    return {gene for genes in read_markers(indication=config.indication).values() for gene in genes}
 
 
 def place_of(config: Config) -> tuple[Indication, tuple[str, ...], Tiers]:

@@ -14,7 +14,14 @@ from cartarget.files import whole
 from cartarget.genes import GeneTable, read_gene_table
 from cartarget.logic.gate import Gate
 from cartarget.run.deriving import Derived, read_run_derived
-from cartarget.run.inputs import STREAMED, read_controls, surface_sources, wanted_symbols, work_path
+from cartarget.run.inputs import (
+    STREAMED,
+    lineage_markers,
+    read_controls,
+    surface_sources,
+    wanted_symbols,
+    work_path,
+)
 from cartarget.selection.ranking import NEGATIVE
 from cartarget.sheet import ASSAYS
 
@@ -39,7 +46,8 @@ def read_step(config: Config) -> None:
     lost, batches, aside = [], [], []
     for atlas in tqdm(_tumors_first(config), desc="atlases", unit="atlas", disable=None, leave=False):
         streamed = known if atlas.reader in STREAMED else None
-        adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if chosen.keep is None else chosen.keep)
+        keep = streamed if chosen.keep is None else chosen.kept(atlas)
+        adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
         record_batches(adata)
         _count_library(adata)
         if atlas.role == "counted":
@@ -51,7 +59,7 @@ def read_step(config: Config) -> None:
         aside.append((atlas, adata))
         if chosen.keep is not None:
             for one, held in aside:
-                kept = held[:, held.var_names.isin(chosen.keep)].copy()
+                kept = held[:, held.var_names.isin(chosen.kept(one))].copy()
                 write_atlas(with_derived(kept, chosen.derived), work_path(config, one))
             aside = []
     with whole(config.run_dir / "work" / "genes.parquet") as temporary:
@@ -79,6 +87,7 @@ class _Genes:
         self._config, self._genes, self._sources, self._derived = config, genes, sources, derived
         self._surface = pd.DataFrame()
         self._whole: set[str] = set()
+        self._markers = lineage_markers(config)
         self.keep: list[str] | None = None
         self.derived: dict[str, Gate] = {}
 
@@ -100,6 +109,10 @@ class _Genes:
             self.keep = sorted({*keep, *genes})
             self._whole = {*self.keep, *self.derived}
         self._whole &= {*measured, *self._derived.held(measured)}
+
+    def kept(self, atlas: AtlasConfig) -> list[str]:
+        """Genes to keep of an atlas; a counted one keeps the markers of lineages too, which the panel does not hold."""
+        return sorted({*(self.keep or ()), *(self._markers if atlas.role == "counted" else ())})
 
     def table(self) -> pd.DataFrame:
         """Surface evidence of every gene of the tumour's atlas; candidates that some tumour lacks are none.

@@ -68,7 +68,7 @@ class Step:
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
     from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import with_antigen_columns
+    from cartarget.run.annotate import with_antigen_columns, with_sweep
     from cartarget.selection.screen import screen_antigens
 
     run = load_run(config)
@@ -76,7 +76,7 @@ def screen_step(config: Config) -> None:
     symbols = pd.Index(run.panel.symbols).get_indexer(pd.Index(table["symbol"]))
     gates = Gates.singles(len(run.panel.symbols)).take(symbols)
     table = with_antigen_columns(table, run, gates=gates, limits=config.thresholds)
-    write_table("antigens", table, config.run_dir / "antigens")
+    write_table("antigens", with_sweep(table, run, config=config, name="symbol"), config.run_dir / "antigens")
 
 
 def gates_step(config: Config) -> None:
@@ -94,7 +94,8 @@ def gates_step(config: Config) -> None:
     table = with_gate_columns(found.table, run, gates=found.gates, limits=config.thresholds)
     table = with_sweep(table, run, config=config)
     write_table("gates", table, config.run_dir / "gates")
-    both = Gates.join([Gates.singles(len(run.panel.symbols)), found.gates.pairs])
+    ordered = found.gates.take(pd.Index(found.table["gate"]).get_indexer(pd.Index(table["gate"])))
+    both = Gates.join([Gates.singles(len(run.panel.symbols)), ordered.pairs])
     starts = tqdm(range(0, len(both), PART), desc="exposure", unit=" thousand gates", disable=None, leave=False)
     parts = (expose(run.panel, gates=both.take(np.arange(low, min(low + PART, len(both))))) for low in starts)
     best = set(table["gate"].head(TSV_GATES))

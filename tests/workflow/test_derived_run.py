@@ -1,4 +1,4 @@
-"""A user's derived antigens in a whole run: in every table and the report, as proxies, with the reasons of the others."""
+"""A user's derived antigens in a whole run: in every table, as proxies, and why others are not there."""
 
 from __future__ import annotations
 
@@ -95,8 +95,12 @@ def test_those_that_cannot_be_told_say_why(done: Path) -> None:
     ],
 )
 def test_bad_definitions_are_refused(
-    rows: dict[str, str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:  # fmt: skip
+    rows: dict[str, str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     here = workplace(tmp_path / "here", tmp_path_factory)
     write(here / "mine.tsv", rows)
     (here / "small.yaml").write_text(SMALL + "surface: {every_gene: true, derived: mine.tsv}\n")
