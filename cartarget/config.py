@@ -47,14 +47,15 @@ class AtlasConfig(Strict):
     name: Name = Field(description="short name, shown beside every number that comes from it")
     reader: Literal[
         "simulated", "rsem_counts", "xena", "gct", "recount3", "summary_table", "hpa_long", "ihc", "ihc_cancer",
-        "cptac", "cell_table", "mtx", "tenx_h5", "h5ad", "zarr",
+        "cptac", "proteome", "cell_table", "mtx", "tenx_h5", "h5ad", "zarr",
     ] = Field(description="how the file is read")  # fmt: skip
     path: str = Field("", description="file or folder, relative to data_dir; recount3 takes a pattern of files")
-    role: Literal["counted", "normal", "protein", "tumor_protein", "replication", "shown"] = Field(
+    role: Literal["counted", "normal", "protein", "proteome", "tumor_protein", "replication", "shown"] = Field(
         "counted",
         description="counted: cells, nuclei or samples of tumour, normal tissue or both, counted together with every "
         "other such atlas; normal: summary of normal tissue, one number per gene and tissue; protein: antibody stains "
-        "of normal tissue; tumor_protein: protein in tumours, shown beside the antigens; replication: a second cohort "
+        "of normal tissue; proteome: mass spectrometry of normal organs, shown beside the antigens; tumor_protein: "
+        "protein in tumours, shown beside the antigens; replication: a second cohort "
         "in which the first gates are scored again; shown: cells shown beside the result and never counted",
     )
     indications: list[Name] = Field(

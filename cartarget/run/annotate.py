@@ -21,6 +21,7 @@ from cartarget.evidence.lineage import highest_normal, read_gene_notes, read_mar
 from cartarget.evidence.panel import build_panel
 from cartarget.evidence.part import measured_in_tumor
 from cartarget.evidence.positivity import dense
+from cartarget.evidence.proteome import proteome_organs
 from cartarget.evidence.purity import coverage_range
 from cartarget.evidence.tumor_protein import tumor_protein
 from cartarget.logic.batch import Gates
@@ -159,6 +160,15 @@ def with_tumor_protein(table: pd.DataFrame, run: Run, *, stain: str) -> pd.DataF
     return table.assign(**{name: table["symbol"].map(values) for name, values in added.items()})
 
 
+def with_proteome(table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """Add the normal organs in which mass spectrometry found each antigen; shown, not scored."""
+    atlases = run.atlases.of_role("proteome")
+    if not atlases:
+        return table
+    found = proteome_organs(atlases, symbols=table["symbol"].tolist())
+    return table.assign(**{str(name): values.array for name, values in found.items()})
+
+
 def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     """Add what the clinic knows of each antigen: products that sense it, harm on target; and what has no source."""
     targets = read_clinical_targets()
@@ -193,7 +203,7 @@ def with_antigen_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits:
     table = with_history(with_t_cells(table, run, level=limits.bulk, count=limits.count), run)
     table = with_purity(table, run, gates=gates, level=limits.bulk)
     table = with_lineage(with_cells(table, run, gates=gates, count=limits.count), run)
-    table = with_tumor_protein(table, run, stain=limits.protein)
+    table = with_proteome(with_tumor_protein(table, run, stain=limits.protein), run)
     return with_rare(with_leaks(table, run, count=limits.count), run, gates=gates)
 
 

@@ -132,12 +132,15 @@ function caveats(table, i) {
   const value = (name) => table.value(i, name);
   const blocked = table.name === "gates" && readGate(table.key.get(i))?.blockers.size > 0;
   const list = [
+    value("proxy_note") && ["Proxy", value("proxy_note")],
+    value("proxies") && ["Proxies", `judged by the genes in brackets: ${value("proxies")}.`],
     value("tissues_unresolved") && ["Experiment to do", `stain or count single cells in ${names(value("tissues_unresolved")).join(", ")}: the evidence at hand cannot tell whether one cell carries what the gate asks for.`],
     peopleText(value("people_over_cap"), value("people_n")) && ["People over the cap", `${peopleText(value("people_over_cap"), value("people_n"))} in ${value("people_population")}: their own tissue is hit more often than the cap and chance allow (${rangeText(value("people_share_lower"), value("people_share_upper"))} of people).`],
     value("liability_trans") !== null && value("liability_trans") - (value("liability") ?? 0) >= 0.005 && ["Cis and trans", `liability ${fractionText(value("liability")) || "unknown"} if one cell must carry both (cis); up to ${fractionText(value("liability_trans"))} if one antigen arms the T cell in a tissue and another marks the cell that is hit (trans).`],
     value("protein_veto") && ["Protein vetoes", `reliable membrane staining in ${names(value("protein_veto")).join(", ")}.`],
     value("protein_flag") && ["Protein flag", `stained at medium or more in ${names(value("protein_flag")).join(", ")}, by an antibody too weak to veto.`],
     tumorProtein(value) && ["Protein in tumours", tumorProtein(value)],
+    value("ms_organs") && ["Protein in normal organs", `by mass spectrometry: ${value("ms_organs")}${value("ms_foetal") ? `; foetal: ${value("ms_foetal")}` : ""}. Not part of the class.`],
     value("is_protein_known") === false && ["Protein not checked", "some required tissue has no graded stain; its absence is no prize."],
     value("cell_types_unmeasured") && ["Rare cell types not measured", `${names(value("cell_types_unmeasured")).join(", ")}.`],
     value("is_fratricide_risk") && ["Fratricide", `T cells carry it${value("tcell_source") ? ` (${value("tcell_source")})` : ""}: a product may kill itself.`],
