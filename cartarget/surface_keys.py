@@ -22,6 +22,11 @@ class Surface(Strict):
     locations: str | None = Field(None, description="subcellular locations of the Human Protein Atlas, the same way")
     captured: str | None = Field(None, description="Cell Surface Protein Atlas, the same way")
     uniprot: str | None = Field(None, description="UniProt records of the human proteins, text or XML, the same way")
+    mouse: str | None = Field(None, description="table of human genes and their orthologues of the mouse, the same way")
+    cynomolgus: str | None = Field(None, description="the same for the cynomolgus monkey")
+    essentiality: str | None = Field(
+        None, description="table of how selectively cell lines need each gene, the same way"
+    )
     min_score: float = Field(0.0, description="surface score (log odds) that makes a candidate")
     every_gene: bool = Field(False, description="every gene may be an antigen; so it is for simulated atlases too")
     rescue: str = Field("resources/surface_rescue.tsv", description="antigens that an experiment put on the surface")
@@ -38,4 +43,10 @@ class Surface(Strict):
     def files(self) -> dict[str, str]:
         """The sources that are named, by key."""
         named = {key: getattr(self, key) for key in ("votes", "topology", "spans", "locations", "captured", "uniprot")}
+        return {key: path for key, path in named.items() if path}
+
+    @property
+    def relatives(self) -> dict[str, str]:
+        """The tables of orthologues and of essentiality that are named, by key."""
+        named = {key: getattr(self, key) for key in ("mouse", "cynomolgus", "essentiality")}
         return {key: path for key, path in named.items() if path}

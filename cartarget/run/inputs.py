@@ -117,7 +117,7 @@ def resource_paths(config: Config) -> list[str]:
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
     paths = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue, config.surface.derived]
-    named = (config.genes.table, *config.surface.files.values())
+    named = (config.genes.table, *config.surface.files.values(), *config.surface.relatives.values())
     paths += [config.data(path).as_posix() for path in named if path]
     if config.needs_surfaceome:
         from cartarget.surface.candidates import installed_surfaceome
@@ -192,6 +192,11 @@ def run_symbols(config: Config) -> tuple[pd.DataFrame, pd.DataFrame, list[str], 
     held = set(surface.loc[surface["is_whole"], "symbol"])
     renamed = set(surface.loc[surface["derived"].notna(), "symbol"]) - set(candidates)
     return surface, controls, candidates, candidates + sorted((negative | renamed) & held)
+
+
+def outside_path(config: Config) -> Path:
+    """Where the read step leaves the parts of proteins outside the cell."""
+    return config.run_dir / "work" / "outside.parquet"
 
 
 def load_run(config: Config) -> Run:

@@ -17,6 +17,7 @@ from cartarget.run.deriving import Derived, read_run_derived
 from cartarget.run.inputs import (
     STREAMED,
     lineage_markers,
+    outside_path,
     read_controls,
     surface_sources,
     wanted_symbols,
@@ -64,6 +65,8 @@ def read_step(config: Config) -> None:
             aside = []
     with whole(config.run_dir / "work" / "genes.parquet") as temporary:
         chosen.table().to_parquet(temporary, index=False)
+    with whole(outside_path(config)) as temporary:
+        _outside(sources).to_parquet(temporary, index=False)
     with whole(config.run_dir / "batches.tsv") as temporary:
         pd.DataFrame(batches).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
     with whole(config.run_dir / "genes_lost.tsv") as temporary:
@@ -161,6 +164,14 @@ def _with_names(
         return surface
     drawn = sources["topology"].set_index("symbol")["topology"]
     return surface.assign(topology=surface["symbol"].map(drawn))
+
+
+def _outside(sources: Mapping[str, pd.DataFrame] | None) -> pd.DataFrame:
+    """Symbol and outside part of every protein whose record tells it."""
+    if sources is None or "uniprot" not in sources:
+        return pd.DataFrame({"symbol": pd.Series(dtype=str), "outside": pd.Series(dtype=str)})
+    parts = sources["uniprot"]["outside"]
+    return parts[parts.ne("")].rename_axis("symbol").reset_index()
 
 
 def _count_library(adata: Any) -> None:

@@ -96,7 +96,8 @@ def test_real_tables_hold_an_opinion_of_their_own(shared_data: Path) -> None:
     folder = shared_data / "protein_mass_spectrometry"
     genes = read_gene_table(shared_data / "genes" / "ncbi_protein_coding_with_hgnc.tsv.gz")
     atlases = []
-    for name, file in (("hpm", "hpm_pandey_gene_expression_tissues_v2.txt.gz"), ("kuster", "kuster_EnsembleGenePPM_V3.txt.gz")):  # fmt: skip
+    files = {"hpm": "hpm_pandey_gene_expression_tissues_v2.txt.gz", "kuster": "kuster_EnsembleGenePPM_V3.txt.gz"}
+    for name, file in files.items():
         atlas = AtlasConfig(name=name, reader="proteome", path=file, role="proteome")
         adata = read_atlas(atlas, config=Config(data_dir=str(folder)), genes=genes)
         atlases.append(harmonise(adata, tiers=read_tiers("config/tissue_tiers.tsv"), origin=["colon"]))
