@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from cartarget.cell_labels import CellLabels, Strict
 from cartarget.errors import ConfigError
 from cartarget.sheet import read_rows
+from cartarget.surface_keys import Surface
 from cartarget.yaml_file import read_yaml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -46,14 +47,15 @@ class AtlasConfig(Strict):
     name: Name = Field(description="short name, shown beside every number that comes from it")
     reader: Literal[
         "simulated", "rsem_counts", "xena", "gct", "recount3", "summary_table", "hpa_long", "ihc", "ihc_cancer",
-        "cptac", "cell_table", "mtx", "tenx_h5", "h5ad", "zarr",
+        "cptac", "proteome", "cell_table", "mtx", "tenx_h5", "h5ad", "zarr",
     ] = Field(description="how the file is read")  # fmt: skip
     path: str = Field("", description="file or folder, relative to data_dir; recount3 takes a pattern of files")
-    role: Literal["counted", "normal", "protein", "tumor_protein", "replication", "shown"] = Field(
+    role: Literal["counted", "normal", "protein", "proteome", "tumor_protein", "replication", "shown"] = Field(
         "counted",
         description="counted: cells, nuclei or samples of tumour, normal tissue or both, counted together with every "
         "other such atlas; normal: summary of normal tissue, one number per gene and tissue; protein: antibody stains "
-        "of normal tissue; tumor_protein: protein in tumours, shown beside the antigens; replication: a second cohort "
+        "of normal tissue; proteome: mass spectrometry of normal organs, shown beside the antigens; tumor_protein: "
+        "protein in tumours, shown beside the antigens; replication: a second cohort "
         "in which the first gates are scored again; shown: cells shown beside the result and never counted",
     )
     indications: list[Name] = Field(
@@ -110,37 +112,6 @@ class Genes(Strict):
         None,
         description="NCBI-style table of genes with synonyms, relative to data_dir; none: symbols are taken as given",
     )
-
-
-class Surface(Strict):
-    """What sits on the cell surface."""
-
-    votes: str | None = Field(
-        None, description="table of surface votes, relative to data_dir; none: the installed package pirlygenes has one"
-    )
-    topology: str | None = Field(
-        None, description="SURFY's table of membrane topology, relative to data_dir; none: not used, and not drawn"
-    )
-    spans: str | None = Field(None, description="table of membrane spans (UniProt, TOPDB), relative to data_dir")
-    locations: str | None = Field(None, description="subcellular locations of the Human Protein Atlas, the same way")
-    captured: str | None = Field(None, description="Cell Surface Protein Atlas, the same way")
-    uniprot: str | None = Field(None, description="UniProt records of the human proteins, text or XML, the same way")
-    min_score: float = Field(0.0, description="surface score (log odds) that makes a candidate")
-    every_gene: bool = Field(False, description="every gene may be an antigen; so it is for simulated atlases too")
-    rescue: str = Field("resources/surface_rescue.tsv", description="antigens that an experiment put on the surface")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keys_are_current(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "min_votes" in given:
-            raise ValueError("min_votes is no longer used: sources are weighed, not counted; write min_score: 0")
-        return given
-
-    @property
-    def files(self) -> dict[str, str]:
-        """The sources that are named, by key."""
-        named = {key: getattr(self, key) for key in ("votes", "topology", "spans", "locations", "captured", "uniprot")}
-        return {key: path for key, path in named.items() if path}
 
 
 class Thresholds(Strict):

@@ -41,11 +41,16 @@ def versions() -> dict[str, str]:
 def portable(path: str | os.PathLike[str]) -> str:
     """A path as it is written into results: relative to the working directory, with forward slashes.
 
+    That of an installed package's file begins with the package, wherever it is installed.
+
     Examples
     --------
-    >>> portable(Path.cwd() / "results" / "demo")
-    'results/demo'
+    >>> portable(Path.cwd() / "results" / "demo"), portable("/env/lib/site-packages/pirlygenes/data/surface.csv")
+    ('results/demo', 'pirlygenes/data/surface.csv')
     """
+    _, is_installed, inside = Path(path).as_posix().rpartition("/site-packages/")
+    if is_installed:
+        return inside
     return Path(os.path.relpath(path) if Path(path).is_absolute() else path).as_posix()
 
 

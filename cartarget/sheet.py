@@ -27,7 +27,7 @@ ASSAYS = {
     "bulk": ("rsem_counts", "xena", "gct", "recount3"),
     "single_cell": ("cell_table", "mtx", "tenx_h5", "h5ad", "zarr"),
     "summary": ("summary_table", "hpa_long", "gct"),
-    "protein": ("ihc", "ihc_cancer", "cptac"),
+    "protein": ("ihc", "ihc_cancer", "cptac", "proteome"),
 }
 """Assay → readers that may read it."""
 

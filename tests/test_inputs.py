@@ -52,7 +52,9 @@ def test_without_tables_of_names_and_votes_one_line_says_so(here):
     read_step(config)
     count_step(config)
     run = load_run(config)
-    assert set(run.surface["surface_status"]) == {"unknown"}
+    is_derived = run.surface["derived"].notna()
+    assert set(run.surface.loc[~is_derived, "surface_status"]) == {"unknown"}
+    assert set(run.surface.loc[is_derived, "surface_status"]) == {"derived"}
     assert "ACTB" not in run.candidates, "controls are no candidates, even where surface evidence is unknown"
     limits = _limits(config, run, simulated=True)
     assert len([line for line in limits if line.startswith("Surface evidence is unknown")]) == 1
@@ -78,6 +80,7 @@ def test_every_table_that_is_looked_up_is_an_input(here):
     assert names == {
         "tissue_tiers.tsv", "indications.tsv", "controls.tsv", "surface_rescue.tsv", "tcga_normals.tsv",
         "clinical_targets.tsv", "toxicity.tsv", "lineage_markers.tsv", "gene_notes.tsv", "surface-proteins.csv",
+        "derived_antigens.tsv",
     }  # fmt: skip
     xena = AtlasConfig(name="toil", reader="xena", path="matrix.gz")
     assert "public_tissues.tsv" in {Path(path).name for path in resource_paths(Config(atlases=[xena]))}

@@ -65,6 +65,7 @@ _RECORDS = (
     Reader("hpa_long", "hpa:read_hpa", "Human Protein Atlas RNA, one row per gene and tissue or cell type"),
     Reader("ihc", "ihc:read_ihc", "Human Protein Atlas antibody stains of normal tissue by cell type"),
     Reader("ihc_cancer", "ihc_cancer:read_ihc_cancer", "Human Protein Atlas stains of one cancer, patients by level"),
+    Reader("proteome", "proteome:read_proteome", "protein of normal organs by mass spectrometry (HPM, Kuster)"),
     Reader("cptac", "cptac:read_cptac", "CPTAC protein ratios of tumours and their paired normals"),
     Reader("cell_table", "cells:read_cell_tables", "single cells: genes × cells text tables, one per patient and side"),
     Reader("mtx", "mtx:read_mtx", "single cells: a folder with matrix.mtx, genes and cells"),

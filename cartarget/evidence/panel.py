@@ -16,7 +16,7 @@ from cartarget.evidence.intervals import by_population, observation_weights, pos
 from cartarget.evidence.join import join, ranking_kind
 from cartarget.evidence.packed import Packed, count_positive
 from cartarget.evidence.part import Part, count_atlas
-from cartarget.evidence.power import LEAST, carried_rates, power
+from cartarget.evidence.power import LEAST, antigen_power
 from cartarget.evidence.units import STAINS, no_units, protein_units, summary_units
 
 THIN_DONORS = {"samples": 20, "cells": 5}
@@ -319,7 +319,7 @@ def build_panel(
     _refuse_unmeasured(joined.packed, parts, kind)
     strength = np.where(
         (joined.packed.populations["side"] == "normal").to_numpy(),
-        power(carried_rates(parts, symbols=symbols, bulk=bulk), depth=joined.depth, count=count),
+        antigen_power(parts, symbols=symbols, depth=joined.depth, bulk=bulk, count=count),
         1.0,
     )
     packed = replace(

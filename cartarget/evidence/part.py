@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from cartarget.errors import InputError
-from cartarget.evidence.packed import Layout, lay_out
+from cartarget.evidence.derived import decided, definitions, lowest_highest
+from cartarget.evidence.packed import WORD, Layout, lay_out
 from cartarget.evidence.positivity import dense
+from cartarget.logic.gate import Gate
 
 SMALLEST = np.nextafter(np.float32(0), np.float32(1))
 """Threshold of log-normalised cells: every value above zero."""
@@ -57,6 +59,9 @@ class Part:
         Populations × `DEPTHS`: cells of each depth. All zero where depths are not known.
     seen
         Antigens × (cells, counts, depths): tumour cells that show the antigen, their counts and their depths, summed.
+    derived
+        Derived antigens among `symbols` → expression over genes, which stand among `symbols` where the atlas holds
+        them. Such an antigen is measured in a population if what is known of its genes decides each observation.
     """
 
     atlas: str
@@ -77,6 +82,7 @@ class Part:
     level_depth: NDArray[np.float64]
     depth: NDArray[np.int64]
     seen: NDArray[np.float64]
+    derived: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def holds_tumor(self) -> bool:
@@ -113,7 +119,7 @@ def count_atlas(
         stands in `obs["assay"]` or `uns["cartarget"]["assay"]` (default: the kind), the depth of each cell over all
         genes in `obs["n_counts"]`.
     symbols
-        Antigens asked for. Those that the atlas lacks are left out.
+        Antigens asked for. Those that the atlas lacks are left out; the genes of derived ones are counted too.
     bulk, count
         Thresholds of samples (CPM) and of cells (counts).
 
@@ -138,15 +144,18 @@ def count_atlas(
     """
     about = adata.uns["cartarget"]
     thresholds = _thresholds(about, bulk, count)
-    held = [symbol for symbol in symbols if symbol in adata.var_names]
+    derived = {name: gate for name, gate in definitions(about).items() if name in set(symbols)}
+    asked = dict.fromkeys([*symbols, *(gene for gate in derived.values() for gene in gate.antigens)])
+    held = [symbol for symbol in asked if symbol in adata.var_names]
     chosen = adata[:, held]
     table, owner, is_measured = _populations(chosen)
     donors, person = np.unique(adata.obs["donor"].to_numpy(dtype=str), return_inverse=True)
     layout = lay_out(owner, person, np.arange(adata.n_obs), n_populations=len(table))
     values = chosen.X.tocsr() if sparse.issparse(chosen.X) else np.asarray(chosen.X)
-    words = [_words(layout, values, np.float32(least)) for least in thresholds]
+    words = np.stack([_words(layout, values, np.float32(least)) for least in thresholds])
     levels, level_population, level_donor, level_depth = _levels(chosen, owner, person)
     levels[~is_measured.T[level_population]] = np.nan
+    _settle(derived, held, words=words, levels=levels, is_measured=is_measured, layout=layout)
     key = pd.util.hash_array(
         (adata.obs["donor"].astype(str) + "\t" + adata.obs_names.astype(str)).to_numpy(dtype=object), categorize=False
     )
@@ -156,7 +165,7 @@ def count_atlas(
         unit=about["unit"],
         symbols=tuple(held),
         thresholds=thresholds,
-        words=np.stack(words),
+        words=words,
         segments=layout.segments,
         donor=layout.spread(person.astype(np.int32), missing=-1),
         donors=tuple(map(str, donors)),
@@ -169,7 +178,30 @@ def count_atlas(
         level_depth=level_depth,
         depth=_depths(adata, owner, len(table)),
         seen=_seen(chosen),
+        derived={name: str(gate) for name, gate in derived.items()},
     )
+
+
+def _settle(
+    derived: Mapping[str, Gate], held: Sequence[str], *, words: NDArray[np.uint64], levels: NDArray[np.float32],
+    is_measured: NDArray[np.bool_], layout: Layout,
+) -> None:  # fmt: skip
+    """Fill in the level of each derived antigen, from those of its genes, and where it is known."""
+    row = {symbol: at for at, symbol in enumerate(held)}
+    valid = layout.spread(np.ones(len(layout.row), dtype=np.int8), missing=0).astype(bool)
+    size = (layout.segments["stop"] - layout.segments["start"]).to_numpy() * WORD
+    owner = np.repeat(layout.segments["population"].to_numpy(), size)
+    unknown = np.full(len(levels), np.nan, dtype=np.float32)
+    for name, gate in derived.items():
+        genes = [gene for gene in gate.antigens if gene in row]
+        levels[:, row[name]] = lowest_highest(gate, lambda gene: levels[:, row[gene]] if gene in row else unknown)
+        is_measured[row[name]] = decided(
+            gate,
+            {gene: words[:, row[gene]] for gene in genes},
+            {gene: is_measured[row[gene]] for gene in genes},
+            owner,
+            valid,
+        )
 
 
 def _words(layout: Layout, values: Any, least: np.float32) -> NDArray[np.uint64]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc
 
+from cartarget.evidence.derived import definitions, fold
 from cartarget.evidence.detection import detection_from_counts
 from cartarget.evidence.part import DEPTHS, PER_MILLION, Part
 
@@ -144,3 +145,35 @@ def power(rate: NDArray[np.float64], *, depth: NDArray[np.int64], count: float =
     n = depth.sum(axis=1)
     each = power_at(rate[:, None], depth=DEPTHS[None, :], count=count) @ depth.T
     return np.where(n > 0, each / np.maximum(n, 1), 1.0)
+
+
+def antigen_power(
+    parts: Sequence[Part], *, symbols: Sequence[str], depth: NDArray[np.int64], bulk: float = 10.0, count: float = 1
+) -> NDArray[np.float64]:
+    """Mean power for each antigen; of a derived one the product over an AND, the lowest over an OR.
+
+    Parameters
+    ----------
+    parts
+        Counted atlases, whose tumours tell the rate.
+    symbols
+        Antigens.
+    depth
+        As for :func:`power`.
+    bulk, count
+        Thresholds of samples and cells.
+
+    Returns
+    -------
+    Antigens × populations, in [0, 1].
+    """
+    derived = {name: gate for part in parts for name, gate in definitions({"derived": part.derived}).items()}
+    genes = (gene for symbol in symbols if symbol in derived for gene in derived[symbol].antigens)
+    every = list(dict.fromkeys([*symbols, *genes]))
+    each = power(carried_rates(parts, symbols=every, bulk=bulk), depth=depth, count=count)
+    row = {symbol: at for at, symbol in enumerate(every)}
+    out = each[: len(symbols)]
+    for at, symbol in enumerate(symbols):
+        if symbol in derived:
+            out[at] = fold(derived[symbol], lambda gene: each[row[gene]], both=np.multiply, either=np.minimum)
+    return out

@@ -19,12 +19,12 @@ from cartarget.errors import InputError
 from cartarget.evidence.part import Part
 from cartarget.files import on_disk
 
-FORM = 2
+FORM = 3
 """Version of the form; a store of another one is counted again."""
 
 _ARRAYS = ("donor", "is_measured", "key", "levels", "level_population", "level_donor", "level_depth", "depth", "seen")
 _TABLES = ("populations", "segments")
-_TEXTS = ("atlas", "kind", "unit", "symbols", "thresholds", "donors")
+_TEXTS = ("atlas", "kind", "unit", "symbols", "thresholds", "donors", "derived")
 
 
 def write_part(part: Part, folder: str | os.PathLike[str]) -> None:

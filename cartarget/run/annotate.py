@@ -22,9 +22,11 @@ from cartarget.evidence.lineage import highest_normal, read_gene_notes, read_mar
 from cartarget.evidence.panel import build_panel
 from cartarget.evidence.part import measured_in_tumor
 from cartarget.evidence.positivity import dense
+from cartarget.evidence.proteome import proteome_organs
 from cartarget.evidence.purity import coverage_range
 from cartarget.evidence.tumor_protein import tumor_protein
 from cartarget.logic.batch import Gates
+from cartarget.logic.gate import quote
 from cartarget.run.inputs import Run
 from cartarget.safety.beside import rare_unmeasured
 from cartarget.safety.conjunction import EXPOSED
@@ -160,6 +162,15 @@ def with_tumor_protein(table: pd.DataFrame, run: Run, *, stain: str) -> pd.DataF
     return table.assign(**{name: table["symbol"].map(values) for name, values in added.items()})
 
 
+def with_proteome(table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """Add the normal organs in which mass spectrometry found each antigen; shown, not scored."""
+    atlases = run.atlases.of_role("proteome")
+    if not atlases:
+        return table
+    found = proteome_organs(atlases, symbols=table["symbol"].tolist())
+    return table.assign(**{str(name): values.array for name, values in found.items()})
+
+
 def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     """Add what the clinic knows of each antigen: products that sense it, harm on target; and what has no source."""
     targets = read_clinical_targets()
@@ -194,7 +205,7 @@ def with_antigen_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits:
     table = with_history(with_t_cells(table, run, level=limits.bulk, count=limits.count), run)
     table = with_purity(table, run, gates=gates, level=limits.bulk)
     table = with_lineage(with_cells(table, run, gates=gates, count=limits.count), run)
-    table = with_tumor_protein(table, run, stain=limits.protein)
+    table = with_proteome(with_tumor_protein(table, run, stain=limits.protein), run)
     return with_rare(with_leaks(table, run, count=limits.count), run, gates=gates)
 
 
@@ -202,7 +213,15 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Th
     """Add all that stands beside the scores of gates; rows and gates in the same order."""
     table = with_purity(table, run, gates=gates, level=limits.bulk)
     table = with_dropout(with_cells(table, run, gates=gates, count=limits.count), run, gates=gates, count=limits.count)
-    return with_rare(table, run, gates=gates)
+    return with_rare(table, run, gates=gates).assign(proxies=_proxies(run, gates))
+
+
+def _proxies(run: Run, gates: Gates) -> list[str | None]:
+    """Of each gate, the members that are derived antigens, with what they are derived from."""
+    derived = run.surface.dropna(subset="derived").set_index("symbol")["derived"]
+    told = [f"{name} ({derived[name]})" if name in derived else "" for name in run.panel.symbols]
+    named = [[told[row] for row in rows if row >= 0 and told[row]] for rows in gates.rows.tolist()]
+    return ["; ".join(texts) or None for texts in named]
 
 
 def with_marks(table: pd.DataFrame, antigens: pd.DataFrame, *, floor: float) -> pd.DataFrame:
@@ -219,7 +238,8 @@ def with_marks(table: pd.DataFrame, antigens: pd.DataFrame, *, floor: float) -> 
 def with_sweep(table: pd.DataFrame, run: Run, *, config: Config, name: str = "gate") -> pd.DataFrame:
     """Add the rank and the class of each ranked row at other thresholds, and rank again: the firm ones first."""
     limits, panel = config.thresholds, run.panel
-    ranked = table.loc[table["rank"].notna(), name].tolist()
+    ranked = table.loc[table["rank"].notna(), name]
+    ranked = (ranked if name == "gate" else ranked.map(quote)).tolist()
     sweep = sweep_panels(
         run.parts, symbols=Gates.parse(ranked, panel=panel).members(panel.symbols),
         required=panel.required, stand_in=panel.stand_in, origin=panel.origin, summaries=run.summaries,

@@ -119,8 +119,8 @@ def resource_paths(config: Config) -> list[str]:
     from cartarget.files import resource
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
-    paths = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue]
-    named = (config.genes.table, *config.surface.files.values())
+    paths = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue, config.surface.derived]
+    named = (config.genes.table, *config.surface.files.values(), *config.surface.relatives.values())
     paths += [config.data(path).as_posix() for path in named if path]
     if config.needs_surfaceome:
         from cartarget.surface.candidates import installed_surfaceome
@@ -184,13 +184,22 @@ def place_of(config: Config) -> tuple[Indication, tuple[str, ...], Tiers]:
 
 
 def run_symbols(config: Config) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
-    """Surface evidence, controls, candidates, and all antigens of the panel: candidates and negative controls."""
+    """Surface evidence, controls, candidates, and all antigens of the panel.
+
+    The panel holds candidates, negative controls, and derived antigens that are one candidate gene under another name.
+    """
     surface = pd.read_parquet(config.run_dir / "work" / "genes.parquet")
     controls = read_controls(config)
     candidates = surface.loc[surface["is_candidate"], "symbol"].tolist()
     negative = set(controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]) - set(candidates)
     held = set(surface.loc[surface["is_whole"], "symbol"])
-    return surface, controls, candidates, candidates + sorted(negative & held)
+    renamed = set(surface.loc[surface["derived"].notna(), "symbol"]) - set(candidates)
+    return surface, controls, candidates, candidates + sorted((negative | renamed) & held)
+
+
+def outside_path(config: Config) -> Path:
+    """Where the read step leaves the parts of proteins outside the cell."""
+    return config.run_dir / "work" / "outside.parquet"
 
 
 def load_run(config: Config) -> Run:
@@ -267,13 +276,14 @@ def primary_of(parts: Sequence[Part], config: Config) -> Part:
 def _one_scale(atlases: Atlases, primary: Part, parts: Sequence[Part]) -> list[AnnData]:
     """Summaries in CPM where bulk samples of normal tissue tell how their unit relates to it; else as they are."""
     from cartarget.atlas.scale import to_scale
+    from cartarget.evidence.derived import renewed
 
     summaries = atlases.of_role("normal")
     ordered = [primary, *(part for part in parts if part is not primary)]
     bulk = [p for p in ordered if p.kind == "samples" and (p.populations["side"] == "normal").any()]
     if not bulk or not summaries:
         return summaries
-    return [to_scale(adata, reference=atlases[bulk[0].atlas]) for adata in summaries]
+    return [renewed(to_scale(adata, reference=atlases[bulk[0].atlas])) for adata in summaries]
 
 
 def _rare_unmeasured(panel: Panel, tiers: Tiers) -> str:

@@ -12,9 +12,12 @@ from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
 from cartarget.files import as_plain_text, whole
 from cartarget.genes import GeneTable, read_gene_table
+from cartarget.logic.gate import Gate
+from cartarget.run.deriving import Derived, read_run_derived
 from cartarget.run.inputs import (
     STREAMED,
     lineage_markers,
+    outside_path,
     read_controls,
     surface_sources,
     wanted_symbols,
@@ -33,10 +36,14 @@ def read_step(config: Config) -> None:
     from cartarget.atlas.batch import record_batches
     from cartarget.atlas.store import write_atlas
     from cartarget.evidence.ambient import call_doublets
+    from cartarget.evidence.derived import with_derived
 
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
     sources = surface_sources(config, genes=genes)
-    known, chosen = wanted_symbols(config, sources=sources), _Genes(config, genes, sources)
+    derived = read_run_derived(config.surface.derived, genes=genes)
+    known, chosen = wanted_symbols(config, sources=sources), _Genes(config, genes, sources, derived)
+    if known is not None:
+        known |= derived.genes
     lost, batches, aside = [], [], []
     for atlas in tqdm(_tumors_first(config), desc="atlases", unit="atlas", disable=None, leave=False):
         streamed = known if atlas.reader in STREAMED else None
@@ -53,10 +60,13 @@ def read_step(config: Config) -> None:
         aside.append((atlas, adata))
         if chosen.keep is not None:
             for one, held in aside:
-                write_atlas(held[:, held.var_names.isin(chosen.kept(one))].copy(), work_path(config, one))
+                kept = held[:, held.var_names.isin(chosen.kept(one))].copy()
+                write_atlas(with_derived(kept, chosen.derived), work_path(config, one))
             aside = []
     with whole(config.run_dir / "work" / "genes.parquet") as temporary:
         chosen.table().to_parquet(temporary, index=False)
+    with whole(outside_path(config)) as temporary:
+        _outside(sources).to_parquet(temporary, index=False)
     with whole(config.run_dir / "batches.tsv") as temporary:
         as_plain_text(pd.DataFrame(batches)).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
     with whole(config.run_dir / "genes_lost.tsv") as temporary:
@@ -74,12 +84,15 @@ def _tumors_first(config: Config) -> list[AtlasConfig]:
 class _Genes:
     """Which genes a run keeps: told by the first atlas whose tumours order the ranking, narrowed by the others."""
 
-    def __init__(self, config: Config, genes: GeneTable | None, sources: Mapping[str, pd.DataFrame] | None) -> None:
-        self._config, self._genes, self._sources = config, genes, sources
+    def __init__(
+        self, config: Config, genes: GeneTable | None, sources: Mapping[str, pd.DataFrame] | None, derived: Derived
+    ) -> None:
+        self._config, self._genes, self._sources, self._derived = config, genes, sources, derived
         self._surface = pd.DataFrame()
         self._whole: set[str] = set()
         self._markers = lineage_markers(config)
         self.keep: list[str] | None = None
+        self.derived: dict[str, Gate] = {}
 
     def meet(self, adata: Any) -> None:
         """Look at a counted atlas."""
@@ -90,10 +103,15 @@ class _Genes:
             return
         measured = set(adata.var_names[measured_in_tumor(adata)])
         if self.keep is None:
-            self._surface, self.keep = _choose(adata, measured, config=self._config, sources=self._sources)
-            self._surface = _with_names(self._surface, adata, sources=self._sources, genes=self._genes)
-            self._whole = set(self.keep)
-        self._whole &= measured
+            surface, keep = _choose(adata, measured, config=self._config, sources=self._sources)
+            self._derived.refuse_genes(set(surface["symbol"]), where=f"atlas {adata.uns['cartarget']['atlas']}")
+            surface = _with_names(surface, adata, sources=self._sources, genes=self._genes)
+            self._surface = self._derived.table(surface, measured=measured)
+            self.derived = {name: self._derived.expressions[name] for name in self._derived.held(measured)}
+            genes = {gene for gate in self.derived.values() for gene in gate.antigens}
+            self.keep = sorted({*keep, *genes})
+            self._whole = {*self.keep, *self.derived}
+        self._whole &= {*measured, *self._derived.held(measured)}
 
     def kept(self, atlas: AtlasConfig) -> list[str]:
         """Genes to keep of an atlas; a counted one keeps the markers of lineages too, which the panel does not hold."""
@@ -146,6 +164,14 @@ def _with_names(
         return surface
     drawn = sources["topology"].set_index("symbol")["topology"]
     return surface.assign(topology=surface["symbol"].map(drawn))
+
+
+def _outside(sources: Mapping[str, pd.DataFrame] | None) -> pd.DataFrame:
+    """Symbol and outside part of every protein whose record tells it."""
+    if sources is None or "uniprot" not in sources:
+        return pd.DataFrame({"symbol": pd.Series(dtype=str), "outside": pd.Series(dtype=str)})
+    parts = sources["uniprot"]["outside"]
+    return parts[parts.ne("")].rename_axis("symbol").reset_index()
 
 
 def _count_library(adata: Any) -> None:

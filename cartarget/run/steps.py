@@ -22,6 +22,7 @@ from cartarget.run.inputs import (
     Run,
     counted_atlases,
     load_run,
+    outside_path,
     part_path,
     resource_paths,
     work_path,
@@ -69,6 +70,7 @@ def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
     from cartarget.logic.batch import Gates
     from cartarget.run.annotate import with_antigen_columns, with_marks, with_sweep
+    from cartarget.run.relatives import with_relatives
     from cartarget.selection.screen import screen_antigens
 
     run = load_run(config)
@@ -77,6 +79,8 @@ def screen_step(config: Config) -> None:
     gates = Gates.singles(len(run.panel.symbols)).take(symbols)
     table = with_antigen_columns(table, run, gates=gates, limits=config.thresholds)
     table = with_sweep(table, run, config=config, name="symbol")
+    parts = pd.read_parquet(outside_path(config))
+    table = with_relatives(table, config, outside=dict(zip(parts["symbol"], parts["outside"], strict=True)))
     write_table("antigens", with_marks(table, table, floor=config.coverage_floor), config.run_dir / "antigens")
 
 
@@ -286,7 +290,7 @@ STEPS: tuple[Step, ...] = (
         inputs=lambda config: [*_atlas_files(config), *resource_paths(config)],
         outputs=lambda config: [
             *_stored(config),
-            *_inside(config, "work/genes.parquet", "genes_lost.tsv", "batches.tsv"),
+            *_inside(config, "work/genes.parquet", "work/outside.parquet", "genes_lost.tsv", "batches.tsv"),
         ],
     ),
     Step(

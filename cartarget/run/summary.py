@@ -84,16 +84,26 @@ def describe(
     }
 
 
+def _derived_step(run: Run) -> list[dict[str, Any]]:
+    """The step of the funnel at which derived antigens come in; none where there are none."""
+    derived = run.surface.loc[run.surface["derived"].notna() & run.surface["is_candidate"], "symbol"]
+    if derived.empty:
+        return []
+    words = f"derived, so proxies: {', '.join(derived)}"
+    return [{"step": "with derived antigens", "n": len(run.candidates), "lost": 0, "reason": words}]
+
+
 def _funnel(
     config: Config, run: Run, antigens: pd.DataFrame, gates: pd.DataFrame, search: Mapping[str, int]
 ) -> list[dict[str, Any]]:
     lost = run.atlases[run.primary].uns["cartarget"]["lost"]
     merged = lost["reason"].astype(str).str.startswith("merged into")
-    named, candidates = len(run.surface), len(run.candidates)
-    mine = antigens[~antigens["control"].isin(NEGATIVE)]
+    genes = run.surface[run.surface["derived"].isna()]
+    named, candidates, on_surface = len(genes), len(run.candidates), int(genes["is_candidate"].sum())
+    mine = antigens[~antigens["control"].isin(NEGATIVE) & antigens["symbol"].isin(run.candidates)]
     eligible = int(mine["is_eligible"].sum())
     good = mine[mine["is_eligible"] & mine["safety_class"].isin(["safe", "origin-only"])]
-    negative = len(antigens) - len(mine)
+    negative = int(antigens["control"].isin(NEGATIVE).sum())
     tried = int((mine["surface_status"] == "experiment").sum())
     ranked = gates[gates["rank"].notna()]
     return [
@@ -106,12 +116,13 @@ def _funnel(
         },
         {
             "step": "candidates on the cell surface",
-            "n": candidates,
-            "lost": named - candidates,
+            "n": on_surface,
+            "lost": named - on_surface,
             "reason": (NO_SURFACE if config.ranks_every_gene else "not on the plasma membrane, or not known to be")
             + f"; {negative} control genes set apart"
             + (f"; {tried} kept by experiment" if tried else ""),
         },
+        *_derived_step(run),
         {
             "step": f"antigens with coverage of at least {config.coverage_floor:g}",
             "n": eligible,
@@ -149,7 +160,8 @@ def _why_not(run: Run, antigens: pd.DataFrame) -> dict[str, str]:
     """Every gene of the input that is no candidate, with the step and the reason."""
     surface = run.surface[~run.surface["is_candidate"]]
     reasons = dict(zip(surface["symbol"], surface["surface_reason"], strict=True))
-    reasons |= dict.fromkeys(set(antigens["symbol"]) & set(reasons), "control gene: scored outside the candidate set")
+    negative = set(antigens.loc[antigens["control"].isin(NEGATIVE), "symbol"])
+    reasons |= dict.fromkeys(negative & set(reasons), "control gene: scored outside the candidate set")
     lost = run.atlases[run.primary].uns["cartarget"]["lost"]
     for name, reason in zip(lost["name"].astype(str), lost["reason"].astype(str), strict=True):
         reasons.setdefault(name.strip(), f"gene names: {reason}")

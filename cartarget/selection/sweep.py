@@ -18,6 +18,7 @@ from cartarget.evidence.panel import Panel, build_panel
 from cartarget.evidence.part import Part
 from cartarget.evidence.people import gifts, of_donors
 from cartarget.logic.batch import Gates
+from cartarget.logic.gate import quote
 from cartarget.selection.ranking import AT_OTHER_THRESHOLDS, is_firm, rank_again, ranking_order
 from cartarget.selection.screen import score_gates
 
@@ -183,9 +184,10 @@ def firm_first(
     name
         Column of the name.
     """
-    ranked = table[table["rank"].notna()].rename(columns={name: "gate"})
+    ranked = table[table["rank"].notna()]
+    ranked = ranked.assign(gate=ranked[name] if name == "gate" else ranked[name].map(quote))
     found = sweep_ranks(ranked, sweep=sweep, half=half, twice=twice, floor=floor)
-    table = table.merge(found.rename(columns={"gate": name}), on=name, how="left")
+    table = table.merge(found.drop(columns="gate").assign(**{name: ranked[name].array}), on=name, how="left")
     return rank_again(table.assign(is_firm=is_firm(table)), name=name)
 
 

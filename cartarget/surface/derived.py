@@ -173,6 +173,31 @@ def genes_of(name: str, derived: Mapping[str, DerivedAntigen]) -> tuple[str, ...
     return expand(Gate.literal(name), derived).antigens
 
 
+def over_genes(derived: Mapping[str, DerivedAntigen]) -> dict[str, Gate]:
+    """Name → expression over genes, for antigens that atlases can be asked for.
+
+    Raises
+    ------
+    InputError
+        An expression holds a blocker: that a gene was not seen does not make an antigen. Write the blocker into the
+        gate instead.
+
+    Examples
+    --------
+    >>> str(over_genes(read_derived())["TAG-72"])
+    'ST6GALNAC1'
+    """
+    found = {name: expand(antigen.expression, derived) for name, antigen in derived.items()}
+    for name, gate in found.items():
+        blockers = [literal.symbol for literal in gate.literals if literal.is_negated]
+        if blockers:
+            raise InputError(
+                f"derived antigen {name!r}: {gate} holds the blocker {blockers[0]!r}, and that a gene was not seen "
+                f"makes no antigen; define it without, and write ~{blockers[0]} into the gate"
+            )
+    return found
+
+
 def add_derived(
     values: pd.DataFrame, derived: Mapping[str, DerivedAntigen], *, names: Collection[str] | None = None
 ) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cartarget.errors import InputError
-from cartarget.surface.protein import Protein
+from cartarget.surface.protein import BREAK, Protein
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 WORD = 3
@@ -22,7 +22,6 @@ TWIN_IDENTITY, TWIN_COVERAGE = 0.5, 0.5
 """From which identity, over which share of the shorter outside part, two proteins are called twins. An assumption: one
 epitope decides whether a binder crosses, so it may spare a close relative and hit a distant one."""
 
-_BREAK = "X"
 _OTHER = str.maketrans({"U": "C", "O": "K", "J": "L"})
 
 
@@ -82,7 +81,7 @@ def outside_parts(proteins: Iterable[Protein]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for protein in proteins:
-        part = _BREAK.join(filter(None, protein.outside_sequences))
+        part = protein.outside_part
         for gene in protein.genes if part else ():
             if len(part) > len(found.get(gene, "")):
                 found[gene] = part
@@ -186,7 +185,7 @@ def align(one: str, other: str) -> Alignment:
     best = found[0]
     counts = best.counts()
     paired = counts.identities + counts.mismatches
-    shorter = min(len(each) - each.count(_BREAK) for each in (one, other))
+    shorter = min(len(each) - each.count(BREAK) for each in (one, other))
     columns = paired + counts.gaps
     return Alignment(
         float(best.score), int(counts.identities), int(columns), counts.identities / columns, min(1.0, paired / shorter)

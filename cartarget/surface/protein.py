@@ -17,6 +17,9 @@ II and IV the carboxyl end (IV: the span ends within 30 residues of it); `lipid 
 LEAST_OUTSIDE = 30
 """Residues outside, in one stretch, that a binder needs (rule 22 of the method)."""
 
+BREAK = "X"
+"""Between stretches of a sequence that are not neighbours."""
+
 _TAIL = 30
 
 
@@ -138,6 +141,11 @@ class Protein:
     def n_outside(self) -> int | None:
         """Residues outside, all stretches together; None: topology unknown."""
         return sum(map(length_of, self.outside)) if self.has_topology else None
+
+    @property
+    def outside_part(self) -> str:
+        """The sequence outside, stretches joined by `BREAK`; empty: none, or unknown."""
+        return BREAK.join(filter(None, self.outside_sequences))
 
     @property
     def outside_sequences(self) -> tuple[str, ...]:

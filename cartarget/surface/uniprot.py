@@ -100,10 +100,10 @@ def uniprot_table(path: str | os.PathLike[str], *, genes: GeneTable | None = Non
     -------
     DataFrame
         Index `symbol`; columns `accession`, `other_accessions`, `membrane_class`, `n_residues` (length),
-        `signal_end`, `n_spans`, `n_residues_outside` (longest stretch; missing: unknown), `n_outside_total`,
-        `domains_outside`, `is_derived`, `gpi_site`, `n_glycosylated`, `n_disulfides`, `cleavage`, `uniprot_surface`
-        and `uniprot_elsewhere` (weights; missing where the record states nothing), `uniprot_where`, `go_surface`,
-        `go_elsewhere`, `go_where`, `n_isoforms` and `isoforms_without_outside`.
+        `signal_end`, `n_spans`, `n_residues_outside` (longest stretch; missing: unknown), `n_outside_total`, `outside`
+        (`Protein.outside_part`), `domains_outside`, `is_derived`, `gpi_site`, `n_glycosylated`, `n_disulfides`,
+        `cleavage`, `uniprot_surface` and `uniprot_elsewhere` (weights; missing where the record states nothing),
+        `uniprot_where`, `go_surface`, `go_elsewhere`, `go_where`, `n_isoforms` and `isoforms_without_outside`.
 
     Raises
     ------
@@ -177,6 +177,7 @@ def _rows(protein: Protein) -> Iterator[dict[str, Any]]:
         "n_spans": len(protein.spans),
         "n_residues_outside": protein.longest_outside,
         "n_outside_total": protein.n_outside,
+        "outside": protein.outside_part,
         "domains_outside": ", ".join(protein.domains),
         "is_derived": protein.is_derived,
         "gpi_site": protein.gpi,

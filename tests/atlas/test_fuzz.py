@@ -30,7 +30,7 @@ from cartarget.atlas.purity import read_purity
 from cartarget.config import AtlasConfig, CellLabels, Config, read_sheet
 from cartarget.errors import CartargetError
 from cartarget.surface.workbook import read_sheet as read_workbook
-from tests.atlas import standins, test_check, test_ontology, test_recount3, test_tenx, test_tumor_protein
+from tests.atlas import standins, test_check, test_ontology, test_proteome, test_recount3, test_tenx, test_tumor_protein
 from tests.surface.test_build import write_xlsx
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,6 +139,10 @@ CASES: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "cptac": (
         lambda folder: test_tumor_protein.ratios(folder),
         _atlas(reader="cptac", path="", role="tumor_protein", tissue="colon"),
+    ),
+    "proteome": (
+        lambda folder: test_proteome.write(folder / "t.txt", test_proteome.HPM),
+        _atlas(reader="proteome", path="t.txt", role="proteome"),
     ),
     "recount3": (
         lambda folder: test_recount3.write(folder),

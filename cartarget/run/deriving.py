@@ -1,0 +1,117 @@
+"""Derived antigens in a run: which the tumour's atlas can show, and what is said of each beside its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from cartarget.errors import InputError
+from cartarget.genes import GeneTable
+from cartarget.logic.gate import Gate
+from cartarget.surface.derived import DerivedAntigen, over_genes, read_derived
+
+STATUS = "derived"
+"""Surface status of a derived antigen: it stands for something on the surface, and its genes need not be there."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The derived antigens of a run, in the order of `path`: `antigens` as defined, and `expressions` over genes."""
+
+    path: str
+    antigens: Mapping[str, DerivedAntigen]
+    expressions: Mapping[str, Gate]
+
+    @property
+    def genes(self) -> set[str]:
+        """The genes that they need."""
+        return {gene for gate in self.expressions.values() for gene in gate.antigens}
+
+    def held(self, genes: Collection[str]) -> list[str]:
+        """Those of which every gene is there."""
+        return [name for name, gate in self.expressions.items() if set(gate.antigens) <= set(genes)]
+
+    def refuse_genes(self, symbols: Collection[str], *, where: str) -> None:
+        """Refuse a name that is also a gene's symbol.
+
+        Raises
+        ------
+        InputError
+            A derived antigen has the name of a gene.
+        """
+        for name in self.expressions:
+            if name in symbols:
+                raise InputError(
+                    f"{self.path}: derived antigen {name!r} ({self.expressions[name]}) has the name of a gene: {where} "
+                    f"holds the gene {name!r}; give the derived antigen another name"
+                )
+
+    def table(self, surface: pd.DataFrame, *, measured: Collection[str]) -> pd.DataFrame:
+        """Surface evidence of genes, with a row for each derived antigen behind.
+
+        Parameters
+        ----------
+        surface
+            `cartarget.candidates`: one row a gene of the tumour's atlas.
+        measured
+            Genes that all its tumours measured.
+
+        Returns
+        -------
+        DataFrame
+            `surface` with the columns `derived` (the expression; empty for genes) and `proxy_note`. An antigen of which
+            the tumours measured every gene is a candidate, unless it is one candidate gene under another name: that is
+            scored alone, and the gene stands in gates.
+        """
+        candidates = set(surface.loc[surface["is_candidate"], "symbol"])
+        held = set(self.held(measured))
+        rows = []
+        for name, gate in self.expressions.items():
+            lacking = [gene for gene in gate.antigens if gene not in measured]
+            is_renamed = not gate.operator and gate.symbol in candidates
+            note = self.antigens[name].note
+            rows.append(
+                {
+                    "symbol": name,
+                    "surface_sources": "",
+                    "surface_status": STATUS,
+                    "surface_reason": f"not every tumour measures {', '.join(lacking)}, of which it is derived"
+                    if lacking
+                    else f"scored alone: gates name the gene, {gate}"
+                    if is_renamed
+                    else note,
+                    "is_candidate": name in held and not is_renamed,
+                    "derived": str(gate),
+                    "proxy_note": note,
+                }
+            )
+        if not rows:
+            return surface.assign(derived=None, proxy_note=None)
+        added = pd.DataFrame(rows).reindex(columns=[*surface, "derived", "proxy_note"])
+        added = added.astype({name: kind for name, kind in surface.dtypes.items() if name != "is_candidate"})
+        return pd.concat([surface.assign(derived=None, proxy_note=None), added], ignore_index=True).astype(
+            {"is_candidate": bool}
+        )
+
+
+def read_run_derived(path: str, *, genes: GeneTable | None) -> Derived:
+    """Read the derived antigens of a run.
+
+    Raises
+    ------
+    InputError
+        The table cannot be read or is malformed, an expression leads back to itself or holds a blocker, or a name is
+        also a gene's symbol.
+
+    Examples
+    --------
+    >>> read_run_derived("resources/derived_antigens.tsv", genes=None).held(["ST8SIA1"])
+    ['GD3']
+    """
+    antigens = read_derived(path)
+    found = Derived(path, antigens, over_genes(antigens))
+    if genes is not None:
+        found.refuse_genes(set(genes.symbols.index), where="the gene table")
+    return found
