@@ -32,6 +32,7 @@ _HOMES = {
     "harmonise": "cartarget.atlas.harmonise",
     "is_positive": "cartarget.evidence.positivity",
     "load_config": "cartarget.config",
+    "open_run": "cartarget.run.asking",
     "pack": "cartarget.evidence.packed",
     "pack_atlas": "cartarget.evidence.positivity",
     "pack_stream": "cartarget.evidence.stream",

@@ -373,6 +373,7 @@ def with_ids(genes: pd.DataFrame, table: GeneTable | None) -> pd.DataFrame:
     >>> with_ids(pd.DataFrame({"given": ["A"]}, index=["A"]), None).columns.tolist()
     ['given']
     """
-    if table is None:
+    ids = None if table is None else table.symbols.reindex(genes.index)
+    if ids is None or ids.isna().all():
         return genes.copy()
-    return genes.assign(ensembl=table.symbols.reindex(genes.index).to_numpy(dtype=object))
+    return genes.assign(ensembl=ids.to_numpy(dtype=object))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
+from cartarget.files import matching, resource
 from cartarget.indications import Indication, read_indication
 from cartarget.selection.ranking import NEGATIVE
 
@@ -111,7 +112,6 @@ def part_path(config: Config, atlas: AtlasConfig) -> Path:
 def resource_paths(config: Config) -> list[str]:
     """The tables, other than atlases, that a run reads."""
     from cartarget.atlas.registry import READERS
-    from cartarget.files import resource
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
     paths = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue]
@@ -120,6 +120,20 @@ def resource_paths(config: Config) -> list[str]:
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
     tables = [*map(Path, sorted(looked_up)), TARGETS, EVENTS]
     return [*paths, *(resource(table).as_posix() for table in tables)]
+
+
+def input_paths(config: Config) -> list[str]:
+    """Every file that a run reads: its atlases' and its tables.
+
+    A folder stands for its files, a pattern for those that it matches.
+    """
+    found: list[str] = []
+    for atlas in config.used_atlases:
+        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity):
+            for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
+                inside = sorted(p.as_posix() for p in named.iterdir() if p.is_file()) if named.is_dir() else []
+                found += inside or [named.as_posix()]
+    return [*found, *resource_paths(config)]
 
 
 def read_controls(config: Config) -> pd.DataFrame:
