@@ -12,6 +12,7 @@ from cartarget import __version__
 from cartarget.cli_atlas import app as atlas_app
 from cartarget.config import Config, config_schema, default_config, load_config
 from cartarget.errors import CartargetError
+from cartarget.files import shared_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Find surface antigens, alone or joined by logic, that reach a solid tumour and spare the body.\n\n"
-    "Start with `cartarget demo`; then copy config/config.yaml, change it, and `cartarget run` it. "
+    "Start with `cartarget demo`; then `cartarget init FOLDER`, edit its config/config.yaml, and `cartarget run` it. "
     "Research use only: results nominate candidates and are not clinical advice.",
 )
 
@@ -229,6 +230,30 @@ def _rows(frame: pd.DataFrame, key: str) -> list[str]:
     """The main columns of a table as lines; what cannot be printed is replaced."""
     text = frame[[key, *SHOWN]].to_string(index=False, float_format="{:.3f}".format, na_rep="-", max_colwidth=40)
     return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text).splitlines()
+
+
+@app.command()
+def workflow() -> None:
+    """Print where the Snakemake workflow lies.
+
+    For `snakemake --snakefile "$(cartarget workflow)" --configfile CONFIG`, which does what `cartarget run` does.
+    """
+    typer.echo(shared_folder() / "workflow" / "Snakefile")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to make, or one without these files.")],
+) -> None:
+    """Start a project: a configuration, a sample sheet and the tables to edit.
+
+    Tables in the working directory's config/ and resources/ take the place of those that cartarget comes with, file
+    by file; delete what you do not change.
+    """
+    from cartarget.run.starting import start_project
+
+    typer.echo("\n".join(path.as_posix() for path in start_project(folder)))
+    typer.echo(f"\nNext: cd {folder.as_posix()}, edit config/config.yaml, and `cartarget run config/config.yaml`.")
 
 
 def main() -> None:

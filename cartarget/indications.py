@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cartarget.errors import InputError
+from cartarget.files import resource
 
 TABLE = Path("resources") / "indications.tsv"
 
@@ -43,9 +44,9 @@ def read_indications(path: str | os.PathLike[str] = TABLE) -> dict[str, Indicati
     'female'
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = resource(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run from the project's folder") from error
+        raise InputError(f"{path}: cannot be read ({error}); give a table such as resources/indications.tsv") from error
     header = lines[0].split("\t") if lines else []
     missing = [name for name in ("indication", "name", "origin", "sex", "epithelium", "source") if name not in header]
     if missing:

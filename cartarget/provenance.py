@@ -17,7 +17,7 @@ import yaml
 
 from cartarget import __version__
 from cartarget.config import Config
-from cartarget.files import sha256, whole
+from cartarget.files import sha256, shared_folder, whole
 
 PACKAGES = (
     "anndata", "biopython", "h5py", "itables", "jinja2", "matplotlib", "numba", "numpy", "pandas", "pandera",
@@ -41,11 +41,16 @@ def versions() -> dict[str, str]:
 def portable(path: str | os.PathLike[str]) -> str:
     """A path as it is written into results: relative to the working directory, with forward slashes.
 
+    A table that came with the package, where the working directory has none of its own, is `cartarget:` and its name.
+
     Examples
     --------
     >>> portable(Path.cwd() / "results" / "demo")
     'results/demo'
     """
+    own, here = shared_folder(), Path.cwd()
+    if own != here and own not in here.parents and own in Path(path).parents:
+        return f"cartarget:{Path(path).relative_to(own).as_posix()}"
     return Path(os.path.relpath(path) if Path(path).is_absolute() else path).as_posix()
 
 

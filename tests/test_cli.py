@@ -22,7 +22,9 @@ from cartarget.run.inputs import load_run
 from cartarget.run.steps import run
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("run", "screen", "gates", "score", "explain", "report", "evidence", "index", "demo", "config")
+COMMANDS = (
+    "run", "screen", "gates", "score", "explain", "report", "evidence", "index", "demo", "config", "workflow", "init",
+)  # fmt: skip
 
 
 def cartarget(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:

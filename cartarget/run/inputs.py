@@ -114,12 +114,12 @@ def resource_paths(config: Config) -> list[str]:
     from cartarget.atlas.registry import READERS
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
-    paths = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue]
+    own = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue]
     named = (config.genes.table, config.surface.votes, config.surface.topology)
-    paths += [config.data(path).as_posix() for path in named if path]
+    given = [config.data(path).as_posix() for path in named if path]
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables = [*map(Path, sorted(looked_up)), TARGETS, EVENTS]
-    return [*paths, *(resource(table).as_posix() for table in tables)]
+    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS]
+    return [*(resource(table).as_posix() for table in tables), *given]
 
 
 def input_paths(config: Config) -> list[str]:
@@ -138,7 +138,7 @@ def input_paths(config: Config) -> list[str]:
 
 def read_controls(config: Config) -> pd.DataFrame:
     """Control genes that apply to the run's indication: `symbol`, `kind`, `reason`, `source`."""
-    frame = pd.read_csv(CONTROLS, sep="\t", dtype=str, keep_default_na=False)
+    frame = pd.read_csv(resource(CONTROLS), sep="\t", dtype=str, keep_default_na=False)
     mine = frame["indication"].map(lambda cell: not cell or config.indication in cell.split("|"))
     return frame[mine].reset_index(drop=True)
 

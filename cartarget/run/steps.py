@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
-from cartarget.files import sweep, whole
+from cartarget.files import resource, sweep, whole
 from cartarget.provenance import journal
 from cartarget.run.checking import check_run
 from cartarget.run.counting import COUNTED, count_step
@@ -186,7 +186,7 @@ def _write_argument(config: Config, run: Run) -> None:
     values = argued_thresholds(run.panel, unit=unit, base=base)
     others = [config.model_copy(update={"thresholds": config.thresholds.model_copy(update={key: v})}) for v in values]
     panels = [run.panel if v == base else load_run(other).panel for v, other in zip(values, others, strict=True)]
-    tiers = Path(config.tiers).read_text(encoding="utf-8")
+    tiers = resource(config.tiers).read_text(encoding="utf-8")
     tables = [read_table("gates", config.run_dir / f"{name}.parquet") for name in ("gates", "larger")]
     gates = [gate for table in tables for gate in table["gate"]]
     evidence = counted_evidence(panels, thresholds=values, base=base, unit=unit, tiers=tiers, gates=gates)

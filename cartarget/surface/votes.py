@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from cartarget.errors import InputError
+from cartarget.files import resource
 
 STATUSES = ("voted", "rescued", "too few votes", "unknown")
 """What `surface_status` may say."""
@@ -98,7 +98,7 @@ def read_rescue(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 def _read_text(path: str | os.PathLike[str]) -> pd.DataFrame:
     try:
-        return pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+        return pd.read_csv(resource(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
 
