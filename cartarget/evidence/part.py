@@ -12,6 +12,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cartarget.atlas.contract import require_harmonised
+from cartarget.atlas.names import several
 from cartarget.errors import InputError
 from cartarget.evidence.packed import Layout, lay_out
 from cartarget.evidence.positivity import dense
@@ -136,7 +138,9 @@ def count_atlas(
     >>> part.symbols, part.thresholds, part.words.shape[:2]
     (('MSLN',), (1.0, 2.0), (2, 1))
     """
+    require_harmonised(adata, call="cartarget.count_atlas(atlas, symbols=[...])")
     about = adata.uns["cartarget"]
+    symbols = several(symbols)
     thresholds = _thresholds(about, bulk, count)
     held = [symbol for symbol in symbols if symbol in adata.var_names]
     chosen = adata[:, held]

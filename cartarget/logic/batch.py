@@ -175,7 +175,7 @@ class Gates:
         return list(map(str, self.gates(symbols)))
 
     @staticmethod
-    def parse(gates: Sequence[str | Gate], *, panel: Indexed) -> Gates:
+    def parse(gates: str | Gate | Sequence[str | Gate], *, panel: Indexed) -> Gates:
         """Read gates of any shape and size.
 
         Raises
@@ -183,7 +183,10 @@ class Gates:
         GateError
             A gate kills cells in which it senses nothing, or names an antigen that the panel lacks.
         """
-        parsed = [gate if isinstance(gate, Gate) else Gate.parse(gate) for gate in gates]
+        if not hasattr(panel, "index") or not isinstance(panel.index, dict):
+            raise GateError(f"panel: found {type(panel).__name__}; make one with cartarget.build_panel(...)")
+        listed = [gates] if isinstance(gates, str | Gate) else gates
+        parsed = [gate if isinstance(gate, Gate) else Gate.parse(gate) for gate in listed]
         shapes = [_shape(gate) for gate in parsed]
         unique = tuple(dict.fromkeys(shapes))
         width = max((len(shape.antigens) for shape in shapes), default=1)

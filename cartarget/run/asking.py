@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,10 @@ _REASONS = {
 """Columns of a score that say why its class is what it is, in words."""
 
 
+MOST_PAIRED = 6000
+"""Candidates of which all gates of two are screened in memory: some 50 million."""
+
+
 @dataclass(frozen=True)
 class Scored:
     """Gates scored: `table` (the columns of `gates`, in the order asked), `exposure`, and `notes` on names."""
@@ -38,7 +42,7 @@ class Scored:
 
 
 class OpenRun:
-    """A run whose evidence has been counted, to be asked.
+    """A run whose evidence has been counted, to be asked; its tables are made when they are first asked for.
 
     Attributes
     ----------
@@ -46,19 +50,78 @@ class OpenRun:
         What was asked for, and its evidence: `run.panel` is the panel that every score is made from.
     """
 
-    def __init__(self, config: Config, run: Run) -> None:
-        self.config, self.run = config, run
+    def __init__(self, config: Config, run: Run, *, folder: Path | None) -> None:
+        self.config, self.run, self._folder = config, run, folder
+
+    def __repr__(self) -> str:
+        panel = self.run.panel
+        people = f"{int(panel.is_tumor.sum())} tumour and {int(panel.is_normal.sum())} normal populations"
+        return (
+            f"{self.config.name}: {len(self.run.candidates):,} candidate antigens, {people}\n"
+            ".antigens  .gates  .exposure  .score([...])  .explain(...)"
+        )
 
     @cached_property
     def antigens(self) -> pd.DataFrame:
-        """The `antigens` table: that of the run's folder; where there is none, the antigens are screened now."""
-        from cartarget.contracts import conform, read_table
+        """The `antigens` table, best first."""
         from cartarget.run.steps import antigen_table
 
-        path = self.config.run_dir / "antigens.parquet"
-        if path.exists():
-            return read_table("antigens", path)
-        return conform("antigens", antigen_table(self.config, self.run))
+        return self._table("antigens", lambda: antigen_table(self.config, self.run))
+
+    @cached_property
+    def gates(self) -> pd.DataFrame:
+        """The `gates` table: every gate of one or two candidates, best first.
+
+        Raises
+        ------
+        InputError
+            In memory, more than `MOST_PAIRED` genes are candidates.
+        """
+        from cartarget.run.annotate import with_gate_columns
+        from cartarget.selection.screen import screen_gates
+
+        if self._folder is None and len(self.run.candidates) > MOST_PAIRED:
+            raise InputError(
+                f"{len(self.run.candidates):,} candidates make too many gates to screen in memory (at most "
+                f"{MOST_PAIRED:,} are paired); give a table of surface votes, screen(..., surface=...), or score gates "
+                "of your own: .score([...])"
+            )
+
+        def screen() -> pd.DataFrame:
+            found = screen_gates(
+                self.run.panel, candidates=self.run.candidates, floor=self.config.coverage_floor, top=self.config.top,
+                controls=self.run.controls,
+            )  # fmt: skip
+            return with_gate_columns(found.table, self.run, gates=found.gates, limits=self.config.thresholds)
+
+        return self._table("gates", screen)
+
+    @cached_property
+    def exposure(self) -> pd.DataFrame:
+        """The `exposure` table: the gates of `gates`, place by place."""
+        from cartarget.logic.batch import Gates
+        from cartarget.selection.screen import expose
+
+        panel = self.run.panel
+        return self._table(
+            "exposure", lambda: expose(panel, gates=Gates.parse(self.gates["gate"].tolist(), panel=panel))
+        )
+
+    def _table(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """A table of the run's folder; where there is none it is made now."""
+        from cartarget.contracts import conform, read_table
+
+        path = None if self._folder is None else self._folder / f"{name}.parquet"
+        return read_table(name, path) if path is not None and path.exists() else conform(name, make())
+
+    @property
+    def _ranks(self) -> dict[str, int]:
+        """Rank of each gate that the run ranked; empty where its gates were not screened."""
+        is_screened = "gates" in self.__dict__ or (
+            self._folder is not None and (self._folder / "gates.parquet").exists()
+        )
+        table = self.gates.dropna(subset="rank") if is_screened else None
+        return {} if table is None else dict(zip(table["gate"].astype(str), table["rank"], strict=True))
 
     @cached_property
     def _names(self) -> Names:
@@ -110,7 +173,7 @@ class OpenRun:
         table = score_beside_parts(run.panel, gates=asked, floor=config.coverage_floor, rare=run.tiers.rare)
         listed = Gates.parse(asked, panel=run.panel)
         table = with_gate_columns(table, run, gates=listed, limits=config.thresholds)
-        table["rank"] = table["gate"].map(_ranks(config.run_dir))
+        table["rank"] = table["gate"].map(self._ranks)
         return Scored(conform("gates", table), conform("exposure", expose(run.panel, gates=listed)), tuple(notes))
 
     def _read(self, asked: str | Gate, notes: dict[str, None]) -> Gate:
@@ -202,7 +265,7 @@ def open_run(config: str | os.PathLike[str] | Config) -> OpenRun:
     cartarget.errors.InputError: results/absent/work/evidence/simulated: no counted atlas; run the count step first ...
     """
     config = config if isinstance(config, Config) else load_config(config)
-    return OpenRun(config, load_run(config))
+    return OpenRun(config, load_run(config), folder=config.run_dir)
 
 
 def score_into(folder: Path, *, config: Config, gates: Sequence[str | Gate]) -> Scored:
@@ -256,17 +319,6 @@ def _several(gates: Any) -> Sequence[Any]:
     from cartarget.logic.gate import Gate
 
     return [gates] if isinstance(gates, str | Gate) else list(gates)
-
-
-def _ranks(folder: Path) -> dict[str, int]:
-    """Rank of each gate that the run ranked among gates of one and two antigens."""
-    from cartarget.contracts import read_table
-
-    path = folder / "gates.parquet"
-    if not path.exists():
-        return {}
-    table = read_table("gates", path).dropna(subset="rank")
-    return dict(zip(table["gate"].astype(str), table["rank"], strict=True))
 
 
 def _told(row: Mapping[str, Any], *, ranked: int, floor: float) -> list[str]:

@@ -29,12 +29,14 @@ STREAMED = ("xena", "gct", "recount3")
 
 
 class Atlases(Mapping[str, "AnnData"]):
-    """The atlases of a run by name, harmonised; each is read when it is first asked for."""
+    """The atlases of a run by name, harmonised; each that is not held is read when it is first asked for."""
 
-    def __init__(self, config: Config, tiers: Tiers, origin: Sequence[str]) -> None:
+    def __init__(
+        self, config: Config, tiers: Tiers, origin: Sequence[str], *, held: Mapping[str, AnnData] | None = None
+    ) -> None:
         self._config, self._tiers, self._origin = config, tiers, origin
         self._asked = {atlas.name: atlas for atlas in config.used_atlases}
-        self._held: dict[str, AnnData] = {}
+        self._held: dict[str, AnnData] = dict(held or {})
 
     def __getitem__(self, name: str) -> AnnData:
         if name not in self._held:
@@ -166,7 +168,11 @@ def place_of(config: Config) -> tuple[Indication, tuple[str, ...], Tiers]:
 
 def run_symbols(config: Config) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
     """Surface evidence, controls, candidates, and all antigens of the panel: candidates and negative controls."""
-    surface = pd.read_parquet(config.run_dir / "work" / "genes.parquet")
+    return symbols_of(config, pd.read_parquet(config.run_dir / "work" / "genes.parquet"))
+
+
+def symbols_of(config: Config, surface: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
+    """As `run_symbols`, from the surface evidence of every gene of the tumour's atlas."""
     controls = read_controls(config)
     candidates = surface.loc[surface["is_candidate"], "symbol"].tolist()
     negative = set(controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]) - set(candidates)
@@ -182,13 +188,47 @@ def load_run(config: Config) -> Run:
     InputError
         An earlier step has not been done, a tissue is not in the tier table, or no tumour can order the ranking.
     """
-    from cartarget.evidence.panel import build_panel
     from cartarget.evidence.store import read_part
 
     indication, origin, tiers = place_of(config)
     parts = [read_part(part_path(config, atlas)) for atlas in counted_atlases(config)]
-    surface, controls, candidates, symbols = run_symbols(config)
     atlases = Atlases(config, tiers, origin)
+    surface = pd.read_parquet(config.run_dir / "work" / "genes.parquet")
+    return build_run(config, parts=parts, surface=surface, atlases=atlases, place=(indication, origin, tiers))
+
+
+def build_run(
+    config: Config,
+    *,
+    parts: list[Part],
+    surface: pd.DataFrame,
+    atlases: Atlases,
+    place: tuple[Indication, tuple[str, ...], Tiers],
+) -> Run:
+    """Bring counted atlases onto one panel.
+
+    Parameters
+    ----------
+    config
+        The run.
+    parts
+        Its counted atlases.
+    surface
+        Surface evidence of every gene of the tumour's atlas.
+    atlases
+        All atlases, harmonised.
+    place
+        Indication, tissues of origin and tier table, as `place_of` gives them.
+
+    Raises
+    ------
+    InputError
+        No tumour can order the ranking.
+    """
+    from cartarget.evidence.panel import build_panel
+
+    indication, origin, tiers = place
+    _, controls, candidates, symbols = symbols_of(config, surface)
     primary = primary_of(parts, config)
     summaries = _one_scale(atlases, primary, parts)
     panel = build_panel(

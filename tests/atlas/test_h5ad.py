@@ -93,7 +93,7 @@ def test_the_unit_does_not_depend_on_the_chunk_that_refuses(tmp_path, monkeypatc
 
 def test_whole_numbers_at_first_and_fractions_later_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(h5ad, "CHUNK", 2)
-    monkeypatch.setattr(h5ad, "_PEEK", 2)
+    monkeypatch.setattr(h5ad, "PEEK", 2)
     values = COUNTS.copy()
     values[4] = [0.5, 0.777, 0.317]
     with pytest.raises(InputError, match="whole numbers in the first 4 cells, but not after"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
     from cartarget.genes import GeneTable
 
-_PLACES = ("layers/counts", "layers/raw_counts", "layers/umi", "raw/X", "X")
+PLACES = ("layers/counts", "layers/raw_counts", "layers/umi", "raw/X", "X")
 """Where values may be: the first that holds whole numbers is read, else the first without negative ones."""
 
 _SYMBOLS = ("feature_name", "gene_symbols", "gene_symbol", "gene_name", "symbol", "hgnc_symbol", "gene_short_name")
-_PEEK = 256
-_DEPTHS = ("n_counts", "raw_sum", "total_counts", "nCount_RNA", "n_umi", "nUMI")
+PEEK = 256
+"""Cells by which the values of a place are judged."""
+DEPTHS = ("n_counts", "raw_sum", "total_counts", "nCount_RNA", "n_umi", "nUMI")
 """Columns of obs that tell a cell's counts over all genes."""
 
 
@@ -94,7 +95,7 @@ def read_store(
     uns = handle.get("uns", {})
     cells = with_organism(cells, {name: _elem(uns[name]) for name in ORGANISM if name in uns})
     obs, is_kept, notes = label_cells(cells, atlas=atlas, where=f"{where}: obs")
-    if depth := next((name for name in _DEPTHS if name in cells), None):
+    if depth := next((name for name in DEPTHS if name in cells), None):
         obs["n_counts"] = pd.to_numeric(cells[depth], errors="coerce").to_numpy(dtype=np.float64)[is_kept]
     place = _place(handle, where)
     labels = _labels(handle, place)
@@ -138,23 +139,52 @@ def _rows(values: Any, start: int, stop: int) -> sparse.csr_matrix:
 
 
 def _place(handle: Any, where: str) -> str:
-    there = [place for place in _PLACES if place in handle]
+    there = [place for place in PLACES if place in handle]
     if not there:
-        raise InputError(f"{where}: no values; expected them in one of {', '.join(_PLACES)}")
-    is_positive = {}
-    for place in there:
-        data = _rows(_open(handle[place]), 0, _PEEK).data
+        raise InputError(f"{where}: no values; expected them in one of {', '.join(PLACES)}")
+    return choose_place({place: _rows(_open(handle[place]), 0, PEEK).data for place in there})
+
+
+def choose_place(first: Mapping[str, NDArray[np.floating]]) -> str:
+    """The place whose values are read: the first with whole numbers, else the first without negative ones.
+
+    Parameters
+    ----------
+    first
+        Place → the values of its first cells that are not zero.
+
+    Examples
+    --------
+    >>> choose_place({"layers/scaled": np.array([-1.5]), "X": np.array([0.5]), "raw/X": np.array([2.0])})
+    'raw/X'
+    """
+    for place, data in first.items():
         if len(data) and (data == np.rint(data)).all() and data.min() >= 0:
             return place
-        is_positive[place] = not (data < 0).any()
-    return next((place for place in there if is_positive[place]), there[0])
+    return next((place for place, data in first.items() if not (data < 0).any()), next(iter(first)))
 
 
 def _labels(handle: Any, place: str) -> pd.DataFrame:
-    """What each column is called: its symbol and its Ensembl id as far as the file has them."""
-    var = _elem(handle["var"])
-    if place == "raw/X":
-        raw = _elem(handle["raw/var"])
+    return gene_labels(_elem(handle["var"]), raw=_elem(handle["raw/var"]) if place == "raw/X" else None)
+
+
+def gene_labels(var: pd.DataFrame, *, raw: pd.DataFrame | None = None) -> pd.DataFrame:
+    """What each column is called: its symbol and its Ensembl id as far as `var` has them.
+
+    Parameters
+    ----------
+    var
+        Genes, as in an AnnData; symbols may stand in its index or in `feature_name`, `gene_symbols` …
+    raw
+        The genes of `raw`, if the values come from there.
+
+    Examples
+    --------
+    >>> var = pd.DataFrame({"feature_name": ["EPCAM"]}, index=["ENSG00000119888.17"])
+    >>> gene_labels(var).to_dict("records")
+    [{'ensembl': 'ENSG00000119888.17', 'symbol': 'EPCAM'}]
+    """
+    if raw is not None:
         var = raw.join(var[var.columns.difference(raw.columns)], how="left")
     names = pd.Series(var.index.astype(str), index=var.index)
     texts = [names] + [var[column].astype(object) for column in var]
