@@ -126,6 +126,29 @@ def test_public_functions_share_one_form(name: str, function: Any) -> None:
         assert re.search(rf"\b{parameter.name}\b", text), f"{name}: the docstring does not say what {parameter.name} is"
 
 
+def stub() -> str:
+    """What type checkers and editors know the package by: the public names, each from its home."""
+    homes = sorted((home, name) for name, home in cartarget._HOMES.items())
+    lines = [f"from {home} import {name} as {name}" for home, name in homes]
+    return "\n".join(
+        [
+            "# Generated from cartarget/__init__.py by pytest tests/test_structure.py --fix",
+            *lines,
+            "",
+            "__version__: str",
+            "",
+        ]
+    )
+
+
+def test_type_checkers_know_the_public_names(request: pytest.FixtureRequest) -> None:
+    path = PACKAGE / "__init__.pyi"
+    if request.config.getoption("--fix"):
+        path.write_text(stub(), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == stub(), "run pytest tests/test_structure.py --fix"
+    assert (PACKAGE / "py.typed").exists()
+
+
 @pytest.mark.parametrize("name", cartarget.__all__)
 def test_public_names_are_documented_and_found(name: str) -> None:
     thing = getattr(cartarget, name)

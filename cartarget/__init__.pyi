@@ -1,0 +1,47 @@
+# Generated from cartarget/__init__.py by pytest tests/test_structure.py --fix
+from cartarget.atlas import read_atlas as read_atlas
+from cartarget.atlas.batch import batch_report as batch_report
+from cartarget.atlas.batch import tmm_factors as tmm_factors
+from cartarget.atlas.harmonise import harmonise as harmonise
+from cartarget.atlas.notebook import from_anndata as from_anndata
+from cartarget.atlas.pseudobulk import pseudobulk as pseudobulk
+from cartarget.atlas.purity import tumor_level as tumor_level
+from cartarget.atlas.readers.simulate import simulate_atlas as simulate_atlas
+from cartarget.atlas.scale import to_scale as to_scale
+from cartarget.config import Config as Config
+from cartarget.config import load_config as load_config
+from cartarget.config import parse_config as parse_config
+from cartarget.dictionary import columns as columns
+from cartarget.errors import CartargetError as CartargetError
+from cartarget.errors import ConfigError as ConfigError
+from cartarget.errors import GateError as GateError
+from cartarget.errors import InputError as InputError
+from cartarget.evidence.packed import Packed as Packed
+from cartarget.evidence.packed import count_positive as count_positive
+from cartarget.evidence.packed import pack as pack
+from cartarget.evidence.panel import Panel as Panel
+from cartarget.evidence.panel import build_panel as build_panel
+from cartarget.evidence.part import count_atlas as count_atlas
+from cartarget.evidence.positivity import is_positive as is_positive
+from cartarget.evidence.positivity import pack_atlas as pack_atlas
+from cartarget.evidence.purity import coverage_range as coverage_range
+from cartarget.evidence.stream import pack_stream as pack_stream
+from cartarget.genes import read_gene_table as read_gene_table
+from cartarget.logic.batch import Gates as Gates
+from cartarget.logic.gate import Gate as Gate
+from cartarget.report.render import render_report as render_report
+from cartarget.run.asking import open_run as open_run
+from cartarget.run.notebook import screen as screen
+from cartarget.safety.tiers import read_tiers as read_tiers
+from cartarget.search.grid import pair_grid as pair_grid
+from cartarget.search.objectives import Objective as Objective
+from cartarget.search.result import SearchResult as SearchResult
+from cartarget.search.search import search_gates as search_gates
+from cartarget.selection.larger import screen_larger as screen_larger
+from cartarget.selection.screen import score_gates as score_gates
+from cartarget.selection.screen import screen_antigens as screen_antigens
+from cartarget.selection.screen import screen_gates as screen_gates
+from cartarget.surface.votes import candidates as candidates
+from cartarget.surface.votes import read_votes as read_votes
+
+__version__: str
