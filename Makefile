@@ -49,11 +49,12 @@ census:  ## cellxgene-census in .census, for those without conda; put .census/bi
 	  $$(grep -o 'cellxgene-census==[0-9.]*' workflow/envs/census.yaml)
 
 # The lock goes in with hashes, then the package itself without dependencies. A second call does nothing.
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock surfaceome.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "cartarget needs Python 3.11 or later; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (once; a few minutes on a fresh machine)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r surfaceome.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -41,7 +41,8 @@ from cartarget.selection.larger import screen_larger as screen_larger
 from cartarget.selection.screen import score_gates as score_gates
 from cartarget.selection.screen import screen_antigens as screen_antigens
 from cartarget.selection.screen import screen_gates as screen_gates
-from cartarget.surface.votes import candidates as candidates
+from cartarget.surface.candidates import candidates as candidates
+from cartarget.surface.candidates import read_sources as read_sources
 from cartarget.surface.votes import read_votes as read_votes
 
 __version__: str

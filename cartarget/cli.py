@@ -10,7 +10,8 @@ import typer
 
 from cartarget import __version__
 from cartarget.cli_atlas import app as atlas_app
-from cartarget.config import Config, config_schema, default_config, load_config
+from cartarget.config import Config, load_config
+from cartarget.config_text import config_schema, default_config
 from cartarget.errors import CartargetError
 from cartarget.files import shared_folder
 

@@ -95,13 +95,14 @@ def _check(config: Config, name: str) -> str:
     from cartarget.atlas.harmonise import harmonise
     from cartarget.genes import read_gene_table
     from cartarget.indications import read_indication
-    from cartarget.run.inputs import INDICATIONS, STREAMED, wanted_symbols
+    from cartarget.run.inputs import INDICATIONS, STREAMED, surface_sources, wanted_symbols
     from cartarget.safety.tiers import read_tiers
 
     atlas = next(atlas for atlas in config.used_atlases if atlas.name == name)
     try:
         genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
-        keep = wanted_symbols(config) if atlas.role != "counted" or atlas.reader in STREAMED else None
+        is_narrow = atlas.role != "counted" or atlas.reader in STREAMED
+        keep = wanted_symbols(config, sources=surface_sources(config, genes=genes)) if is_narrow else None
         adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
         typer.echo("\n".join(describe(adata)))
         origin = config.origin or read_indication(config.indication, path=INDICATIONS).origin

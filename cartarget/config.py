@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 from pathlib import Path
@@ -117,15 +116,31 @@ class Surface(Strict):
     """What sits on the cell surface."""
 
     votes: str | None = Field(
-        None, description="table of surface votes, relative to data_dir; none: surface evidence is unknown"
+        None, description="table of surface votes, relative to data_dir; none: the installed package pirlygenes has one"
     )
-    min_votes: Annotated[int, Field(ge=0, le=5)] = Field(2, description="votes that make a candidate")
     topology: str | None = Field(
-        None, description="table of membrane topology, relative to data_dir; none: what sticks out is not drawn"
+        None, description="SURFY's table of membrane topology, relative to data_dir; none: not used, and not drawn"
     )
-    rescue: str = Field(
-        "resources/surface_rescue.tsv", description="antigens kept in spite of their votes, with sources"
-    )
+    spans: str | None = Field(None, description="table of membrane spans (UniProt, TOPDB), relative to data_dir")
+    locations: str | None = Field(None, description="subcellular locations of the Human Protein Atlas, the same way")
+    captured: str | None = Field(None, description="Cell Surface Protein Atlas, the same way")
+    uniprot: str | None = Field(None, description="UniProt records of the human proteins, text or XML, the same way")
+    min_score: float = Field(0.0, description="surface score (log odds) that makes a candidate")
+    every_gene: bool = Field(False, description="every gene may be an antigen; so it is for simulated atlases too")
+    rescue: str = Field("resources/surface_rescue.tsv", description="antigens that an experiment put on the surface")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_current(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "min_votes" in given:
+            raise ValueError("min_votes is no longer used: sources are weighed, not counted; write min_score: 0")
+        return given
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The sources that are named, by key."""
+        named = {key: getattr(self, key) for key in ("votes", "topology", "spans", "locations", "captured", "uniprot")}
+        return {key: path for key, path in named.items() if path}
 
 
 class Thresholds(Strict):
@@ -237,6 +252,21 @@ class Config(Strict):
         ['bulk']
         """
         return [atlas for atlas in self.atlases if not atlas.indications or self.indication in atlas.indications]
+
+    @property
+    def ranks_every_gene(self) -> bool:
+        """Whether every gene may be an antigen: asked for, or simulated atlases are counted without a table."""
+        counted = (atlas.reader for atlas in self.used_atlases if atlas.role == "counted")
+        return self.surface.every_gene or (not self._names_surface and set(counted) == {"simulated"})
+
+    @property
+    def needs_surfaceome(self) -> bool:
+        """Whether the surfaceome of the installed package pirlygenes says which genes may be antigens."""
+        return not self.ranks_every_gene and not self._names_surface
+
+    @property
+    def _names_surface(self) -> bool:
+        return bool(self.surface.votes or self.surface.uniprot)
 
     def data(self, path: str) -> Path:
         """A data path, read against `data_dir`."""
@@ -363,37 +393,3 @@ def _model_of(annotation: Any) -> type[BaseModel]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next(_model_of(part) for part in get_args(annotation) if part is not type(None))
-
-
-def config_schema() -> str:
-    """JSON schema of the configuration, as text (kept in `workflow/schemas/config.schema.json`)."""
-    return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def default_config() -> str:
-    """The default configuration as commented YAML (kept in `config/config.yaml`)."""
-    head = (
-        "# A run of cartarget. Every key has this default; delete what you do not change.\n"
-        "# Generated from cartarget/config.py by `cartarget config --default`: change it there.\n"
-    )
-    return head + "\n".join(_commented(Config(), indent=0)) + "\n"
-
-
-def _commented(model: BaseModel, indent: int) -> list[str]:
-    lines = []
-    pad = " " * indent
-    for key, field in type(model).model_fields.items():
-        value = getattr(model, key)
-        lines.append(f"{pad}# {field.description}")
-        if isinstance(value, BaseModel):
-            lines += [f"{pad}{key}:", *_commented(value, indent + 2)]
-        elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
-            lines.append(f"{pad}{key}:")
-            for item in value:
-                block = _commented(item, indent + 4)
-                first = next(i for i, line in enumerate(block) if not line.lstrip().startswith("#"))
-                marked = block[first][: indent + 2] + "- " + block[first].lstrip()
-                lines += [*block[:first], marked, *block[first + 1 :]]
-        else:
-            lines.append(f"{pad}{key}: {json.dumps(value, ensure_ascii=False)}")
-    return lines

@@ -41,16 +41,22 @@ def versions() -> dict[str, str]:
 def portable(path: str | os.PathLike[str]) -> str:
     """A path as it is written into results: relative to the working directory, with forward slashes.
 
-    A table that came with the package, where the working directory has none of its own, is `cartarget:` and its name.
+    A table that came with the package, where the working directory has none of its own, is `cartarget:` and its name;
+    one of another package is told alike.
 
     Examples
     --------
     >>> portable(Path.cwd() / "results" / "demo")
     'results/demo'
+    >>> portable("/opt/env/site-packages/pirlygenes/data/surface.csv")
+    'pirlygenes:data/surface.csv'
     """
     own, here = shared_folder(), Path.cwd()
     if own != here and own not in here.parents and own in Path(path).parents:
         return f"cartarget:{Path(path).relative_to(own).as_posix()}"
+    if "site-packages" in (parts := Path(path).parts)[:-2]:
+        package, *rest = parts[parts.index("site-packages") + 1 :]
+        return f"{package}:{'/'.join(rest)}"
     return Path(os.path.relpath(path) if Path(path).is_absolute() else path).as_posix()
 
 

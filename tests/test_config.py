@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cartarget.config import Config, config_schema, default_config, load_config, parse_config
+from cartarget.config import Config, load_config, parse_config
+from cartarget.config_text import config_schema, default_config
 from cartarget.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]

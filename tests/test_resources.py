@@ -16,6 +16,9 @@ from cartarget.safety.tiers import read_tiers
 IDENTIFIER = re.compile(r"^(doi:10\.\d{4,}/\S+|PMID:\d+|PMCID:PMC\d+|NCT\d{8})$")
 
 
+NAMED = ("lineage_markers.tsv", "gene_notes.tsv")
+
+
 def rows(name: str) -> pd.DataFrame:
     return pd.read_csv(Path("resources") / name, sep="\t", dtype=str, keep_default_na=False)
 
@@ -58,7 +61,13 @@ def test_bad_indications_are_refused(tmp_path: Path, line: str, message: str) ->
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["controls.tsv", "surface_rescue.tsv", "clinical_targets.tsv", "toxicity.tsv"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("controls.tsv", "surface_rescue.tsv", "clinical_targets.tsv", "toxicity.tsv"),
+        *NAMED,
+    ],
+)
 def test_every_row_has_an_identifier_and_the_title_of_its_source(name: str) -> None:
     table = rows(name)
     assert [value for value in table["source"] if not IDENTIFIER.match(value)] == []
@@ -120,5 +129,39 @@ def test_examples_name_release_licence_and_citation(path: Path) -> None:
 def test_curated_symbols_are_current(shared_data: Path) -> None:
     known = pd.read_csv(shared_data / "genes" / "ncbi_protein_coding_with_hgnc.tsv.gz", sep="\t", dtype=str)
     symbols = set(known["gene_symbol"])
-    for name in ("controls.tsv", "surface_rescue.tsv", "clinical_targets.tsv", "toxicity.tsv"):
+    for name in ("controls.tsv", "surface_rescue.tsv", "clinical_targets.tsv", "toxicity.tsv", *NAMED):
         assert set(rows(name)["symbol"]) - symbols == set(), name
+
+
+def test_each_lineage_has_six_to_twelve_markers_of_its_own_and_one_cell_type() -> None:
+    table = rows("lineage_markers.tsv")
+    assert not table["symbol"].duplicated().any()
+    assert table["lineage"].value_counts().between(6, 12).all()
+    assert (table.groupby("lineage")[["cl_id", "own_of"]].nunique() == 1).all(axis=None)
+    assert table["cl_id"].str.fullmatch(r"CL:\d{7}(\|CL:\d{7})*").all()
+    assert {key for cell in table["own_of"] for key in cell.split("|") if key} <= set(read_indications())
+    own = {key: set(table.loc[table["own_of"].str.split("|").map(lambda keys, key=key: key in keys), "lineage"])
+           for key in ("lihc", "odg", "ucs")}  # fmt: skip
+    assert own == {"lihc": {"hepatocyte"}, "odg": {"Schwann/neural"}, "ucs": {"fibroblast", "smooth muscle"}}
+
+
+def test_genes_are_named_as_what_they_are_once() -> None:
+    notes = rows("gene_notes.tsv")
+    assert not notes["symbol"].duplicated().any()
+    assert set(notes["kind"]) == {"proliferation", "cancer-testis antigen", "oocyte"}
+
+
+@pytest.mark.real_data
+def test_markers_and_cancer_testis_genes_are_highest_where_they_should_be(shared_data: Path) -> None:
+    path = shared_data / "normal_tissue_rna" / "hpa21_consensus_ntpm_by_tissue.tsv.gz"
+    levels = pd.read_csv(path, sep="\t").drop_duplicates("Gene.name").set_index("Gene.name").iloc[:, 1:]
+    home = {
+        "hepatocyte": ["liver"], "erythroid": ["bone marrow"], "adipocyte": ["adipose tissue"],
+        "T/NK": ["thymus", "lymph node", "spleen", "bone marrow"], "B/plasma": ["tonsil", "lymph node", "spleen"],
+    }  # fmt: skip
+    markers, notes = rows("lineage_markers.tsv"), rows("gene_notes.tsv")
+    for lineage, tissues in home.items():
+        top = levels.loc[markers.loc[markers["lineage"] == lineage, "symbol"]].idxmax(axis=1)
+        assert set(top.drop("TTR", errors="ignore")) <= set(tissues), "TTR is higher in the choroid plexus"
+    testis = notes.loc[notes["kind"] == "cancer-testis antigen", "symbol"]
+    assert set(levels.loc[testis].idxmax(axis=1)) == {"testis"}

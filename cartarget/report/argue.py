@@ -32,6 +32,7 @@ from cartarget.report.payload import Block, quantise_level
 from cartarget.safety.known import CHANCE, GAIN, SEEN, known
 from cartarget.safety.tier_table import TIERS
 from cartarget.safety.window import gate_levels
+from cartarget.selection.sweep import half_once_twice
 
 BUDGET = 2_400_000
 """Bytes that the evidence may take in the report, compressed and before base64."""
@@ -66,7 +67,7 @@ class Evidence:
 
 
 def argued_thresholds(panel: Panel, *, unit: str, base: float) -> list[float]:
-    """Thresholds at which to count: half and twice the run's in bulk, 1 to 3 counts in cells, and the run's own.
+    """Thresholds at which to count: half, once and twice the run's own.
 
     Where only log-normalised values are known there is nothing to sweep.
 
@@ -76,9 +77,7 @@ def argued_thresholds(panel: Panel, *, unit: str, base: float) -> list[float]:
     >>> argued_thresholds(SimpleNamespace(kind="samples"), unit="CPM", base=10.0)
     [5.0, 10.0, 20.0]
     """
-    if panel.kind == "samples":
-        return [base / 2, base, base * 2]
-    return sorted({1, 2, 3, int(base)}) if unit == "counts" else [base]
+    return half_once_twice(panel.kind, base) if unit in ("CPM", "counts") else [base]
 
 
 def counted_evidence(

@@ -17,6 +17,7 @@ from cartarget.evidence.ambient import ambient_notes, ambient_scores, doublet_fr
 from cartarget.evidence.conflicts import cells_source, find_conflicts, panel_sources
 from cartarget.evidence.detection import detection_rates
 from cartarget.evidence.dropout import corrected_coverage, residual_liability
+from cartarget.evidence.lineage import highest_normal, read_gene_notes, read_markers, whose_signal
 from cartarget.evidence.panel import build_panel
 from cartarget.evidence.part import measured_in_tumor
 from cartarget.evidence.positivity import dense
@@ -31,8 +32,9 @@ from cartarget.safety.judge import judge
 from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targets, read_toxicity
 from cartarget.safety.window import gate_levels
 from cartarget.selection.joined import join_cells
+from cartarget.selection.ranking import is_firm, rank_again
 from cartarget.selection.replicate import replicate, without_shared
-from cartarget.selection.sweep import sweep_panels, sweep_ranks
+from cartarget.selection.sweep import half_and_twice, sweep_panels, sweep_ranks
 
 
 def with_cells(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
@@ -115,6 +117,40 @@ def with_purity(table: pd.DataFrame, run: Run, *, gates: Gates, level: float) ->
     )
 
 
+def with_lineage(table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """Add whose signal each antigen may be: the lineage that it follows, the flag and its reason; and what gene it is.
+
+    After :func:`with_cells`: the share of malignant cells that carry an antigen decides where it was counted. A run
+    whose tumours are cells has counted it itself.
+    """
+    symbols = table["symbol"].tolist()
+    markers = read_markers(indication=run.indication.key)
+    levels, purity = _bulk_tumors(run, {*symbols, *(gene for genes in markers.values() for gene in genes)})
+    counted = "coverage" if run.panel.kind == "cells" else "cells_malignant"
+    malignant = table.set_index("symbol")[counted] if counted in table else None
+    found = whose_signal(levels, symbols=symbols, markers=markers, purity=purity, malignant=malignant)
+    return table.assign(
+        **{str(name): values.array for name, values in found.items()},
+        normal_lineage=highest_normal(run.summaries, symbols=symbols).array,
+        gene_note=table["symbol"].map(read_gene_notes()),
+    )
+
+
+def _bulk_tumors(run: Run, genes: set[str]) -> tuple[pd.DataFrame, pd.Series | None]:
+    """log2(CPM + 1) of the run's bulk tumours, and their purity where it is known: mean over a patient's samples."""
+    adata = run.atlases[run.primary]
+    if adata.uns["cartarget"]["kind"] != "samples":
+        return pd.DataFrame(), None
+    tumor = (adata.obs["side"] == "tumor").to_numpy()
+    held = adata.var_names.isin(genes) & measured_in_tumor(adata)
+    donors = adata.obs["donor"].astype(str)[tumor].to_numpy()
+    values = np.log2(np.asarray(dense(adata[tumor, held].X), dtype=np.float64) + 1)
+    levels = pd.DataFrame(values, index=donors, columns=adata.var_names[held]).groupby(level=0).mean()
+    if "purity" not in adata.obs:
+        return levels, None
+    return levels, adata.obs["purity"][tumor].astype(float).groupby(donors).mean()
+
+
 def with_tumor_protein(table: pd.DataFrame, run: Run, *, stain: str) -> pd.DataFrame:
     """Add what antibodies and mass spectrometry say of each antigen's protein in tumours; shown, not scored."""
     found = [tumor_protein(atlas, stain=stain) for atlas in run.atlases.of_role("tumor_protein")]
@@ -155,7 +191,8 @@ def with_antigen_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits:
     """Add all that stands beside the scores of antigens; rows and gates in the same order."""
     table = with_history(with_t_cells(table, run, level=limits.bulk, count=limits.count), run)
     table = with_purity(table, run, gates=gates, level=limits.bulk)
-    table = with_tumor_protein(with_cells(table, run, gates=gates, count=limits.count), run, stain=limits.protein)
+    table = with_lineage(with_cells(table, run, gates=gates, count=limits.count), run)
+    table = with_tumor_protein(table, run, stain=limits.protein)
     return with_rare(with_leaks(table, run, count=limits.count), run, gates=gates)
 
 
@@ -166,17 +203,20 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Th
     return with_rare(table, run, gates=gates)
 
 
-def with_sweep(table: pd.DataFrame, run: Run, *, config: Config) -> pd.DataFrame:
-    """Add the rank among the ranked gates, and the class, of each ranked gate at other thresholds."""
+def with_sweep(table: pd.DataFrame, run: Run, *, config: Config, name: str = "gate") -> pd.DataFrame:
+    """Add the rank and the class of each ranked row at other thresholds, and rank again: the firm ones first."""
     limits, panel = config.thresholds, run.panel
-    ranked = table[table["rank"].notna()]
+    ranked = table[table["rank"].notna()].rename(columns={name: "gate"})
     sweep = sweep_panels(
         run.parts, symbols=Gates.parse(ranked["gate"].tolist(), panel=panel).members(panel.symbols),
         required=panel.required, stand_in=panel.stand_in, origin=panel.origin, summaries=run.summaries,
         proteins=run.atlases.of_role("protein"), bulk=limits.bulk, count=limits.count, protein=limits.protein,
         primary=config.primary,
     )  # fmt: skip
-    return table.merge(sweep_ranks(ranked, sweep=sweep, floor=config.coverage_floor), on="gate", how="left")
+    half, twice = half_and_twice(panel.kind, bulk=limits.bulk, count=limits.count)
+    found = sweep_ranks(ranked, sweep=sweep, half=half, twice=twice, floor=config.coverage_floor)
+    table = table.merge(found.rename(columns={"gate": name}), on=name, how="left")
+    return rank_again(table.assign(is_firm=is_firm(table)), name=name)
 
 
 def with_rare(table: pd.DataFrame, run: Run, *, gates: Gates) -> pd.DataFrame:

@@ -77,7 +77,7 @@ class OpenRun:
         InputError
             In memory, more than `MOST_PAIRED` genes are candidates.
         """
-        from cartarget.run.annotate import with_gate_columns
+        from cartarget.run.annotate import with_gate_columns, with_sweep
         from cartarget.selection.screen import screen_gates
 
         if self._folder is None and len(self.run.candidates) > MOST_PAIRED:
@@ -92,7 +92,8 @@ class OpenRun:
                 self.run.panel, candidates=self.run.candidates, floor=self.config.coverage_floor, top=self.config.top,
                 controls=self.run.controls,
             )  # fmt: skip
-            return with_gate_columns(found.table, self.run, gates=found.gates, limits=self.config.thresholds)
+            table = with_gate_columns(found.table, self.run, gates=found.gates, limits=self.config.thresholds)
+            return with_sweep(table, self.run, config=self.config)
 
         return self._table("gates", screen)
 
@@ -136,7 +137,7 @@ class OpenRun:
 
         from cartarget.run.summary import _why_not as why_not
 
-        return why_not(self.config, self.run, pd.DataFrame({"symbol": self.run.panel.symbols}))
+        return why_not(self.run, pd.DataFrame({"symbol": self.run.panel.symbols}))
 
     def score(self, gates: str | Gate | Iterable[str | Gate]) -> Scored:
         """Score gates of any shape and size from the run's evidence.
@@ -173,6 +174,7 @@ class OpenRun:
         table = score_beside_parts(run.panel, gates=asked, floor=config.coverage_floor, rare=run.tiers.rare)
         listed = Gates.parse(asked, panel=run.panel)
         table = with_gate_columns(table, run, gates=listed, limits=config.thresholds)
+        table = _at_other_thresholds(table, run, config=config)
         table["rank"] = table["gate"].map(self._ranks)
         return Scored(conform("gates", table), conform("exposure", expose(run.panel, gates=listed)), tuple(notes))
 
@@ -321,6 +323,19 @@ def _several(gates: Any) -> Sequence[Any]:
     return [gates] if isinstance(gates, str | Gate) else list(gates)
 
 
+def _at_other_thresholds(table: pd.DataFrame, run: Run, *, config: Config) -> pd.DataFrame:
+    """Add the class of each gate at other thresholds; the rows as they came, and no rank among the gates asked."""
+    import numpy as np
+    import pandas as pd
+
+    from cartarget.run.annotate import with_sweep
+
+    swept = with_sweep(table.assign(rank=np.arange(1, len(table) + 1)), run, config=config)
+    return (
+        swept.set_index("gate").loc[table["gate"]].reset_index().assign(rank_sweep_lower=pd.NA, rank_sweep_upper=pd.NA)
+    )
+
+
 def _told(row: Mapping[str, Any], *, ranked: int, floor: float) -> list[str]:
     """An antigen's row in words."""
     import pandas as pd
@@ -346,5 +361,5 @@ def _told(row: Mapping[str, Any], *, ranked: int, floor: float) -> list[str]:
         f"{where('window_population')}.",
     ]
     lines += [f"  {text} {row[name]}." for name, text in _REASONS.items() if pd.notna(row[name]) and row[name]]
-    sources = "" if pd.isna(row["surface_sources"]) else f": {row['surface_sources']}"
-    return [*lines, f"  surface evidence: {row['surface_status']}{sources}."]
+    reason = "" if pd.isna(row["surface_reason"]) else f": {row['surface_reason']}"
+    return [*lines, f"  surface evidence: {row['surface_status']}{reason}."]

@@ -25,7 +25,7 @@ def count_one(config: Config, atlas: AtlasConfig) -> None:
     from cartarget.atlas.store import read_stored
     from cartarget.evidence.part import count_atlas
     from cartarget.evidence.store import write_part
-    from cartarget.selection.sweep import BULK, COUNT
+    from cartarget.selection.sweep import half_once_twice
 
     inputs = [work_path(config, atlas), config.run_dir / "work" / "genes.parquet", resource(config.tiers)]
     asked = question(config, keys=COUNTED, inputs=inputs)
@@ -39,8 +39,8 @@ def count_one(config: Config, atlas: AtlasConfig) -> None:
     part = count_atlas(
         adata,
         symbols=run_symbols(config)[3],
-        bulk=sorted({limits.bulk / 2, limits.bulk, 2 * limits.bulk, *BULK}),
-        count=sorted({limits.count, *COUNT}),
+        bulk=half_once_twice("samples", limits.bulk),
+        count=half_once_twice("cells", limits.count),
     )
     write_part(part, folder)
     with whole(note) as temporary:

@@ -29,8 +29,8 @@ def data_paths(config: Config) -> list[Path]:
     ['x/hgnc/genes.tsv']
     """
     named = [path for atlas in config.used_atlases for path in (atlas.path, atlas.samples, atlas.locations)]
-    genes = [config.genes.table, config.surface.votes, config.surface.topology]
-    return list(dict.fromkeys(config.data(path) for path in [*named, *genes] if path))
+    tables = [config.genes.table, *config.surface.files.values()]
+    return list(dict.fromkeys(config.data(path) for path in [*named, *tables] if path))
 
 
 def needed(config: Config, *, folder: Path, sources: Sequence[Source] | None = None) -> dict[Path, tuple[Source, ...]]:

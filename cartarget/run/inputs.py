@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cartarget.evidence.panel import Panel
     from cartarget.evidence.part import Part
+    from cartarget.genes import GeneTable
     from cartarget.safety.tiers import Tiers
 
 CONTROLS = "resources/controls.tsv"
@@ -114,13 +115,17 @@ def part_path(config: Config, atlas: AtlasConfig) -> Path:
 def resource_paths(config: Config) -> list[str]:
     """The tables, other than atlases, that a run reads."""
     from cartarget.atlas.registry import READERS
+    from cartarget.evidence.lineage import MARKERS, NOTES
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
     own = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue]
-    named = (config.genes.table, config.surface.votes, config.surface.topology)
-    given = [config.data(path).as_posix() for path in named if path]
+    given = [config.data(path).as_posix() for path in (config.genes.table, *config.surface.files.values()) if path]
+    if config.needs_surfaceome:
+        from cartarget.surface.candidates import installed_surfaceome
+
+        given.append(installed_surfaceome().as_posix())
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS]
+    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES]
     return [*(resource(table).as_posix() for table in tables), *given]
 
 
@@ -145,16 +150,40 @@ def read_controls(config: Config) -> pd.DataFrame:
     return frame[mine].reset_index(drop=True)
 
 
-def wanted_symbols(config: Config) -> set[str] | None:
-    """Genes that a run may need, where a table of votes tells them; None: all."""
-    from cartarget.surface.votes import candidates, read_rescue, read_votes
+def surface_sources(config: Config, *, genes: GeneTable | None) -> dict[str, pd.DataFrame] | None:
+    """The surface evidence that a run names; None: every gene may be an antigen."""
+    from cartarget.safety.toxicity import read_clinical_targets
+    from cartarget.surface.candidates import read_sources
+    from cartarget.surface.votes import read_rescue
 
-    if not config.surface.votes:
+    if config.ranks_every_gene:
         return None
-    votes = read_votes(config.data(config.surface.votes))
-    rescue = read_rescue(config.surface.rescue)
-    table = candidates(list(votes.index), votes=votes, min_votes=config.surface.min_votes, rescue=rescue)
-    return {*table.loc[table["is_candidate"], "symbol"], *rescue["symbol"], *read_controls(config)["symbol"]}
+    return read_sources(
+        **{key: config.data(path) for key, path in config.surface.files.items()},
+        rescue=read_rescue(config.surface.rescue),
+        clinic=read_clinical_targets(),
+        genes=genes,
+    )
+
+
+def wanted_symbols(config: Config, *, sources: Mapping[str, pd.DataFrame] | None) -> set[str] | None:
+    """Genes that a run may need, where surface evidence tells them; None: all."""
+    from cartarget.surface.candidates import candidates
+
+    if sources is None:
+        return None
+    table = candidates(sources=sources, min_score=config.surface.min_score)
+    asked = {*table.loc[table["is_candidate"], "symbol"], *read_controls(config)["symbol"]}
+    return asked | lineage_markers(config)
+
+
+def lineage_markers(config: Config) -> set[str]:
+    """Markers by which a run of bulk tumours tells whose a signal is; none where cells order the ranking."""
+    from cartarget.evidence.lineage import read_markers
+
+    if config.primary != "bulk":
+        return set()
+    return {gene for genes in read_markers(indication=config.indication).values() for gene in genes}
 
 
 def place_of(config: Config) -> tuple[Indication, tuple[str, ...], Tiers]:

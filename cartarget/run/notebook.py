@@ -11,7 +11,7 @@ from cartarget.config import AtlasConfig, Config, parse_config
 from cartarget.errors import InputError
 from cartarget.indications import Indication
 from cartarget.run.asking import OpenRun
-from cartarget.run.inputs import Atlases, build_run, symbols_of
+from cartarget.run.inputs import Atlases, build_run, surface_sources, symbols_of
 from cartarget.safety.tiers import read_tiers
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def screen(
     *,
     origin: str | Sequence[str],
     surface: str | os.PathLike[str] | None = None,
+    every_gene: bool = False,
     genes: GeneTable | None = None,
     sex: Literal["female", "male"] | None = None,
     floor: float = 0.5,
@@ -48,8 +49,9 @@ def screen(
     origin
         Tissue, or tissues, from which the tumour arises, such as `"colon"`.
     surface
-        Table of surface votes (`cartarget.read_votes`). None: surface evidence is unknown, and every gene is a
-        candidate.
+        Table of surface votes (`cartarget.read_votes`). None: the surface proteins of the installed package pirlygenes.
+    every_gene
+        Every gene may be an antigen, on the cell surface or not.
     genes
         Gene table, for the aliases by which genes may be asked for. None: symbols alone.
     sex
@@ -74,7 +76,7 @@ def screen(
     --------
     >>> import cartarget
     >>> both = cartarget.simulate_atlas(n_patients=2, n_donors=2, cells_per_population=4, n_background=0)
-    >>> found = screen(both, origin=["colon", "rectum"])
+    >>> found = screen(both, origin=["colon", "rectum"], every_gene=True)
     >>> found.antigens["symbol"].head(2).tolist()
     ['LY6G6D', 'MSLN']
     """
@@ -82,25 +84,27 @@ def screen(
     from cartarget.atlas.harmonise import harmonise
     from cartarget.evidence.part import count_atlas
     from cartarget.run.reading import _Genes as GenesKept
+    from cartarget.selection.sweep import half_once_twice
 
     given = list(atlases) if isinstance(atlases, list | tuple) else [atlases]
     for one in given:
         require_atlas(one, call=_CALL)
     named = _named(given)
-    config = _config(named, surface=surface, floor=floor, top=top)
+    config = _config(named, surface=surface, every_gene=every_gene, floor=floor, top=top)
     tissues = (origin,) if isinstance(origin, str) else tuple(origin)
     place = Indication("own", "tumour", tissues, sex or "", (), "the user"), tissues, read_tiers().for_sex(sex or "")
-    kept = GenesKept(config, genes)
+    kept = GenesKept(config, genes, surface_sources(config, genes=genes))
     for adata in named.values():
         if _ROLES[adata.uns["cartarget"]["kind"]] == "counted":
             kept.meet(adata)
     table = kept.table()
-    held = {name: _slim(adata, kept.keep or []) for name, adata in named.items()}
+    held = {atlas.name: _slim(named[atlas.name], kept.kept(atlas)) for atlas in config.atlases}
     held = {name: harmonise(adata, tiers=place[2], origin=tissues) for name, adata in held.items()}
     symbols = symbols_of(config, table)[3]
     counted = [held[atlas.name] for atlas in config.atlases if atlas.role == "counted"]
     limits = config.thresholds
-    parts = [count_atlas(one, symbols=symbols, bulk=[limits.bulk], count=[limits.count]) for one in counted]
+    bulk, count = half_once_twice("samples", limits.bulk), half_once_twice("cells", limits.count)
+    parts = [count_atlas(one, symbols=symbols, bulk=bulk, count=count) for one in counted]
     run = build_run(
         config, parts=parts, surface=table, atlases=Atlases(config, place[2], tissues, held=held), place=place
     )
@@ -122,7 +126,7 @@ def _named(given: Sequence[AnnData]) -> dict[str, AnnData]:
     return named
 
 
-def _config(named: dict[str, AnnData], *, surface: Any, floor: float, top: int) -> Config:
+def _config(named: dict[str, AnnData], *, surface: Any, every_gene: bool, floor: float, top: int) -> Config:
     kinds = {name: adata.uns["cartarget"]["kind"] for name, adata in named.items()}
     tumors = {kinds[name] for name, adata in named.items() if (adata.obs["side"].astype(str) == "tumor").any()}
     if not tumors & {"cells", "samples"}:
@@ -134,7 +138,7 @@ def _config(named: dict[str, AnnData], *, surface: Any, floor: float, top: int) 
     return parse_config({
         "name": "own", "indication": "own", "primary": "single_cell" if "cells" in tumors else "bulk",
         "atlases": [atlas.model_dump() for atlas in atlases], "coverage_floor": floor, "top": top,
-        "surface": {"votes": None if surface is None else str(Path(surface).resolve())},
+        "surface": {"votes": None if surface is None else str(Path(surface).resolve()), "every_gene": every_gene},
     })  # fmt: skip
 
 

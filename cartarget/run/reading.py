@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,9 +12,19 @@ from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
 from cartarget.files import whole
 from cartarget.genes import GeneTable, read_gene_table
-from cartarget.run.inputs import STREAMED, read_controls, wanted_symbols, work_path
+from cartarget.run.inputs import (
+    STREAMED,
+    lineage_markers,
+    read_controls,
+    surface_sources,
+    wanted_symbols,
+    work_path,
+)
 from cartarget.selection.ranking import NEGATIVE
 from cartarget.sheet import ASSAYS
+
+PARTLY = "measured in some of the tumours only, so its coverage is not known"
+"""Why a gene that some counted tumours lack is no candidate."""
 
 
 def read_step(config: Config) -> None:
@@ -24,11 +35,13 @@ def read_step(config: Config) -> None:
     from cartarget.evidence.ambient import call_doublets
 
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
-    known, chosen = wanted_symbols(config), _Genes(config, genes)
+    sources = surface_sources(config, genes=genes)
+    known, chosen = wanted_symbols(config, sources=sources), _Genes(config, genes, sources)
     lost, batches, aside = [], [], []
     for atlas in tqdm(_tumors_first(config), desc="atlases", unit="atlas", disable=None, leave=False):
         streamed = known if atlas.reader in STREAMED else None
-        adata = read_atlas(atlas, config=config, genes=genes, keep=streamed if chosen.keep is None else chosen.keep)
+        keep = streamed if chosen.keep is None else chosen.kept(atlas)
+        adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
         record_batches(adata)
         _count_library(adata)
         if atlas.role == "counted":
@@ -40,7 +53,7 @@ def read_step(config: Config) -> None:
         aside.append((atlas, adata))
         if chosen.keep is not None:
             for one, held in aside:
-                write_atlas(held[:, held.var_names.isin(chosen.keep)].copy(), work_path(config, one))
+                write_atlas(held[:, held.var_names.isin(chosen.kept(one))].copy(), work_path(config, one))
             aside = []
     with whole(config.run_dir / "work" / "genes.parquet") as temporary:
         chosen.table().to_parquet(temporary, index=False)
@@ -61,10 +74,11 @@ def _tumors_first(config: Config) -> list[AtlasConfig]:
 class _Genes:
     """Which genes a run keeps: told by the first atlas whose tumours order the ranking, narrowed by the others."""
 
-    def __init__(self, config: Config, genes: GeneTable | None) -> None:
-        self._config, self._genes = config, genes
+    def __init__(self, config: Config, genes: GeneTable | None, sources: Mapping[str, pd.DataFrame] | None) -> None:
+        self._config, self._genes, self._sources = config, genes, sources
         self._surface = pd.DataFrame()
         self._whole: set[str] = set()
+        self._markers = lineage_markers(config)
         self.keep: list[str] | None = None
 
     def meet(self, adata: Any) -> None:
@@ -76,10 +90,14 @@ class _Genes:
             return
         measured = set(adata.var_names[measured_in_tumor(adata)])
         if self.keep is None:
-            self._surface, self.keep = _choose(adata, measured, config=self._config)
-            self._surface = _with_names(self._surface, adata, config=self._config, genes=self._genes)
+            self._surface, self.keep = _choose(adata, measured, config=self._config, sources=self._sources)
+            self._surface = _with_names(self._surface, adata, sources=self._sources, genes=self._genes)
             self._whole = set(self.keep)
         self._whole &= measured
+
+    def kept(self, atlas: AtlasConfig) -> list[str]:
+        """Genes to keep of an atlas; a counted one keeps the markers of lineages too, which the panel does not hold."""
+        return sorted({*(self.keep or ()), *(self._markers if atlas.role == "counted" else ())})
 
     def table(self) -> pd.DataFrame:
         """Surface evidence of every gene of the tumour's atlas; candidates that some tumour lacks are none.
@@ -97,37 +115,37 @@ class _Genes:
             )
         surface = self._surface.assign(is_whole=self._surface["symbol"].isin(self._whole))
         partly = surface["is_candidate"] & ~surface["is_whole"]
-        surface.loc[partly, ["is_candidate", "surface_status"]] = False, "not in every tumour"
+        surface.loc[partly, ["is_candidate", "surface_reason"]] = False, PARTLY
         return surface
 
 
-def _choose(adata: Any, measured: set[str], *, config: Config) -> tuple[pd.DataFrame, list[str]]:
+def _choose(
+    adata: Any, measured: set[str], *, config: Config, sources: Mapping[str, pd.DataFrame] | None
+) -> tuple[pd.DataFrame, list[str]]:
     """Surface evidence of every gene of the tumour's atlas, and the genes to keep: candidates and controls."""
-    from cartarget.surface.votes import candidates, read_rescue, read_votes
+    from cartarget.surface.candidates import candidates
 
     controls = read_controls(config)
-    surface = candidates(
-        adata.uns["cartarget"].get("symbols", list(adata.var_names)),
-        votes=read_votes(config.data(config.surface.votes)) if config.surface.votes else None,
-        min_votes=config.surface.min_votes,
-        rescue=read_rescue(config.surface.rescue),
-    )
+    symbols = adata.uns["cartarget"].get("symbols", list(adata.var_names))
+    surface = candidates(symbols, sources=sources, min_score=config.surface.min_score)
     negative = controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]
     surface.loc[surface["symbol"].isin(negative), "is_candidate"] = False
     asked = {*surface.loc[surface["is_candidate"], "symbol"], *controls["symbol"]}
     return surface, sorted(asked & measured)
 
 
-def _with_names(surface: pd.DataFrame, adata: Any, *, config: Config, genes: GeneTable | None) -> pd.DataFrame:
+def _with_names(
+    surface: pd.DataFrame, adata: Any, *, sources: Mapping[str, pd.DataFrame] | None, genes: GeneTable | None
+) -> pd.DataFrame:
     """The same with the other names of each gene, and with what sticks out of the membrane where a table says it."""
     from cartarget.aliases import other_names
-    from cartarget.surface.topology import read_topology
 
     given = adata.var.reindex(surface["symbol"])["given"].fillna("").to_frame()
     surface = surface.assign(aliases=surface["symbol"].map(other_names(given, genes)).fillna(""))
-    if not config.surface.topology:
+    if sources is None or "topology" not in sources:
         return surface
-    return surface.merge(read_topology(config.data(config.surface.topology), genes=genes), on="symbol", how="left")
+    drawn = sources["topology"].set_index("symbol")["topology"]
+    return surface.assign(topology=surface["symbol"].map(drawn))
 
 
 def _count_library(adata: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cartarget.config import default_config
+from cartarget.config_text import default_config
 from cartarget.errors import InputError
 from cartarget.files import shared_folder, whole
 

@@ -74,13 +74,14 @@ def screen_step(config: Config) -> None:
 def antigen_table(config: Config, run: Run) -> pd.DataFrame:
     """The `antigens` table of a run."""
     from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import with_antigen_columns
+    from cartarget.run.annotate import with_antigen_columns, with_sweep
     from cartarget.selection.screen import screen_antigens
 
     table = screen_antigens(run.panel, floor=config.coverage_floor, surface=run.surface, controls=run.controls)
     symbols = pd.Index(run.panel.symbols).get_indexer(pd.Index(table["symbol"]))
     gates = Gates.singles(len(run.panel.symbols)).take(symbols)
-    return with_antigen_columns(table, run, gates=gates, limits=config.thresholds)
+    table = with_antigen_columns(table, run, gates=gates, limits=config.thresholds)
+    return with_sweep(table, run, config=config, name="symbol")
 
 
 def gates_step(config: Config) -> None:
@@ -98,7 +99,8 @@ def gates_step(config: Config) -> None:
     table = with_gate_columns(found.table, run, gates=found.gates, limits=config.thresholds)
     table = with_sweep(table, run, config=config)
     write_table("gates", table, config.run_dir / "gates")
-    both = Gates.join([Gates.singles(len(run.panel.symbols)), found.gates.pairs])
+    ordered = found.gates.take(pd.Index(found.table["gate"]).get_indexer(pd.Index(table["gate"])))
+    both = Gates.join([Gates.singles(len(run.panel.symbols)), ordered.pairs])
     starts = tqdm(range(0, len(both), PART), desc="exposure", unit=" thousand gates", disable=None, leave=False)
     parts = (expose(run.panel, gates=both.take(np.arange(low, min(low + PART, len(both))))) for low in starts)
     best = set(table["gate"].head(TSV_GATES))

@@ -20,14 +20,10 @@ from cartarget.safety.beside import unmeasured_places
 from cartarget.selection.controls import control_report, run_fails
 from cartarget.selection.ranking import NEGATIVE
 
+NO_SURFACE = "no surface evidence: every gene is a candidate"
+
 CARDS = 150
 """Antigens whose level in every patient the report shows."""
-
-_REASONS = {
-    "too few votes": "surface evidence: {n} of {all} sources place it on the cell surface; {least} are asked for",
-    "not in every tumour": "measured in some of the tumours only, so its coverage is not known",
-    "unknown": "surface evidence: unknown, since the table of votes does not hold it",
-}
 
 
 def describe(
@@ -73,7 +69,7 @@ def describe(
             "and how sure are we?"
         ),
         "funnel": _funnel(config, run, antigens, gates, search),
-        "funnel_genes": _why_not(config, run, antigens),
+        "funnel_genes": _why_not(run, antigens),
         "aliases": _aliases(run),
         "tissues": _tissues(run),
         "people": _people(run),
@@ -98,8 +94,7 @@ def _funnel(
     eligible = int(mine["is_eligible"].sum())
     good = mine[mine["is_eligible"] & mine["safety_class"].isin(["safe", "origin-only"])]
     negative = len(antigens) - len(mine)
-    rescued = int((mine["surface_status"] == "rescued").sum())
-    few = f"fewer than {config.surface.min_votes} surface votes, or none known; {negative} control genes set apart"
+    tried = int((mine["surface_status"] == "experiment").sum())
     ranked = gates[gates["rank"].notna()]
     return [
         {"step": "gene names in the tumour's atlas", "n": named + len(lost), "lost": 0, "reason": ""},
@@ -113,8 +108,9 @@ def _funnel(
             "step": "candidates on the cell surface",
             "n": candidates,
             "lost": named - candidates,
-            "reason": (few if config.surface.votes else f"no table of votes; {negative} control genes set apart")
-            + (f"; {rescued} rescued" if rescued else ""),
+            "reason": (NO_SURFACE if config.ranks_every_gene else "not on the plasma membrane, or not known to be")
+            + f"; {negative} control genes set apart"
+            + (f"; {tried} kept by experiment" if tried else ""),
         },
         {
             "step": f"antigens with coverage of at least {config.coverage_floor:g}",
@@ -149,18 +145,11 @@ def _funnel(
     ]
 
 
-def _why_not(config: Config, run: Run, antigens: pd.DataFrame) -> dict[str, str]:
+def _why_not(run: Run, antigens: pd.DataFrame) -> dict[str, str]:
     """Every gene of the input that is no candidate, with the step and the reason."""
     surface = run.surface[~run.surface["is_candidate"]]
-    sources = len(set(", ".join(run.surface["surface_sources"]).split(", ")) - {""})
-    scored = set(antigens["symbol"])
-    reasons = {}
-    for symbol, status, votes in zip(surface["symbol"], surface["surface_status"], surface["n_votes"], strict=True):
-        if symbol in scored:
-            reasons[symbol] = "control gene: scored outside the candidate set"
-        elif status in _REASONS:
-            n = "" if pd.isna(votes) else int(votes)
-            reasons[symbol] = _REASONS[status].format(n=n, all=sources, least=config.surface.min_votes)
+    reasons = dict(zip(surface["symbol"], surface["surface_reason"], strict=True))
+    reasons |= dict.fromkeys(set(antigens["symbol"]) & set(reasons), "control gene: scored outside the candidate set")
     lost = run.atlases[run.primary].uns["cartarget"]["lost"]
     for name, reason in zip(lost["name"].astype(str), lost["reason"].astype(str), strict=True):
         reasons.setdefault(name.strip(), f"gene names: {reason}")
@@ -269,7 +258,7 @@ def _absence(run: Run, symbol: str) -> str:
     found = run.surface[run.surface["symbol"] == symbol]
     if found.empty:
         return "not in the tumour's atlas under this symbol"
-    return f"no candidate: surface evidence {found['surface_status'].iloc[0]}"
+    return f"no candidate: {found['surface_reason'].iloc[0]}"
 
 
 def _methods(config: Config, run: Run) -> list[str]:
@@ -330,8 +319,13 @@ def _limits(config: Config, run: Run, simulated: bool) -> list[str]:
         limits.append(f"Required places that no input measures: {', '.join(unmeasured)}. Nothing can be called safe.")
     if run.rare_unmeasured:
         limits.append(f"Vital but not measured by any input: {run.rare_unmeasured}.")
-    if not config.surface.votes:
-        limits.append("Surface evidence is unknown: no table of votes was given, so every gene is a candidate.")
+    if config.ranks_every_gene:
+        limits.append("Surface evidence is unknown: every gene is a candidate, on the cell surface or not.")
+    if config.needs_surfaceome:
+        limits.append(
+            "No table of surface votes was named: the surface proteins of the installed package pirlygenes (those of "
+            "SURFY, doi:10.1073/pnas.1808790115) are the candidates."
+        )
     if not config.genes.table:
         limits.append("Gene symbols are taken as given: no table of aliases was given.")
     if run.panel.kind == "samples":

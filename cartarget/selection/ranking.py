@@ -1,4 +1,4 @@
-"""Which gates come first: eligible, then safety class, then selectivity and window."""
+"""Which gates come first: eligible, then safety class at every threshold, then selectivity and window."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import pandas as pd
 
 from cartarget.contracts import CLASSES
 
+AT_OTHER_THRESHOLDS = ("class_half", "class_twice")
+"""Columns with the class at half and at twice the threshold, where it can be moved."""
+
 NEGATIVE = ("housekeeping", "intracellular")
 """Kinds of control that are scored outside the candidate set and must never lead."""
 
@@ -14,15 +17,17 @@ NEGATIVE = ("housekeeping", "intracellular")
 def ranking_order(frame: pd.DataFrame, *, name: str = "gate") -> pd.Index:
     """Order gates from best to worst.
 
-    Eligible gates first; then safety class in the order safe, origin-only, unknown, unsafe; within the
-    first three selectivity and then window, within unsafe window alone, since selectivity has saturated
-    there; then fewer antigens; protein-checked first; then name.
+    Eligible gates first; then the worst safety class at half, at once and at twice the threshold, in the order safe,
+    origin-only, unknown, unsafe (a class that needs one threshold ranks below every firm one); then the class at the
+    threshold itself; within the first three selectivity and then window, within unsafe window alone, since selectivity
+    has saturated there; then fewer antigens; protein-checked first; then name.
 
     Parameters
     ----------
     frame
         Columns `is_eligible`, `safety_class`, `selectivity`, `window`, `is_protein_known`, the name, and
-        `n_antigens` if gates differ in it. A missing window ranks below every other.
+        `n_antigens` if gates differ in it; `class_half` and `class_twice` where the threshold was moved (missing: it
+        could not be). A missing window ranks below every other.
     name
         Column of the name.
 
@@ -38,12 +43,13 @@ def ranking_order(frame: pd.DataFrame, *, name: str = "gate") -> pd.Index:
     >>> gates.loc[ranking_order(gates), "gate"].tolist()
     ['B', 'A', 'C']
     """
-    place = frame["safety_class"].map({label: rank for rank, label in enumerate(CLASSES)}).astype(int)
-    unsafe = place == len(CLASSES) - 1
+    place = _place(frame["safety_class"])
+    unsafe = place.eq(len(CLASSES) - 1).to_numpy(dtype=bool)
     window = frame["window"].astype(float).fillna(-np.inf)
     keys = pd.DataFrame(
         {
             "eligible": ~frame["is_eligible"].astype(bool),
+            "firm": place_firm(frame),
             "class": place,
             "score": -np.round(frame["selectivity"].astype(float).where(~unsafe, 0.0), 9),
             "window": -np.round(window, 6),
@@ -54,6 +60,31 @@ def ranking_order(frame: pd.DataFrame, *, name: str = "gate") -> pd.Index:
         index=frame.index,
     )
     return keys.sort_values(keys.columns.tolist(), kind="stable").index
+
+
+def place_firm(frame: pd.DataFrame) -> pd.Series:
+    """Place of the worst class at half, once and twice the threshold: 0 is safe, 3 unsafe."""
+    moved = [_place(frame[column]) for column in AT_OTHER_THRESHOLDS if column in frame]
+    return pd.concat([_place(frame["safety_class"]), *moved], axis=1).max(axis=1).astype(int)
+
+
+def is_firm(frame: pd.DataFrame) -> pd.Series:
+    """Whether the class is no worse at half and at twice the threshold; missing where the threshold cannot be moved."""
+    firm = (place_firm(frame) == _place(frame["safety_class"])).astype("boolean")
+    moved = [frame[column].notna() for column in AT_OTHER_THRESHOLDS if column in frame]
+    return firm.where(pd.concat(moved, axis=1).any(axis=1) if moved else False)
+
+
+def _place(classes: pd.Series) -> pd.Series:
+    return classes.map({label: rank for rank, label in enumerate(CLASSES)}).astype("Float64")
+
+
+def rank_again(frame: pd.DataFrame, *, name: str = "gate") -> pd.DataFrame:
+    """Sort and number again rows that have a rank, once more is known of them; the others stay without one."""
+    ordered = frame.loc[ranking_order(frame, name=name)].reset_index(drop=True)
+    competes = ordered["rank"].notna()
+    ordered["rank"] = competes.cumsum().astype("Int64").where(competes)
+    return ordered
 
 
 def rank(frame: pd.DataFrame, *, name: str = "gate") -> pd.DataFrame:

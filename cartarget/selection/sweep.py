@@ -18,13 +18,12 @@ from cartarget.evidence.panel import Panel, build_panel
 from cartarget.evidence.part import Part
 from cartarget.evidence.people import gifts, of_donors
 from cartarget.logic.batch import Gates
-from cartarget.selection.ranking import ranking_order
+from cartarget.selection.ranking import AT_OTHER_THRESHOLDS, ranking_order
 from cartarget.selection.screen import score_gates
 
-BULK = (5.0, 10.0, 20.0)
-COUNT = (1, 2, 3)
 STAIN = ("Low", "Medium", "High")
 TAIL = 0.025
+_CLASSES_SWEPT = ("class_best", "class_worst", *AT_OTHER_THRESHOLDS)
 FEW = 20
 """Patients below which a bootstrap interval is too narrow, and says so."""
 
@@ -36,6 +35,7 @@ def rank_intervals(
     n: int = 100,
     seed: int = 0,
     floor: float = 0.5,
+    swept: pd.DataFrame | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Rank the reported gates again on resampled people.
@@ -57,6 +57,9 @@ def rank_intervals(
         Each sample has a stream of its own: the first are the same whatever `n` is.
     floor
         Coverage that makes a gate eligible.
+    swept
+        Classes of the gates at half and twice the threshold (`sweep_ranks`), which are not counted again on the people
+        that are drawn. None: only the class at the threshold counts.
     progress
         Show a progress bar.
 
@@ -89,14 +92,15 @@ def rank_intervals(
     listed = Gates.parse(gates, panel=panel)
     small = panel.take(listed.members(panel.symbols))
     listed = Gates.parse(gates, panel=small)
-    rank, place = _standing(small, listed, floor)
+    moved = None if swept is None else swept.set_index("gate").reindex(list(gates))[list(AT_OTHER_THRESHOLDS)]
+    rank, place = _standing(small, listed, floor, moved)
     ranks, places = np.empty((n, len(gates)), np.int64), np.empty((n, len(gates)), np.int64)
     streams = SeedSequence(seed).spawn(n)
     groups = _people(gifts(small))
     for i in tqdm(range(n), desc="bootstrap", unit="sample", disable=None if progress else True, leave=False):
         rng = default_rng(streams[i])
         drawn = np.concatenate([rng.choice(group, size=len(group)) for group in groups])
-        ranks[i], places[i] = _standing(of_donors(small, drawn), listed, floor)
+        ranks[i], places[i] = _standing(of_donors(small, drawn), listed, floor, moved)
     frame = pd.DataFrame({"gate": list(gates), "rank_here": rank})
     frame["rank_lower"] = np.quantile(ranks, TAIL, axis=0, method="lower").astype(np.int64)
     frame["rank_upper"] = np.quantile(ranks, 1 - TAIL, axis=0, method="higher").astype(np.int64)
@@ -104,7 +108,9 @@ def rank_intervals(
     return frame.assign(is_interval_narrow=_n_patients(panel) < FEW)
 
 
-def sweep_ranks(ranked: pd.DataFrame, *, sweep: Mapping[str, Panel], floor: float = 0.5) -> pd.DataFrame:
+def sweep_ranks(
+    ranked: pd.DataFrame, *, sweep: Mapping[str, Panel], half: str = "", twice: str = "", floor: float = 0.5
+) -> pd.DataFrame:
     """Rank the same gates at each threshold of a sweep: thresholds are assumptions, and a rank that needs one says so.
 
     Parameters
@@ -113,13 +119,16 @@ def sweep_ranks(ranked: pd.DataFrame, *, sweep: Mapping[str, Panel], floor: floa
         Ranked gates of the run, best first: `gate` and `safety_class`.
     sweep
         Panels at other thresholds, by name (:func:`sweep_panels`), all of the same antigens.
+    half, twice
+        Which of them are at half and at twice the threshold by which tumours are counted (:func:`half_and_twice`).
     floor
         Coverage that makes a gate eligible.
 
     Returns
     -------
     One row a gate in the order given: `gate`, `rank_sweep_lower`, `rank_sweep_upper` (among these gates), `class_best`,
-    `class_worst`; best and worst of the sweep and the run. All missing where there is nothing to sweep.
+    `class_worst`; best and worst of the sweep and the run; `class_half`, `class_twice`. All missing where there is
+    nothing to sweep.
 
     Raises
     ------
@@ -140,16 +149,50 @@ def sweep_ranks(ranked: pd.DataFrame, *, sweep: Mapping[str, Panel], floor: floa
     frame = pd.DataFrame({"gate": ranked["gate"].tolist()})
     if not sweep or frame.empty:
         frame["rank_sweep_lower"] = frame["rank_sweep_upper"] = pd.array([pd.NA] * len(frame), dtype="Int64")
-        frame["class_best"] = frame["class_worst"] = pd.array([pd.NA] * len(frame), dtype="string")
-        return frame
+        return frame.assign(**{name: pd.array([pd.NA] * len(frame), dtype="string") for name in _CLASSES_SWEPT})
     own = (np.arange(1, len(frame) + 1), _place(ranked["safety_class"]))
     listed = Gates.parse(frame["gate"].tolist(), panel=next(iter(sweep.values())))
-    stood = [own, *(_standing(panel, listed, floor) for panel in sweep.values())]
+    found = {name: _standing(panel, listed, floor) for name, panel in sweep.items()}
+    stood = [own, *found.values()]
     ranks, places = (np.array([one[part] for one in stood]) for part in (0, 1))
     classes = np.array(CLASSES, dtype=object)
     frame["rank_sweep_lower"], frame["rank_sweep_upper"] = ranks.min(axis=0), ranks.max(axis=0)
     frame["class_best"], frame["class_worst"] = classes[places.min(axis=0)], classes[places.max(axis=0)]
+    for column, name in zip(AT_OTHER_THRESHOLDS, (half, twice), strict=True):
+        frame[column] = classes[found[name][1]] if name in found else pd.array([pd.NA] * len(frame), dtype="string")
     return frame
+
+
+def half_and_twice(kind: str, *, bulk: float, count: float) -> tuple[str, str]:
+    """Names in the sweep of half and twice the threshold by which tumours of a kind (`samples`, `cells`) are counted.
+
+    A cell cannot have half a count; the first name is then of no panel.
+
+    Examples
+    --------
+    >>> half_and_twice("samples", bulk=10, count=1), half_and_twice("cells", bulk=10, count=2)
+    (('5 CPM', '20 CPM'), ('1 count', '4 counts'))
+    """
+    base = bulk if kind == "samples" else count
+    half, twice = base / 2 if kind == "samples" else base // 2, base * 2
+    return threshold_text(kind, half), threshold_text(kind, twice)
+
+
+def half_once_twice(kind: str, base: float) -> list[float]:
+    """A threshold of samples (CPM) or cells (whole counts, at least 1) at half, at once and at twice its value.
+
+    Examples
+    --------
+    >>> half_once_twice("samples", 10), half_once_twice("cells", 1), half_once_twice("cells", 3)
+    ([5.0, 10.0, 20.0], [1.0, 2.0], [1.0, 3.0, 6.0])
+    """
+    half = base / 2 if kind == "samples" else base // 2
+    return [float(value) for value in (half, base, base * 2) if kind == "samples" or value >= 1]
+
+
+def threshold_text(kind: str, value: float) -> str:
+    """A threshold with its unit: `5 CPM`, `1 count`, `2 counts`."""
+    return f"{value:g} CPM" if kind == "samples" else f"{value:g} count{'s' if value > 1 else ''}"
 
 
 def sweep_panels(
@@ -163,8 +206,8 @@ def sweep_panels(
 ) -> dict[str, Panel]:
     """Panels at the thresholds of the sweep, one threshold moved at a time.
 
-    Samples at 5, 10 and 20 CPM (summaries with them), cells at 1 to 3 counts, stains from low, medium or
-    high; the run's own setting is left out. Cells of which only log-normalised values are known have no sweep.
+    Samples at half and twice the run's threshold (summaries with them), cells likewise in whole counts, stains from
+    low, medium or high. Cells of which only log-normalised values are known have no sweep.
 
     Parameters
     ----------
@@ -184,20 +227,21 @@ def sweep_panels(
     >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
     >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
     >>> list(sweep_panels([atlas], symbols=["MSLN"], required=tiers.required))
-    ['2 counts', '3 counts']
+    ['2 counts']
     """
     base: dict[str, Any] = {"bulk": bulk, "count": count, "protein": protein}
     units = {one.unit if isinstance(one, Part) else one.uns["cartarget"]["unit"] for one in atlases}
     settings: dict[str, dict[str, Any]] = {}
     if "CPM" in units:
-        settings |= {f"{value:g} CPM": {"bulk": value} for value in BULK if value != bulk}
+        settings |= {threshold_text("samples", value): {"bulk": value} for value in half_once_twice("samples", bulk)}
     if "counts" in units:
-        settings |= {f"{value} count{'s' if value > 1 else ''}": {"count": value} for value in COUNT if value != count}
+        settings |= {threshold_text("cells", value): {"count": value} for value in half_once_twice("cells", count)}
     if len(proteins):
         settings |= {f"stain {value}": {"protein": value} for value in STAIN if value != protein}
     return {
         name: build_panel(atlases, proteins=proteins, **evidence, **(base | change))
         for name, change in settings.items()
+        if base | change != base
     }
 
 
@@ -215,9 +259,13 @@ def _n_patients(panel: Panel) -> int:
     return int(panel.populations.loc[panel.is_tumor, "n_donors"].sum())
 
 
-def _standing(panel: Panel, gates: Gates, floor: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rank among the gates, from 1, and class of each."""
+def _standing(
+    panel: Panel, gates: Gates, floor: float, moved: pd.DataFrame | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rank among the gates, from 1, and class of each; `moved` holds the classes at other thresholds."""
     frame = score_gates(panel, gates=gates, floor=floor)
+    if moved is not None:
+        frame = frame.assign(**{str(column): moved[column].to_numpy() for column in moved})
     rank = np.empty(len(frame), dtype=np.int64)
     rank[frame.index.get_indexer(ranking_order(frame))] = np.arange(1, len(frame) + 1)
     return rank, _place(frame["safety_class"])

@@ -75,7 +75,7 @@ def assess_gates(
         table = table.merge(found.gates[["gate", *_HELD_OUT]], on="gate", how="left")
     listed = Gates.parse(names, panel=panel)
     if bootstrap:
-        ranks = rank_intervals(panel, gates=names, n=bootstrap, seed=seed, floor=floor, progress=progress)
+        ranks = rank_intervals(panel, gates=names, n=bootstrap, seed=seed, floor=floor, swept=swept, progress=progress)
         table = table.merge(ranks.drop(columns="rank_here"), on="gate", how="left")
     table["is_rank_firm"] = _is_firm(table, swept)
     if n_null:

@@ -1,8 +1,9 @@
 """Weights of the surface score from labelled proteins, and what they achieve on proteins that they have not seen.
 
-The labelled set has still to be built: `resources/surface_labels.tsv` holds 52 proteins on the surface and 12 easy ones
-that are not, and a fit on so few does not find the weights. `grade.WEIGHTS` therefore stays as it is, an assumption;
-what is here is tested on made-up labels, and waits for real ones.
+`resources/surface_labels.tsv` holds 150 proteins on the surface and 151 that are not, each with a source. A fit on
+them, judged on folds that it has not seen, is not clearly better than the fixed `grade.WEIGHTS`
+(`benchmarks/surface.py`), so these stay. Part of the labels was drawn by what the score reads (HPA's places): a fit
+learns that too.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Performance:
 
 def read_labels(path: str | os.PathLike[str] = LABELS) -> pd.DataFrame:
     """Read proteins of which it is known whether they are on the surface: `symbol`, `is_surface`, `source`,
-    `source_title`.
+    `source_title`; further columns (`kind` of source and `stratum` of the draw in our own table) are kept.
 
     Raises
     ------

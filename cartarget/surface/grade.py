@@ -29,8 +29,8 @@ WEIGHTS = {
 }
 """Points (log odds) of each part; those of `gather.TOPOLOGIES` are given where the topology is so. They are fixed, and
 an assumption: `calibrate.fit_weights` gave them, rounded, from 331 labelled proteins, most of which were taken from
-tables of others and are not kept here. The labels that are kept (`resources/surface_labels.tsv`) are too few to fit or
-to test them. `other`, a user's own table, is taken at its word."""
+tables of others and are not kept here. On the 301 labels that are kept (`resources/surface_labels.tsv`) a new fit is
+not clearly better (docs/surface.md). `other`, a user's own table, is taken at its word."""
 
 WEIGHED = ("annotation", "against_annotation", "imaging", "against_imaging", "prediction", "capture", "other")
 """Columns of `gather.gather` that are multiplied with their weight."""
@@ -88,17 +88,19 @@ class SurfaceEvidence:
     reason: str
 
 
-def grade(evidence: pd.DataFrame) -> pd.DataFrame:
+def grade(evidence: pd.DataFrame, *, cut: float = CUT) -> pd.DataFrame:
     """Score the surface evidence of genes and say which may be antigens.
 
     The score is the sum of points: a base of -2.9, the weight of what each independent source says (`WEIGHTS`), and the
     points of the topology. What is missing adds nothing. A gene is a candidate if an experiment put it on the surface;
-    else if its score is at least `CUT` and not fewer than 30 residues are known to be outside.
+    else if its score is at least `cut` and not fewer than 30 residues are known to be outside.
 
     Parameters
     ----------
     evidence
         `gather.gather`.
+    cut
+        Score from which a gene is a candidate.
 
     Returns
     -------
@@ -122,7 +124,7 @@ def grade(evidence: pd.DataFrame) -> pd.DataFrame:
     table["surface_score"] = WEIGHTS["base"] + table.filter(like="points_").sum(axis=1)
     is_tried = evidence["experiment"].ne("")
     is_known = _is_known(evidence)
-    passes = is_known & table["surface_score"].ge(CUT) & evidence["topology"].ne("short")
+    passes = is_known & table["surface_score"].ge(cut) & evidence["topology"].ne("short")
     status = np.select([is_tried, ~is_known, passes], ["experiment", "unknown", "surface"], "not surface")
     table["surface_status"] = status
     table["is_candidate"] = is_tried | passes

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -148,8 +150,9 @@ def read_surfy(path: str | os.PathLike[str], *, genes: GeneTable | None = None) 
     Returns
     -------
     DataFrame
-        Index `symbol`: `prediction` (0 for what SURFY does not call surface, else a weight of `CONFIDENCE`),
-        `uniprot_surface`, `uniprot_elsewhere` (missing where no location stands) and `uniprot_where`.
+        Index `symbol`: `prediction` (0 for what SURFY does not call surface, else a weight of `CONFIDENCE`; missing
+        without `Surfaceome Label`), `uniprot_surface`, `uniprot_elsewhere` (missing where no location stands) and
+        `uniprot_where`.
 
     Raises
     ------
@@ -192,8 +195,9 @@ def _confidence(frame: pd.DataFrame) -> pd.Series:
         graded = frame[_CONFIDENCE].str.strip().str[:1].map(CONFIDENCE).fillna(1.0)
         source = frame.get("Surfaceome Label Source", pd.Series("machine learning", index=frame.index))
         weight = graded.where(source.eq("machine learning"), 1.0)
-    label = frame.get("Surfaceome Label", pd.Series("surface", index=frame.index))
-    return weight.where(label.eq("surface"), 0.0)
+    if "Surfaceome Label" not in frame:
+        return pd.Series(float("nan"), index=frame.index)
+    return weight.where(frame["Surfaceome Label"].eq("surface"), 0.0)
 
 
 def _surfy_locations(text: str) -> list[Location]:
@@ -249,22 +253,21 @@ def read_helices(path: str | os.PathLike[str], *, accession: pd.Series) -> pd.Da
     frame = frame[frame["Database source"].eq("UniProt") & frame["N-terminal starting side"].notna()]
     symbol = frame["UniProt ID"].map(accession)
     frame = frame.assign(symbol=symbol).dropna(subset=["symbol"]).sort_values(["symbol", "TMH start position"])
-    rows = [_spans(symbol, part) for symbol, part in frame.groupby("symbol", sort=True)]
+    frame = frame.drop_duplicates(["symbol", "TMH start position"])
+    spans = zip(*(frame[name] for name in ("symbol", *_HELICES[1:4], _PLACE)), strict=True)
+    rows = [_spans(symbol, list(part)) for symbol, part in groupby(spans, key=itemgetter(0))]
     columns = ["symbol", "n_spans", "n_residues_outside", "is_lumen"]
     found = pd.DataFrame(rows, columns=columns).astype({"n_residues_outside": "Int64"})
     return found.set_index("symbol")
 
 
-def _spans(symbol: str, part: pd.DataFrame) -> tuple[str, int, int | None, bool]:
-    spans = part.drop_duplicates("TMH start position")
-    starts, ends = spans["TMH start position"].tolist(), spans["TMH end position"].tolist()
-    outer = spans["N-terminal starting side"].eq("Outside").tolist()
-    before = zip([0, *ends], starts, outer, strict=False)
-    stretches = [start - end - 1 for end, start, is_outer in before if is_outer]
+def _spans(symbol: str, spans: list[tuple[str, int, int, str, object]]) -> tuple[str, int, int | None, bool]:
+    ends = [0, *(end for _, _, end, _, _ in spans)]
+    stretches = [start - end - 1 for end, (_, start, _, side, _) in zip(ends, spans, strict=False) if side == "Outside"]
     longest = max(stretches, default=0)
-    is_open = not outer[-1]
-    words = " ".join(spans[_PLACE].dropna().astype(str))
-    return symbol, len(starts), None if is_open and longest < 30 else longest, bool(re.search("Lumenal|Mitoch", words))
+    is_open = spans[-1][3] != "Outside"
+    is_lumen = any(isinstance(place, str) and re.search("Lumenal|Mitoch", place) for *_, place in spans)
+    return symbol, len(spans), None if is_open and longest < 30 else longest, is_lumen
 
 
 def read_accessions(path: str | os.PathLike[str]) -> pd.Series:

@@ -1,17 +1,13 @@
-"""Graded surface evidence: how many sources place an antigen on the cell surface, and who is kept regardless."""
+"""Tables of surface evidence: which sources place an antigen on the cell surface, and who is kept regardless."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 import pandas as pd
 
 from cartarget.errors import InputError
 from cartarget.files import resource
-
-STATUSES = ("voted", "rescued", "too few votes", "unknown")
-"""What `surface_status` may say."""
 
 _SUFFIX = "_surface_flag"
 _IDENTIFIERS = {
@@ -101,81 +97,3 @@ def _read_text(path: str | os.PathLike[str]) -> pd.DataFrame:
         return pd.read_csv(resource(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
-
-
-NO_VOTES = (
-    "No table of surface votes was given: every gene is a candidate, "
-    "and whether it reaches the cell surface is unknown."
-)
-"""What a report says where there is no table of votes."""
-
-
-def candidates(
-    symbols: Sequence[str],
-    *,
-    votes: pd.DataFrame | None,
-    min_votes: int = 2,
-    rescue: pd.DataFrame | None = None,
-) -> pd.DataFrame:
-    """Grade the surface evidence of genes and say which are candidates.
-
-    A gene is a candidate with at least `min_votes` votes, or if it is rescued. A gene that the table does
-    not hold has no votes known: it is `unknown` and no candidate unless rescued. Without any table, every
-    gene is `unknown` and a candidate; `NO_VOTES` is the sentence that says so.
-
-    Parameters
-    ----------
-    symbols
-        HGNC symbols of an atlas.
-    votes
-        Genes × sources, boolean (`read_votes`). None: there is no table.
-    min_votes
-        Votes that make a candidate.
-    rescue
-        Rescued antigens (`read_rescue`). None: none.
-
-    Returns
-    -------
-    DataFrame
-        One row per symbol, in the order given: `symbol`, `n_votes` (missing where unknown),
-        `surface_sources` (comma-separated), `surface_status` (one of `STATUSES`), `is_candidate`.
-
-    Examples
-    --------
-    >>> votes = pd.DataFrame({"a": [True, False], "b": [True, False]}, index=["CEACAM5", "ACTB"])
-    >>> found = candidates(["CEACAM5", "ACTB", "NEW"], votes=votes)
-    >>> found["surface_status"].tolist(), found["is_candidate"].tolist()
-    (['voted', 'too few votes', 'unknown'], [True, False, False])
-    """
-    names = pd.Index(list(symbols))
-    kept = names.isin(rescue["symbol"]) if rescue is not None else pd.Series(False, index=names).to_numpy()
-    if votes is None:
-        unknown = pd.array([pd.NA] * len(names), dtype="Int64")
-        return pd.DataFrame(
-            {
-                "symbol": names,
-                "n_votes": unknown,
-                "surface_sources": "",
-                "surface_status": "unknown",
-                "is_candidate": True,
-            }
-        )
-    held = votes.reindex(names, fill_value=False).astype(bool)
-    known = names.isin(votes.index)
-    count = held.sum(axis=1).to_numpy()
-    passed = known & (count >= min_votes)
-    status = pd.Series("unknown", index=range(len(names)), dtype=object)
-    status[known] = "too few votes"
-    status[kept] = "rescued"
-    status[passed] = "voted"
-    table = pd.DataFrame(
-        {
-            "symbol": names,
-            "n_votes": pd.array(count, dtype="Int64"),
-            "surface_sources": [", ".join(held.columns[row]) for row in held.to_numpy()],
-            "surface_status": status.to_numpy(),
-            "is_candidate": passed | kept,
-        }
-    )
-    table.loc[~known, "n_votes"] = pd.NA
-    return table

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests import swissprot
+
 GENES = {
     "CEACAM5": ("ENSG00000105388.14", 1048), "EPCAM": ("ENSG00000119888.10", 4072),
     "GUCY2C": ("ENSG00000070019.4", 2984),
@@ -18,6 +20,9 @@ GENES = {
     "ALB": ("ENSG00000163631.16", 213), "TTN": ("ENSG00000155657.25", 7273), "MYH7": ("ENSG00000092054.12", 4625),
 }  # fmt: skip
 """Symbol → Ensembl id with version, Entrez id."""
+
+INSIDE = ("ACTB", "GAPDH", "TTN", "MYH7", "ALB")
+"""Those that are not on the cell surface."""
 
 GTEX = (
     "Adipose - Subcutaneous", "Artery - Aorta", "Brain - Cortex", "Brain - Spinal Cord (Cervical C-1)",
@@ -152,9 +157,26 @@ def hpa_locations(path: Path) -> None:
     """HPA's subcellular locations."""
     lines = ["Gene\tGene name\tReliability\tMain location\tAdditional location\tExtracellular location"]
     for symbol in GENES:
-        where = "Cytosol" if symbol in ("ACTB", "GAPDH", "TTN", "MYH7", "ALB") else "Plasma membrane"
+        where = "Cytosol" if symbol in INSIDE else "Plasma membrane"
         lines.append(f"{GENES[symbol][0].split('.')[0]}\t{symbol}\tEnhanced\t{where}\t\t")
     write(path, "\n".join(lines) + "\n")
+
+
+def uniprot(path: Path) -> None:
+    """UniProt records: those that HPA sees at the plasma membrane span it, with 300 residues outside."""
+    records = []
+    for number, symbol in enumerate(GENES):
+        inside = symbol in INSIDE
+        span = [("SIGNAL", "1..20", ""), ("TOPO_DOM", "21..320", "Extracellular"), ("TRANSMEM", "321..341", "Helical")]
+        records.append(
+            swissprot.record(
+                f"P{number:05d}", gene=symbol, features=[] if inside else span,
+                location="Cytoplasm {ECO:0000269|PubMed:1}" if inside else swissprot.CELL_MEMBRANE,
+            )
+        )  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt") as text:
+        text.writelines(records)
 
 
 def hpa_cancer(path: Path) -> None:

@@ -49,6 +49,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     standins.hpa_locations(folder / "hpa" / "subcellular_location.tsv.zip")
     write_hgnc(folder / "hgnc" / "hgnc_complete_set.txt")
     write_sources(folder / "surface")
+    standins.uniprot(folder / "surface" / "uniprot_human_reviewed.txt.gz")
     write_cells(folder / "cellxgene_colon" / "63ff2c52-cb63-44f0-bac3-d0b33373e312.h5ad")
     return folder
 
@@ -115,7 +116,7 @@ def call(folder: Path, *arguments: str, mirror: str = "") -> subprocess.Complete
 
 def test_every_file_of_the_public_run_is_in_the_registry() -> None:
     config = load_config(ROOT / CONFIG)
-    assert len(data_paths(config)) == 9
+    assert len(data_paths(config)) == 10
     found = needed(config, folder=ROOT / "resources" / "downloads")
     assert set(found) == set(data_paths(config))
     assert all(isinstance(source, Source) and replace(source) == source for parts in found.values() for source in parts)
@@ -128,7 +129,7 @@ def test_fetch_check_and_run_from_nothing(checkout: Path, mirror: Served) -> Non
     matrix = next(path for path in mirror.asked if "expected_count" in path)
     assert mirror.asked[matrix] == ["", "bytes=5000-"]
     pinned = (checkout / "resources" / "atlases.lock.tsv").read_text().splitlines()
-    assert len(pinned) == 13 and pinned[0].startswith("name\tfile\tsize\tsha256")
+    assert len(pinned) == 14 and pinned[0].startswith("name\tfile\tsize\tsha256")
 
     checked = call(checkout, "atlas", "check", CONFIG)
     assert checked.returncode == 0, checked.stderr

@@ -192,7 +192,7 @@ test("a truth table counts every observation once", () => {
 
 const ev = { thresholds: [1, 2], unit: "counts", isCells: true, reference: { vital: { weight: 1, cap: 0.05 }, tolerable: { weight: 0.1, cap: 1 } },
   tiers: "# a comment\ntissue\ttier\tweight\tcap\nlung\tvital\t\t\nheart\tvital\t1\t0.02\nskin\ttolerable\t0.1\t1\n" };
-const start = { threshold: 0, floor: 0.5, votes: 0, tolerated: [], tiers: structuredClone(ev.reference) };
+const start = { threshold: 0, floor: 0.5, surface: 0, tolerated: [], tiers: structuredClone(ev.reference) };
 
 test("what was moved is said in words and saved as files", () => {
   assert.deepEqual(movesOf(ev, start, start), []);

@@ -229,7 +229,9 @@ def _antigens(names: list[str], exposure: pd.DataFrame, rng: np.random.Generator
         | {
             "symbol": name,
             "n_votes": int(rng.integers(2, 6)),
-            "surface_status": "voted",
+            "surface_status": "surface",
+            "surface_score": float(rng.integers(0, 6)),
+            "surface_reason": "UniProt or GO, SURFY; 120 residues outside in one stretch (SURFY)",
             "surface_sources": "UniProt; GO; HPA",
         }
         for name in names
@@ -349,7 +351,7 @@ def _summary(names: list[str], rng: np.random.Generator) -> dict[str, Any]:
                 "step": "Surface evidence",
                 "n": 2712,
                 "lost": 17158,
-                "reason": "fewer than 2 surface votes and not rescued",
+                "reason": "not on the plasma membrane, or not known to be",
             },
             {"step": "Measured on the tumour", "n": 2695, "lost": 17, "reason": "no value in any patient"},
             {"step": "Reaches the tumour", "n": 640, "lost": 2055, "reason": "coverage below 0.5 of patients"},
@@ -358,7 +360,7 @@ def _summary(names: list[str], rng: np.random.Generator) -> dict[str, Any]:
         "funnel_genes": {
             "ACTB": "no surface vote",
             "CEA": "ambiguous name: CEACAM5, CEACAM3, PSG2",
-            HOSTILE + "2": "fewer than 2 surface votes",
+            HOSTILE + "2": "secreted: no membrane span or anchor is known",
         },
         "tissues": [_tissue(*tissue) for tissue in TISSUES],
         "atlases": [

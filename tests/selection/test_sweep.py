@@ -64,12 +64,12 @@ def test_the_sweep_moves_one_threshold_at_a_time() -> None:
     adata, _, _ = world(1, genes=4)
     stains = protein({"heart": [1.0, 2.0, 3.0, np.nan]}, symbols=list(adata.var_names))
     sweep = sweep_panels([adata], symbols=list(adata.var_names), required=REQUIRED, proteins=[stains], bulk=7)
-    assert list(sweep) == ["5 CPM", "10 CPM", "20 CPM", "stain Low", "stain High"]
+    assert list(sweep) == ["3.5 CPM", "14 CPM", "stain Low", "stain High"]
     assert sweep["stain Low"].is_above[:, 0].tolist() == [True, True, True, False]
     assert sweep["stain High"].is_above[:, 0].tolist() == [False, False, True, False]
-    assert sweep["5 CPM"].is_above[:, 0].tolist() == [False, True, True, False]
+    assert sweep["14 CPM"].is_above[:, 0].tolist() == [False, True, True, False]
     cells = observations("cells", {"p": np.ones((3, 1))}, {}, symbols=["A"])
-    assert list(sweep_panels([cells], symbols=["A"], required=REQUIRED)) == ["2 counts", "3 counts"]
+    assert list(sweep_panels([cells], symbols=["A"], required=REQUIRED)) == ["2 counts"]
     cells.uns["cartarget"]["unit"] = "log1p"
     assert sweep_panels([cells], symbols=["A"], required=REQUIRED) == {}
 

@@ -10,8 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cartarget.errors import InputError
-from cartarget.genes import read_gene_table
-from cartarget.surface.calibrate import performance, read_labels
 from cartarget.surface.gather import TOPOLOGIES, gather
 from cartarget.surface.grade import STATUSES, WEIGHTS, evidence_of, grade
 from cartarget.surface.locations import Stance, parse_locations, place_of, stance_of_go, stance_of_hpa
@@ -23,9 +21,7 @@ from cartarget.surface.sources import (
     read_hpa_locations,
     read_surfy,
 )
-from cartarget.surface.topology import read_topology
 from cartarget.surface.uniprot import uniprot_table
-from cartarget.surface.votes import read_rescue, read_votes
 from tests.swissprot import CELL_MEMBRANE, membrane_features, record
 
 MUST_GO = (
@@ -34,26 +30,6 @@ MUST_GO = (
 )
 MUST_STAY = ("ERBB3", "NECTIN4", "MET", "CA9", "MSLN", "GPC3", "PSCA", "STEAP1", "CEACAM5", "CDH17", "CDH3")
 """Names that the evidence must put right; none of them is among the labels."""
-
-
-@pytest.fixture(scope="module")
-def real(shared_data: Path) -> pd.DataFrame:
-    """Evidence of every gene of the table of votes, from the real tables."""
-    folder = shared_data / "surface"
-    genes = read_gene_table(shared_data / "genes" / "ncbi_protein_coding_with_hgnc.tsv.gz")
-    votes = read_votes(folder / "surface_votes.tsv.gz")
-    clinic = pd.read_csv("resources/clinical_targets.tsv", sep="\t", dtype=str, keep_default_na=False)
-    accession = read_accessions(folder / "surface_votes.tsv.gz")
-    return gather(
-        votes.index,
-        votes=votes,
-        topology=read_topology(folder / "surfy.tsv.gz", genes=genes),
-        helices=read_helices(folder / "uniprot_topdb_human_tmh_2018.csv.gz", accession=accession),
-        surfy=read_surfy(folder / "surfy.tsv.gz", genes=genes),
-        hpa=read_hpa_locations(shared_data / "protein_hpa" / "hpa22_subcellular_location.tsv.gz", genes=genes),
-        cspa=read_cspa(folder / "cspa.tsv.gz", genes=genes),
-        experiment=experiments(rescue=read_rescue("resources/surface_rescue.tsv"), clinic=clinic),
-    )
 
 
 @pytest.mark.real_data
@@ -83,18 +59,6 @@ def test_every_clinical_target_on_the_surface_is_kept(real: pd.DataFrame) -> Non
     table = grade(real)
     lost = {name for name in clinic["symbol"] if not table.loc[name, "is_candidate"]}
     assert lost == {"HSPA5"}, "an ER chaperone, on the surface of stressed cells only; its rows are preclinical"
-
-
-@pytest.mark.real_data
-def test_the_labels_agree_but_cannot_tell_the_score_from_two_votes(real: pd.DataFrame, shared_data: Path) -> None:
-    labels = read_labels().set_index("symbol")["is_surface"]
-    blind = grade(real.loc[labels.index].assign(experiment=""))["is_candidate"].to_numpy()
-    found = performance(blind, labels.to_numpy(), labels.index)
-    assert (found.wrongly_kept, found.wrongly_lost) == ((), ("STEAP2", "TFRC"))
-    counts = read_votes(shared_data / "surface" / "surface_votes.tsv.gz").sum(axis=1)
-    plain = performance(counts[labels.index].ge(2).to_numpy(), labels.to_numpy(), labels.index)
-    assert (plain.wrongly_kept, plain.wrongly_lost) == ((), ("STEAP2",))
-    assert counts[list(MUST_GO)].ge(2).all(), "two votes keep every one of them; the score none"
 
 
 def votes(**columns: str) -> pd.DataFrame:

@@ -27,15 +27,15 @@ export function openArgument(block, { antigens, gates, larger, run }) {
   const judge = judgeOf(ev, closing);
   const tie = (name, list) => Int32Array.from(list.rows, (row) => arrays[name][row]);
   const isNegative = (table, row) => NEGATIVE.includes(table.value(row, "control"));
-  const votes = new Float64Array(ev.n).fill(Infinity);
+  const score = new Float64Array(ev.n).fill(Infinity);
   alone.rows.forEach((row, i) => {
-    const known = antigens.value(row, "n_votes");
-    if (known !== null && antigens.value(row, "surface_status") !== "rescued") votes[alone.gates[i].rows[0]] = known;
+    const known = antigens.value(row, "surface_score");
+    if (known !== null && antigens.value(row, "surface_status") === "surface") score[alone.gates[i].rows[0]] = known;
   });
   const ties = { gates: tie("gate.tie", pairs), antigens: tie("antigen.tie", alone) };
   const negative = { gates: pairs.rows.map((row) => isNegative(gates, row)), antigens: alone.rows.map((row) => isNegative(antigens, row)) };
   const placeOf = { gates: new Map(pairs.rows.map((row, g) => [row, g])), antigens: new Map(alone.rows.map((row, g) => [row, g])) };
-  const start = { threshold: ev.base, floor: run.thresholds.coverage_floor ?? 0.5, votes: 0, tolerated: [],
+  const start = { threshold: ev.base, floor: run.thresholds.coverage_floor ?? 0.5, surface: run.config?.surface?.min_score ?? 0, tolerated: [],
     tiers: Object.fromEntries(Object.entries(ev.reference).map(([tier, both]) => [tier, { ...both }])) };
 
   const evaluate = (settings) => {
@@ -44,7 +44,7 @@ export function openArgument(block, { antigens, gates, larger, run }) {
     const lone = now.gates(alone.gates);
     const gated = now.gates(pairs.gates);
     const redundant = redundantOf(pairs.gates, gated, single, ev.gain);
-    const enough = ({ rows }) => rows.every((row) => votes[row] >= settings.votes);
+    const enough = ({ rows }) => rows.every((row) => score[row] >= settings.surface);
     const competes = Array.from(redundant, (is, g) => !is && !negative.gates[g] && enough(pairs.gates[g]));
     const ranked = { gates: rankRows(gated, { tie: ties.gates, competes }),
       antigens: rankRows(lone, { tie: ties.antigens, competes: alone.rows.map((_, g) => !negative.antigens[g] && enough(alone.gates[g])) }) };

@@ -43,8 +43,7 @@ function tolerable(model) {
 
 function controls(model, settings, change) {
   const { ev, start } = model.argument;
-  const least = model.run.config.surface?.min_votes ?? 0;
-  const hasVotes = model.antigens.by.n_votes && model.argument.alone.rows.some((row) => model.antigens.told(row, "n_votes") !== null);
+  const hasScore = model.antigens.by.surface_score && model.argument.alone.rows.some((row) => model.antigens.told(row, "surface_score") !== null);
   const chips = tolerable(model).map(({ tissue, tier, freed }) => {
     const chip = el("button", { type: "button", class: "chip", "aria-pressed": String(settings.tolerated.includes(tissue)), title: `${tier}${freed ? `; ${plural(freed, "gate")} of this file unsafe because of it alone` : ""}`,
       onclick: () => change(({ tolerated }) => ({ tolerated: tolerated.includes(tissue) ? tolerated.filter((one) => one !== tissue) : [...tolerated, tissue] })) },
@@ -57,7 +56,7 @@ function controls(model, settings, change) {
     ev.thresholds.length > 1 ? choice(`Positive from (${ev.unit})`, ev.thresholds.map((value, i) => [i, String(value)]), settings.threshold, (threshold) => change(() => ({ threshold })))
       : el("p", { class: "note" }, "Only log-normalised values are known: positive is above zero, and there is no threshold to move."),
     slider("Coverage floor", { value: settings.floor }, (floor) => change(() => ({ floor }), { quiet: true })),
-    hasVotes && choice("Surface votes", [0, 1, 2, 3, 4, 5].filter((value) => value === start.votes || value > least).map((value) => [value, value === start.votes ? `${least || "any"}` : String(value)]), settings.votes, (votes) => change(() => ({ votes }))),
+    hasScore && choice("Surface score from", [start.surface, ...[1, 2, 3, 4].filter((value) => value > start.surface)].map((value) => [value, String(value)]), settings.surface, (surface) => change(() => ({ surface }))),
     el("table", { class: "argue-tiers" }, el("thead", {}, el("tr", {}, ["Tissues", "Weight", "Cap"].map((title) => el("th", { scope: "col" }, title)))), el("tbody", {}, tiers)),
     el("h3", {}, "Tolerate a tissue"), el("p", { class: "note" }, "No cap, and at most the weight of a tolerable tissue. The number says how many gates are unsafe because of it alone."),
     chips.length > 12 ? [el("div", { class: "chips" }, chips.slice(0, 10)), el("details", { class: "more", open: settings.tolerated.some((tissue) => !chips.slice(0, 10).some((chip) => chip.firstChild.textContent === tissue)) || null },

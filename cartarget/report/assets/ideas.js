@@ -46,5 +46,5 @@ export function drawIdeas(model, result, before) {
       where: value("liability_population"), alike, why: whyOf(result, model.argument.ev, model.argument.pairs.gates[g], g), isNew: !before.has(name) });
   });
   byId("ideas-count").textContent = rows.length === 1 ? "1 idea" : `${rows.length} ideas that differ`;
-  byId("ideas").replaceChildren(...(rows.length ? rows : [el("li", { class: "empty" }, "Nothing is left: under these settings every gate of this file is unsafe, below the coverage floor, or short of surface votes.")]));
+  byId("ideas").replaceChildren(...(rows.length ? rows : [el("li", { class: "empty" }, "Nothing is left: under these settings every gate of this file is unsafe, below the coverage floor, or below the surface score.")]));
 }

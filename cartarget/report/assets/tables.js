@@ -5,7 +5,7 @@ import { readGate } from "./gate.js";
 import { makeGrid } from "./grid.js";
 
 const ANTIGENS = ["rank", "symbol", "safety_class", "coverage", "liability", "liability_population", "window", "selectivity",
-  "liability_origin", "is_protein_known", "n_votes"];
+  "liability_origin", "is_protein_known", "surface_score"];
 const GATES = ["rank", "gate", "safety_class", "coverage", "liability", "liability_population", "window", "selectivity",
   "gain_selectivity", "gain_liability", "cells_malignant"];
 
@@ -44,7 +44,7 @@ function presetsOf(table, antigens, vital) {
   const all = [
     { label: "Reaches the tumour", hint: "Coverage at or above the floor of the run", test: (i) => value(i, "is_eligible") === true },
     { label: "No vital exposure", hint: "Outside the origin every vital tissue keeps its cap, and none is unresolved or lacks a measurement that is required", test: (i) => !doubtful(i) },
-    knows("n_votes") && { label: "On membrane in ≥ 2 sources", hint: "At least two surface votes for each antigen", test: (i) => every(members(i), (row) => (antigens.value(row, "n_votes") ?? 0) >= 2) },
+    knows("surface_score") && { label: "Firmly on membrane", hint: "Each antigen was put on the surface by an experiment, or has a surface score of 2 or more", test: (i) => every(members(i), (row) => antigens.value(row, "surface_status") === "experiment" || (antigens.value(row, "surface_score") ?? -1) >= 2) },
     knows("clinical") && { label: "Already in clinic", hint: "Each antigen that it senses is or was the target of a product in patients", test: (i) => every(members(i, { sensed: true }), (row) => Boolean(antigens.value(row, "clinical"))) },
     { label: "Safety known", hint: "Every required tissue is measured and resolved", test: (i) => value(i, "is_safety_known") === true },
     { label: "Protein checked", hint: "A graded antibody stain in every required tissue", test: (i) => value(i, "is_protein_known") === true },

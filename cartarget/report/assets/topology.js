@@ -52,16 +52,19 @@ export function topologySketch(text) {
     svg("rect", { class: "topology-membrane", x: 0, y: TOP, width: WIDTH, height: BOTTOM - TOP }), parts.map(draw));
 }
 
-/** One antigen's evidence of being on the surface: who votes, and what sticks out. */
+/** One antigen's evidence of being on the surface: why it is a candidate, who votes, and what sticks out. */
 export function surfaceOf(antigens, row, { named = false } = {}) {
   const value = (column) => antigens.value(row, column);
   const votes = value("n_votes"), regions = regionsOf(value("topology"));
   const has = new Set((value("surface_sources") ?? "").toLowerCase().split(/,\s*/));
   return el("div", { class: "surface" },
     el("p", { class: "votes" }, named && el("b", {}, antigens.key.get(row)), SOURCES.map((source) => el("span", { class: has.has(source.toLowerCase()) ? "vote yes" : "vote" }, source, el("span", { class: "hidden" }, has.has(source.toLowerCase()) ? " votes for it" : " does not"))),
-      el("span", { class: "note" }, `${value("surface_status")}${votes === null ? "" : `, ${plural(votes, "vote")} of ${SOURCES.length}`}`)),
+      el("span", { class: "note" }, `${value("surface_status")}${votes === null ? "" : `, ${plural(votes, "vote")} of ${SOURCES.length}`}${scoreText(value("surface_score"))}`)),
+    value("surface_reason") && el("p", { class: "note" }, `${value("surface_reason")}.`),
     topologySketch(value("topology")),
     el("p", { class: "note" }, regions.length ? `Above the membrane is outside: ${topologyWords(regions)} (SURFY).` : "Which part of it sticks out is not known in this run."));
 }
+
+const scoreText = (score) => (score === null ? "" : `, score ${score.toFixed(1)} (0 is even)`);
 
 const SOURCES = ["UniProt", "GO", "HPA", "SURFY", "CSPA"];

@@ -14,7 +14,7 @@ export function movesOf(ev, start, settings) {
   if (settings.tolerated.length) moves.push(`tolerating ${sayList(settings.tolerated)}`);
   if (settings.threshold !== start.threshold) moves.push(`counting from ${thresholdText(ev, settings.threshold)} on`);
   if (settings.floor !== start.floor) moves.push(`a coverage floor of ${fractionText(settings.floor)}`);
-  if (settings.votes !== start.votes) moves.push(`asking for ${plural(settings.votes, "surface vote")}`);
+  if (settings.surface !== start.surface) moves.push(`asking for a surface score of ${settings.surface}`);
   for (const [tier, { weight, cap }] of Object.entries(settings.tiers)) {
     const was = start.tiers[tier];
     if (weight !== was.weight) moves.push(`a weight of ${fractionText(weight)} for ${tier} tissues`);
@@ -83,7 +83,7 @@ export function changedConfig(ev, start, settings, { config, tiersFile }) {
   changed.name = `${config.name ?? "run"}-argued`;
   if (settings.floor !== start.floor) changed.coverage_floor = settings.floor;
   if (settings.threshold !== start.threshold) changed.thresholds = { ...config.thresholds, [ev.isCells ? "count" : "bulk"]: ev.thresholds[settings.threshold] };
-  if (settings.votes !== start.votes) changed.surface = { ...config.surface, min_votes: settings.votes };
+  if (settings.surface !== start.surface) changed.surface = { ...config.surface, min_score: settings.surface };
   if (tiersFile) changed.tiers = tiersFile;
   const note = [`# ${moves.length ? capital(sayList(moves)) : "Nothing was moved"}: argued in the report of ${config.name ?? "the run"}; run it again with`, "#   cartarget run THIS_FILE",
     ...(tiersFile ? [`# ${tiersFile} was saved beside it and has to lie in the folder from which you run.`] : [])];
