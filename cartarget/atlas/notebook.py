@@ -13,7 +13,16 @@ from scipy import sparse
 from cartarget.atlas.cellxgene import ORGANISM, with_organism
 from cartarget.atlas.contract import require_anndata, validate_atlas
 from cartarget.atlas.labels import label_cells
-from cartarget.atlas.readers.h5ad import DEPTHS, PEEK, PLACES, choose_place, gene_labels
+from cartarget.atlas.readers.h5ad import (
+    DEPTHS,
+    PEEK,
+    PLACES,
+    choose_place,
+    gene_labels,
+    lost_features,
+    other_features,
+    refuse_spots,
+)  # fmt: skip
 from cartarget.atlas.readers.single_cell import CHUNK, build_cells
 from cartarget.cell_labels import CellLabels
 from cartarget.config import AtlasConfig
@@ -100,26 +109,31 @@ def from_anndata(
     if malignant is not None and not isinstance(malignant, str):
         cells[_IS_MALIGNANT], malignant = _yes_no(malignant, n=adata.n_obs), _IS_MALIGNANT
     is_column = tissue in cells
-    labels = CellLabels(
+    columns = CellLabels(
         malignant=malignant, donor=donor, cell_type=cell_type, tissue=tissue if is_column else None,
     )  # fmt: skip
     asked = AtlasConfig(
-        name=name, reader="h5ad", labels=labels, unit=unit, tissue=None if is_column else tissue,
+        name=name, reader="h5ad", labels=columns, unit=unit, tissue=None if is_column else tissue,
     )  # fmt: skip
     obs, is_kept, notes = _labelled(cells, asked)
+    refuse_spots(cells, where=name)
     place = _place(adata, layer=layer, unit=unit)
+    raw = adata.raw.var if place == "raw/X" else None
+    labels, other = gene_labels(adata.var, raw=raw), other_features(adata.var if raw is None else raw)
+    is_gene = (other == "").to_numpy()
     values = _values(adata, place)
     if depth := next((column for column in DEPTHS if column in cells), None):
         obs["n_counts"] = pd.to_numeric(cells[depth], errors="coerce").to_numpy(dtype=np.float64)[is_kept]
     atlas = build_cells(
-        _chunks(values, is_kept),
+        (chunk[:, is_gene] for chunk in _chunks(values, is_kept)),
         obs=obs,
-        labels=gene_labels(adata.var, raw=adata.raw.var if place == "raw/X" else None),
+        labels=labels[is_gene].reset_index(drop=True),
         atlas=asked,
         where=f"{name}: {place}",
         files=[],
         genes=genes,
         keep=None,
+        lost=lost_features(labels, other),
         notes=[f"values are read from {place}", *notes],
     )
     others = cells.loc[is_kept, cells.columns.difference([*OWN, *atlas.obs, _IS_MALIGNANT], sort=False)]

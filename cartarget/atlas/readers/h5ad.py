@@ -28,6 +28,9 @@ PLACES = ("layers/counts", "layers/raw_counts", "layers/umi", "raw/X", "X")
 """Where values may be: the first that holds whole numbers is read, else the first without negative ones."""
 
 _SYMBOLS = ("feature_name", "gene_symbols", "gene_symbol", "gene_name", "symbol", "hgnc_symbol", "gene_short_name")
+GENES = ("gene expression", "gene", "rna", "")
+"""What a feature that is a gene is called, in lower case."""
+
 PEEK = 256
 """Cells by which the values of a place are judged."""
 DEPTHS = ("n_counts", "raw_sum", "total_counts", "nCount_RNA", "n_umi", "nUMI")
@@ -91,6 +94,10 @@ def read_store(
         if key not in handle:
             raise InputError(f"{where}: it holds no {key!r}, so it is not an .h5ad file; write one with anndata")
     cells = _elem(handle["obs"])
+    if not hasattr(cells, "columns"):
+        raise InputError(
+            f"{where}: written by anndata before 0.7; open it with that version and save it with a newer one"
+        )
     cells.index = cells.index.astype(str)
     uns = handle.get("uns", {})
     cells = with_organism(cells, {name: _elem(uns[name]) for name in ORGANISM if name in uns})
@@ -98,23 +105,65 @@ def read_store(
     if depth := next((name for name in DEPTHS if name in cells), None):
         obs["n_counts"] = pd.to_numeric(cells[depth], errors="coerce").to_numpy(dtype=np.float64)[is_kept]
     place = _place(handle, where)
-    labels = _labels(handle, place)
+    var, raw = _elem(handle["var"]), _elem(handle["raw/var"]) if place == "raw/X" else None
+    refuse_spots(cells, where=where)
+    labels, other = gene_labels(var, raw=raw), other_features(var if raw is None else raw)
     n_cells, n_genes = _open(handle[place]).shape
     if (n_cells, n_genes) != (len(cells), len(labels)):
         raise InputError(
             f"{where}: {place} is {n_cells} × {n_genes}, but there are {len(cells)} cells and {len(labels)} genes"
         )
     return build_cells(
-        _chunks(handle[place], is_kept, name=atlas.name),
+        (chunk[:, (other == "").to_numpy()] for chunk in _chunks(handle[place], is_kept, name=atlas.name)),
         obs=obs,
-        labels=labels,
+        labels=labels[(other == "").to_numpy()].reset_index(drop=True),
         atlas=atlas,
         where=f"{where}: {place}",
         files=[{"path": where, "sha256": sha256}],
         genes=genes,
         keep=keep,
+        lost=lost_features(labels, other),
         notes=[f"values are read from {place}", *notes],
     )
+
+
+def other_features(var: pd.DataFrame) -> pd.Series:
+    """What each feature is that is no gene (`Antibody Capture`, `CRISPR Guide Capture` …); empty for genes.
+
+    Examples
+    --------
+    >>> other_features(pd.DataFrame({"feature_types": ["Gene Expression", "Antibody Capture"]})).tolist()
+    ['', 'Antibody Capture']
+    """
+    column = next((name for name in ("feature_types", "feature_type") if name in var), None)
+    if column is None:
+        return pd.Series("", index=var.index, dtype=object)
+    types = var[column].astype(object).where(var[column].notna(), "").astype(str).str.strip()
+    is_gene = types.str.casefold().isin(GENES)
+    return types.mask(is_gene, "") if is_gene.any() else pd.Series("", index=var.index, dtype=object)
+
+
+def lost_features(labels: pd.DataFrame, other: pd.Series) -> pd.DataFrame:
+    """The features that are no genes, as names lost on the way."""
+    is_other = (other != "").to_numpy()
+    return pd.DataFrame({
+        "name": labels.iloc[:, -1].to_numpy()[is_other], "reason": "not a gene but " + other[is_other].to_numpy()
+    })  # fmt: skip
+
+
+def refuse_spots(cells: pd.DataFrame, *, where: str) -> None:
+    """Refuse Visium: a spot or bin is no cell, and what two antigens do in it says nothing of one cell.
+
+    Raises
+    ------
+    InputError
+        `obs` has the columns `array_row` and `array_col` of Space Ranger.
+    """
+    if {"array_row", "array_col"} <= set(cells.columns):
+        raise InputError(
+            f"{where}: these are spots of Visium (obs has array_row and array_col), of several cells each, in which "
+            "no gate can be counted; give single cells or nuclei"
+        )
 
 
 def _elem(element: Any) -> Any:
@@ -162,10 +211,6 @@ def choose_place(first: Mapping[str, NDArray[np.floating]]) -> str:
         if len(data) and (data == np.rint(data)).all() and data.min() >= 0:
             return place
     return next((place for place, data in first.items() if not (data < 0).any()), next(iter(first)))
-
-
-def _labels(handle: Any, place: str) -> pd.DataFrame:
-    return gene_labels(_elem(handle["var"]), raw=_elem(handle["raw/var"]) if place == "raw/X" else None)
 
 
 def gene_labels(var: pd.DataFrame, *, raw: pd.DataFrame | None = None) -> pd.DataFrame:
