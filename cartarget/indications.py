@@ -93,9 +93,11 @@ def read_indication(key: str, *, path: str | os.PathLike[str] = TABLE) -> Indica
     known = read_indications(path)
     if key in known:
         return known[key]
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {near[0]!r}? Else add a row" if near else f"known: {', '.join(known)}; or add a row"
-    raise InputError(f"indication {key!r} is not in {path}; {hint}")
+    named = [own for own, row in known.items() if key.casefold().replace("_", " ") in row.name.casefold()]
+    near = named or difflib.get_close_matches(key, known, n=1)
+    told = " or ".join(f"{own!r} ({known[own].name})" for own in near)
+    hint = f"did you mean {told}? Else add a row" if near else f"known: {', '.join(known)}; or add a row"
+    raise InputError(f"indication {key!r} is not in {path}; {hint}, or give its `origin` in the configuration")
 
 
 def _listed(cell: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pandas as pd
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
 from cartarget.files import matching, resource
-from cartarget.indications import Indication, read_indication
+from cartarget.indications import Indication, read_indication, read_indications
 from cartarget.selection.ranking import NEGATIVE
 
 if TYPE_CHECKING:
@@ -186,11 +186,31 @@ def lineage_markers(config: Config) -> set[str]:
     return {gene for genes in read_markers(indication=config.indication).values() for gene in genes}
 
 
+def indication_of(config: Config) -> Indication:
+    """The run's indication: a row of the table, or the configuration's own, which names its `origin`.
+
+    Raises
+    ------
+    InputError
+        The table has no such row, and the configuration names no origin.
+
+    Examples
+    --------
+    >>> from cartarget.config import parse_config
+    >>> indication_of(parse_config({"indication": "chordoma", "origin": ["spinal cord"]})).origin
+    ('spinal cord',)
+    """
+    if config.origin and config.indication not in read_indications(INDICATIONS):
+        name = config.title or config.indication.replace("_", " ")
+        return Indication(config.indication, name, tuple(config.origin), config.sex or "", (), "the configuration")
+    return read_indication(config.indication, path=INDICATIONS)
+
+
 def place_of(config: Config) -> tuple[Indication, tuple[str, ...], Tiers]:
     """The run's indication, the tissues from which its tumour arises, and the tier table for its patients."""
     from cartarget.safety.tiers import read_tiers
 
-    indication = read_indication(config.indication, path=INDICATIONS)
+    indication = indication_of(config)
     origin = tuple(config.origin or indication.origin)
     return indication, origin, read_tiers(config.tiers).for_sex(config.sex or indication.sex)
 
