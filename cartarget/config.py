@@ -154,7 +154,9 @@ class Config(Strict):
 
     name: Name = Field("demo", description="name of the run; results go to <results>/<name>/")
     title: str = Field("", description="what the report is headed; none: the indication's name")
-    indication: Name = Field("simulated", description="row of resources/indications.tsv: name and tissues of origin")
+    indication: Name = Field(
+        "simulated", description="row of resources/indications.tsv, or a name of your own with `origin`"
+    )
     origin: list[str] | None = Field(
         None, description="tissues from which the tumour arises; none: from the indication"
     )

@@ -159,13 +159,20 @@ def matching(path: str | os.PathLike[str]) -> list[Path]:
     return sorted(Path(*path.parts[:wild]).glob("/".join(path.parts[wild:])))
 
 
+def shared_folder() -> Path:
+    """Where the tables and the workflow lie that come with the package: within it, or around it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "share"
+    return inside if inside.is_dir() else package.parent
+
+
 def resource(path: str | os.PathLike[str]) -> Path:
-    """A table of the project: that of the working directory, else that of the checkout that the package is in.
+    """A file that the package comes with: the working directory's copy, file by file, else the package's own.
 
     Examples
     --------
     >>> resource("resources/public_tissues.tsv").name
     'public_tissues.tsv'
     """
-    beside = Path(__file__).resolve().parents[1] / path
-    return beside if not Path(path).is_file() and beside.is_file() else Path(path)
+    own = shared_folder() / path
+    return own if not Path(path).is_file() and own.is_file() else Path(path)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from cartarget.atlas.contract import require_atlas
 from cartarget.errors import InputError
 from cartarget.sheet import ASSAYS
 
@@ -63,6 +64,7 @@ def batch_report(adata: AnnData, *, housekeeping: Sequence[str] = HOUSEKEEPING) 
     >>> report.columns.tolist()[:4]
     ['dataset', 'side', 'n_observations', 'n_donors']
     """
+    require_atlas(adata, call="cartarget.batch_report(atlas)")
     values = adata.X
     genes = [gene for gene in housekeeping if gene in adata.var_names]
     level = _level(adata, genes)

@@ -11,6 +11,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from cartarget.atlas.names import several
 from cartarget.errors import InputError
 from cartarget.evidence.intervals import by_population, observation_weights, posterior_quantile
 from cartarget.evidence.join import join, ranking_kind
@@ -310,7 +311,8 @@ def build_panel(
     >>> panel.symbols, panel.kind
     (('CEACAM5', 'MSLN'), 'cells')
     """
-    given = [atlases] if isinstance(atlases, AnnData | Part) else list(atlases)
+    given = list(atlases) if isinstance(atlases, list | tuple) else [atlases]
+    symbols, origin, required = several(symbols), several(origin), several(required)
     parts = [
         one if isinstance(one, Part) else count_atlas(one, symbols=symbols, bulk=[bulk], count=[count]) for one in given
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ from tqdm import tqdm
 
 from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
-from cartarget.errors import InputError
-from cartarget.files import matching, on_disk, sweep, whole
+from cartarget.files import on_disk, resource, sweep, whole
 from cartarget.provenance import journal
+from cartarget.run.checking import check_run
 from cartarget.run.counting import COUNTED, count_step
 from cartarget.run.inputs import (
     Run,
     counted_atlases,
+    input_paths,
     load_run,
-    outside_path,
     part_path,
     resource_paths,
     work_path,
@@ -68,20 +68,23 @@ class Step:
 
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
+    write_table("antigens", antigen_table(config, load_run(config)), config.run_dir / "antigens")
+
+
+def antigen_table(config: Config, run: Run) -> pd.DataFrame:
+    """The `antigens` table of a run."""
     from cartarget.logic.batch import Gates
     from cartarget.run.annotate import with_antigen_columns, with_marks, with_sweep
     from cartarget.run.relatives import with_relatives
     from cartarget.selection.screen import screen_antigens
 
-    run = load_run(config)
     table = screen_antigens(run.panel, floor=config.coverage_floor, surface=run.surface, controls=run.controls)
     symbols = pd.Index(run.panel.symbols).get_indexer(pd.Index(table["symbol"]))
     gates = Gates.singles(len(run.panel.symbols)).take(symbols)
     table = with_antigen_columns(table, run, gates=gates, limits=config.thresholds)
     table = with_sweep(table, run, config=config, name="symbol")
-    parts = pd.read_parquet(outside_path(config))
-    table = with_relatives(table, config, outside=dict(zip(parts["symbol"], parts["outside"], strict=True)))
-    write_table("antigens", with_marks(table, table, floor=config.coverage_floor), config.run_dir / "antigens")
+    table = with_relatives(table, config, outside=run.outside)
+    return with_marks(table, table, floor=config.coverage_floor)
 
 
 def gates_step(config: Config) -> None:
@@ -194,7 +197,7 @@ def _write_argument(config: Config, run: Run) -> None:
     values = argued_thresholds(run.panel, unit=unit, base=base)
     others = [config.model_copy(update={"thresholds": config.thresholds.model_copy(update={key: v})}) for v in values]
     panels = [run.panel if v == base else load_run(other).panel for v, other in zip(values, others, strict=True)]
-    tiers = Path(config.tiers).read_text(encoding="utf-8")
+    tiers = resource(config.tiers).read_text(encoding="utf-8")
     tables = [read_table("gates", config.run_dir / f"{name}.parquet") for name in ("gates", "larger")]
     gates = [gate for table in tables for gate in table["gate"]]
     evidence = counted_evidence(panels, thresholds=values, base=base, unit=unit, tiers=tiers, gates=gates)
@@ -218,9 +221,10 @@ def run(config: Config, *, last: str = "report") -> Path:
     Raises
     ------
     InputError
-        A file that the run reads is not there; nothing is written.
+        Anything that `check_run` finds: a file that the run reads is not there, the indication is unknown …; nothing
+        is written.
     """
-    _look(STEPS[0].inputs(config))
+    check_run(config)
     steps = steps_until(last)
     for number, step in enumerate(steps, start=1):
         done = step.is_done(config)
@@ -237,15 +241,6 @@ def steps_until(last: str) -> tuple[Step, ...]:
     return STEPS[: [step.name for step in STEPS].index(last) + 1]
 
 
-def _look(paths: Iterable[str]) -> None:
-    for path in paths:
-        if not Path(path).exists():
-            raise InputError(
-                f"{path}: no such file; check `data_dir` and the path in the configuration, fetch a public file with "
-                "`cartarget atlas fetch CONFIG`, and run in the folder that holds config/ and resources/"
-            )
-
-
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     with whole(path) as temporary:
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -257,17 +252,6 @@ def _tables(config: Config, *names: str) -> list[str]:
 
 def _inside(config: Config, *names: str) -> list[str]:
     return [f"{config.run_dir.as_posix()}/{name}" for name in names]
-
-
-def _atlas_files(config: Config) -> list[str]:
-    """Files of the atlases; a folder stands for its files (zarr: at any depth), a pattern for those it matches."""
-    found: list[str] = []
-    for atlas in config.used_atlases:
-        inner = "**/*" if atlas.reader == "zarr" else "*"
-        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity):
-            for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
-                found += sorted(p.as_posix() for p in named.glob(inner) if p.is_file()) or [named.as_posix()]
-    return found
 
 
 def _evidence(config: Config) -> list[str]:
@@ -287,7 +271,7 @@ STEPS: tuple[Step, ...] = (
         "read",
         read_step,
         keys=("atlases", "primary", "data_dir", "indication", "genes", "surface", "seed"),
-        inputs=lambda config: [*_atlas_files(config), *resource_paths(config)],
+        inputs=input_paths,
         outputs=lambda config: [
             *_stored(config),
             *_inside(config, "work/genes.parquet", "work/outside.parquet", "genes_lost.tsv", "batches.tsv"),

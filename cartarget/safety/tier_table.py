@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from cartarget.atlas.names import name_key
 from cartarget.errors import InputError
+from cartarget.files import resource
 
 TIERS: dict[str, tuple[float, float]] = {
     "vital": (1.0, 0.05),
@@ -108,7 +108,7 @@ def read_rows(path: str | os.PathLike[str]) -> tuple[Row, ...]:
     'brain'
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = resource(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a table such as config/tissue_tiers.tsv") from error
     lines = [

@@ -102,8 +102,11 @@ def _file(folder: Path, *names: str, atlas: AtlasConfig) -> Path:
 
 
 def _maybe(folder: Path, *names: str) -> Path | None:
-    choices = [folder / f"{name}{suffix}" for name in names for suffix in (".gz", "")]
-    return next((path for path in choices if path.is_file()), None)
+    """The file of one of these names, plain or gzipped; else the only one that ends so, as GEO names it (`GSM1_…`)."""
+    files = [f"{name}{suffix}" for name in names for suffix in (".gz", "")]
+    exact = next((folder / file for file in files if (folder / file).is_file()), None)
+    prefixed = [path for file in files for path in folder.glob(f"*_{file}")]
+    return exact if exact or len(prefixed) != 1 else prefixed[0]
 
 
 def _table(path: Path, *, has_header: bool) -> pd.DataFrame:
