@@ -30,7 +30,7 @@ STREAMED = ("xena", "gct", "recount3")
 
 
 class Atlases(Mapping[str, "AnnData"]):
-    """The atlases of a run by name, harmonised, patients numbered; one that is not held is read when it is asked for."""
+    """The atlases of a run by name, harmonised, patients numbered; one not held is read when it is asked for."""
 
     def __init__(
         self,
