@@ -21,8 +21,8 @@ POPULATIONS = 3
 """Populations that must show a gene for it to be one that all cells show."""
 CELLS = 30
 """Cells that a population needs for it to show that."""
-EXPECTED = 100.0
-"""Cells of a donor that should show a gene: even a tenth of them is never none."""
+EXPECTED = 20.0
+"""Cells of a donor that should show a gene, his depth allowed for: none instead is no chance."""
 GENES = 20
 """Genes of that kind that a donor must lack; fewer may be his own, as those of the Y chromosome are."""
 SHARE = 0.1
@@ -35,9 +35,10 @@ def mark_lacking(adata: AnnData) -> None:
 
     For each gene, over the donors who show it: the lowest fraction of cells that show it among their populations
     (tissue and cell type; three or more, of thirty cells or more). Times the donor's cells it gives the cells that
-    should show it. A donor of whom twenty such genes and a tenth of them should be seen on a hundred cells and are on
-    none lacks genes. Donors who lack the same are one data set, in which every gene that is on none of its cells, and
-    on some of others, is not measured.
+    should show it, and times the median of what his other genes show of theirs (at most 1) what his depth allows. Of
+    the genes that twenty of his cells or more should show, he lacks some if twenty and a tenth of them are on none.
+    Donors who lack the same are one data set, in which every gene that is on none of its cells, and on some of others,
+    is not measured.
 
     Parameters
     ----------
@@ -108,7 +109,12 @@ def _shown(adata: AnnData, donor: NDArray[np.int64]) -> tuple[NDArray[np.int64],
 
 def _signatures(shown: NDArray[np.int64], own: NDArray[np.float64], *, n_cells: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number of the data set of each donor: 0 holds all genes, every other one lacks some."""
-    due = n_cells[:, None] * own >= EXPECTED
+    expected = n_cells[:, None] * own
+    ratio = np.where((shown > 0) & (expected >= EXPECTED), shown / np.maximum(expected, 1.0), np.nan)
+    is_told = np.isfinite(ratio).any(axis=1)
+    depth = np.zeros(len(shown))
+    depth[is_told] = np.minimum(np.nanmedian(ratio[is_told], axis=1), 1.0)
+    due = expected * depth[:, None] >= EXPECTED
     lacks = due & (shown == 0)
     flagged = (lacks.sum(axis=1) >= GENES) & (lacks.sum(axis=1) >= SHARE * due.sum(axis=1))
     signature = np.zeros(len(shown), dtype=np.int64)

@@ -12,7 +12,8 @@ from scipy import sparse
 
 import cartarget
 from cartarget.atlas import read_atlas
-from cartarget.config import AtlasConfig, Config
+from cartarget.atlas.lacking import mark_lacking
+from cartarget.config import AtlasConfig, Config, load_config
 from cartarget.evidence.part import count_atlas
 
 GENES = [f"G{i:03d}" for i in range(300)]
@@ -100,3 +101,26 @@ def test_true_zeros_are_zeros(tmp_path: Path, other: anndata.AnnData) -> None:
     measured = pd.DataFrame(found.varm["is_measured"])
     assert measured.columns.tolist() == ["a"] and measured.to_numpy().all()
     assert not any("not measured there" in note for note in found.uns["cartarget"]["notes"])
+
+
+@pytest.mark.real_data
+def test_half_of_the_donors_of_a_real_atlas_lose_genes(shared_data: Path) -> None:
+    """Blood of forty donors, from twenty of whom every third gene is taken; untouched, nobody lacks any."""
+    (config,) = [one for one in load_config("config/examples/breast.yaml").atlases if one.name == "blood_onek1k"]
+    whole = read_atlas(config, config=Config(data_dir=str(shared_data)))
+    assert pd.DataFrame(whole.varm["is_measured"]).shape[1] == 1
+    names = sorted(set(whole.obs["donor"].astype(str)))[:20]
+    taken = np.arange(whole.n_vars) % 3 == 0
+    values = whole.X.tolil()
+    rows = np.flatnonzero(whole.obs["donor"].isin(names))
+    values[np.ix_(rows, np.flatnonzero(taken))] = 0
+    broken = whole.copy()
+    broken.X = values.tocsr()
+    broken.X.eliminate_zeros()
+    mark_lacking(broken)
+    measured = pd.DataFrame(broken.varm["is_measured"])
+    assert set(broken.obs.loc[broken.obs["dataset"] != "blood_onek1k", "donor"]) == set(names)
+    seen = np.asarray(whole.X.sum(axis=0)).ravel() > 0
+    other = measured.drop(columns="blood_onek1k").any(axis=1).to_numpy()
+    assert not other[taken & seen].any(), "what was taken is not measured"
+    assert other[~taken].mean() > 0.9, "what was left stays measured"
