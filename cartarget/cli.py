@@ -113,7 +113,9 @@ def score(
     config = load_config(file)
     asked = [*(gates or []), *(read_gates(listed) if listed else [])]
     scored = score_into(run(config, last="count") / "scored", config=config, gates=asked)
-    typer.echo("\n".join([*(f"note: {note}" for note in scored.notes), *_rows(scored.table, "gate")]))
+    typer.echo(
+        "\n".join([*(f"note: {note}" for note in scored.notes), *_rows(scored.table, "gate"), *_unknown(scored.table)])
+    )
     typer.echo(f"\nScored: {config.run_dir.as_posix()}/scored/")
 
 
@@ -222,7 +224,7 @@ def _run(config: Config, *, last: str, cores: int | None = None, rows: int = 5) 
     for table, key in (("antigens", "symbol"), ("gates", "gate")):
         if (path := folder / f"{table}.parquet").as_posix() in made:
             frame = read_table(table, path).sort_values("rank").dropna(subset="rank").head(rows)
-            typer.echo("\n".join([f"\nBest {table} of {config.name}:", *_rows(frame, key)]))
+            typer.echo("\n".join([f"\nBest {table} of {config.name}:", *_rows(frame, key), *_unknown(frame)]))
     is_reported = (folder / "report.html").as_posix() in made
     typer.echo(f"\nReport: {folder.as_posix()}/report.html" if is_reported else f"\nResults: {folder.as_posix()}/")
 
@@ -231,6 +233,15 @@ def _rows(frame: pd.DataFrame, key: str) -> list[str]:
     """The main columns of a table as lines; what cannot be printed is replaced."""
     text = frame[[key, *SHOWN]].to_string(index=False, float_format="{:.3f}".format, na_rep="-", max_colwidth=40)
     return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text).splitlines()
+
+
+def _unknown(frame: pd.DataFrame, most: int = 4) -> list[str]:
+    """What a missing liability means: which required places nothing measured, and so that no row of them is safe."""
+    gaps = frame.loc[frame["liability"].isna(), "tissues_unmeasured"].dropna()
+    places = gaps.iloc[0].split(", ") if len(gaps) else []
+    more = f" and {len(places) - most} more" if len(places) > most else ""
+    told = f"-: unknown, since no input measures {', '.join(places[:most])}{more}; nothing can be called safe."
+    return [told] if places else []
 
 
 @app.command()

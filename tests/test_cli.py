@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cartarget import harmonise, read_tiers, simulate_atlas
+from cartarget.cli import _unknown
 from cartarget.config import load_config
 from cartarget.config_text import config_schema, default_config
 from cartarget.evidence.part import count_atlas
@@ -179,3 +181,11 @@ def test_an_index_of_nothing_says_so(tmp_path: Path) -> None:
     told = cartarget("index", "results", folder=tmp_path)
     assert (told.returncode, told.stdout) == (1, "")
     assert "results: no run here has a report.html" in told.stderr
+
+
+def test_a_missing_liability_is_explained() -> None:
+    frame = pd.DataFrame({"liability": [0.1, None], "tissues_unmeasured": [None, "brain, heart, kidney, liver, lung"]})
+    assert _unknown(frame) == [
+        "-: unknown, since no input measures brain, heart, kidney, liver and 1 more; nothing can be called safe."
+    ]
+    assert _unknown(frame.head(1)) == []

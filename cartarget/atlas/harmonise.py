@@ -123,6 +123,7 @@ def harmonise(
         is_text = isinstance(values.iloc[0], str) if len(values) else False
         result.obs[str(column)] = pd.Categorical(values) if is_text else values.to_numpy()
     _tell_not_stated(result)
+    _tell_numbers(result)
     return result
 
 
@@ -166,7 +167,26 @@ def _tell_not_stated(adata: AnnData) -> None:
         return
     donors = set(lost["donor"].astype(str)) - {""}
     whose = f", of {len(donors):,} donor{'' if len(donors) == 1 else 's'}" if donors else ""
-    note = f"normal, but neither tissue nor cell type is named: {len(lost):,}{whose}; '{NOT_STATED}', counted nowhere"
+    _note(
+        adata,
+        f"normal, but neither tissue nor cell type is named: {len(lost):,}{whose}; '{NOT_STATED}', counted nowhere",
+    )
+
+
+def _tell_numbers(adata: AnnData) -> None:
+    """Add a note on normal cell types that are bare numbers: clusters without a name, which no tier can know."""
+    types = adata.obs.loc[(adata.obs["side"] == "normal").to_numpy(), "cell_type"].astype(str)
+    numbers = types[types.str.fullmatch(r"\d+(\.0)?")]
+    if len(numbers):
+        some = ", ".join(map(repr, sorted(set(numbers))[:4]))
+        _note(
+            adata,
+            f"{numbers.nunique():,} normal cell types are bare numbers ({some}), {len(numbers):,} observations: they "
+            "are judged as their tissue, and cannot stand for a required cell type; name the clusters",
+        )
+
+
+def _note(adata: AnnData, note: str) -> None:
     about = adata.uns["cartarget"]
     adata.uns["cartarget"] = {**about, "notes": [*about.get("notes", []), note]}
 
