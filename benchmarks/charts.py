@@ -23,7 +23,7 @@ import numpy as np
 ASSETS = Path(__file__).parents[1] / "cartarget" / "report" / "assets"
 OURS = ("dom", "charts")
 N_POINTS = 20_000
-KINDS = ("safe", "origin-only", "unknown", "unsafe")
+KINDS = ("within caps", "origin only", "unknown", "over cap")
 OUR_PAGE = (
     f"const kinds = {json.dumps(KINDS)};"
     + """
@@ -130,7 +130,7 @@ def judged(browser: Any, vega: str) -> str:
         page.goto(html.as_uri())
         try:
             page.wait_for_function("Boolean(window.drawn)", timeout=10_000)
-            page.evaluate("drawn([{ across: 0.5, coverage: 0.5, kind: 'safe' }])")
+            page.evaluate("drawn([{ across: 0.5, coverage: 0.5, kind: 'within caps' }])")
         except Error as error:
             return f"does not draw ({str(error).splitlines()[0][:120]})"
     return "draws"

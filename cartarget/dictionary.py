@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 Kind = Literal["text", "category", "flag", "count", "fraction", "number"]
 
-CLASSES = ("safe", "origin-only", "unknown", "unsafe")
+CLASSES = ("within caps", "origin only", "unknown", "over cap")
 """Safety classes in the order in which they rank."""
 
 

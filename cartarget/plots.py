@@ -20,10 +20,10 @@ TUMOR = "#2467a6"
 HARM = "#b0451c"
 """Colour of exposure."""
 _LOOKS: dict[str, dict[str, Any]] = {
-    "safe": {"color": "#14655a", "marker": "o", "s": 26},
-    "origin-only": {"color": "#4c5a9e", "marker": "D", "s": 24},
+    "within caps": {"color": "#14655a", "marker": "o", "s": 26},
+    "origin only": {"color": "#4c5a9e", "marker": "D", "s": 24},
     "unknown": {"facecolors": "none", "edgecolors": "#6d737b", "marker": "o", "s": 20, "linewidths": 0.9},
-    "unsafe": {"color": "#a03c14", "marker": "^", "s": 18, "alpha": 0.35, "linewidths": 0},
+    "over cap": {"color": "#a03c14", "marker": "^", "s": 18, "alpha": 0.35, "linewidths": 0},
 }
 _EXPOSED = ["#ffffff", "#f7e3d8", "#e9a987", "#b0451c"]
 _LINE, _SOFT = "#dedfda", "#565c64"
@@ -91,7 +91,8 @@ def plot_window(antigens: pd.DataFrame, *, ax: Any, across: str = "liability", l
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> antigens = pd.DataFrame({"symbol": ["X"], "coverage": [0.9], "liability": [0.1], "safety_class": ["safe"]})
+    >>> antigens = pd.DataFrame({"symbol": ["X"], "coverage": [0.9], "liability": [0.1],
+    ...                          "safety_class": ["within caps"]})
     >>> plot_window(antigens, ax=Figure().subplots(), label=["X"]).get_ylabel()
     'Coverage'
     """

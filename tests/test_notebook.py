@@ -92,7 +92,7 @@ def test_one_call_is_the_long_way(known: anndata.AnnData) -> None:
     assert found.gates["gate"].iloc[0] == "CEACAM5 & MSLN", "the planted best AND"
     gates = cartarget.Gates.parse(pairs.table["gate"].tolist(), panel=panel)
     assert len(found.exposure) == len(expose(panel, gates=gates))
-    assert found.explain("ceacam5").startswith("ceacam5 is read as CEACAM5.\nCEACAM5: unsafe; rank ")
+    assert found.explain("ceacam5").startswith("ceacam5 is read as CEACAM5.\nCEACAM5: over cap; rank ")
     asked = found.score("MSLN & CEACAM5").table
     assert asked["rank"].tolist() == [1] and asked["gate"].tolist() == ["CEACAM5 & MSLN"]
     assert "candidate antigens" in repr(found)

@@ -135,8 +135,10 @@ def test_a_tumour_of_ones_own_is_counted_against_normal_cells_and_bulk(tumour_on
 
 def test_a_tumour_of_ones_own_is_called_safe_only_where_every_required_tissue_was_measured(tumour_only):
     antigens = tumour_only["antigens"]
-    safe = antigens.loc[antigens["safety_class"] == "safe", "symbol"].tolist()
-    assert safe and not antigens["is_eligible"][antigens["safety_class"] == "safe"].any(), "they are not on the tumour"
+    safe = antigens.loc[antigens["safety_class"] == "within caps", "symbol"].tolist()
+    assert safe and not antigens["is_eligible"][antigens["safety_class"] == "within caps"].any(), (
+        "they are not on the tumour"
+    )
     rows = tumour_only["exposure"]
     rows = rows[rows["gate"].isin(safe) & rows["is_measured"] & (rows["side"] == "normal")]
     rows = rows[~rows["is_thin"] & rows["evidence"].isin(["cells", "samples", "summary"])].astype({"tissue": str})

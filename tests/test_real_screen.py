@@ -93,7 +93,7 @@ def exposed(tables, gate):
 def test_gut_antigens_are_high_on_the_tumour_and_dangerous_in_normal_gut(rectal, symbol):
     row = rectal["antigens"].set_index("symbol").loc[symbol]
     assert row["coverage"] > 0.98
-    assert row["safety_class"] == "unsafe"
+    assert row["safety_class"] == "over cap"
     assert {"colon", "rectum"} <= set(row["tissues_broken"].split(", "))
     assert row["liability_origin"] > 0.9
     assert row["rank"] <= 50
@@ -219,7 +219,7 @@ def test_known_harm_is_ranked_per_kind_of_evidence_and_what_cannot_be_seen_says_
 def test_lung_cells_leave_safety_unknown_throughout_and_say_so(lung):
     for name in ("antigens", "gates"):
         assert not lung[name]["is_safety_known"].any()
-        assert set(lung[name].loc[lung[name]["is_eligible"], "safety_class"]) <= {"unknown", "unsafe"}
+        assert set(lung[name].loc[lung[name]["is_eligible"], "safety_class"]) <= {"unknown", "over cap"}
     assert any("Nothing can be called safe" in limit for limit in lung["summary"]["limits"])
     assert "Nothing can be called safe" in lung["report"]
     assert any("recovered" in note for atlas in lung["summary"]["atlases"] for note in atlas["notes"])
@@ -246,7 +246,7 @@ def test_blood_heart_and_brain_are_counted_beside_the_lung_tumour(lung):
     rows = counted(lung, "CD79B").set_index("population")
     assert rows.loc["blood: bmem", "fraction"] > 0.5, "B cells"
     antigen = lung["antigens"].set_index("symbol").loc["CD79B"]
-    assert (antigen["safety_class"], antigen["liability_population"]) == ("unsafe", "blood: bmem")
+    assert (antigen["safety_class"], antigen["liability_population"]) == ("over cap", "blood: bmem")
     assert {"brain", "heart"} <= set(antigen["tissues_unmeasured"].split(", ")), "two donors measure no required place"
 
 

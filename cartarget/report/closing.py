@@ -19,7 +19,7 @@ from cartarget.safety.window import gate_levels, windows
 def closing_parts(panel: Panel, gates: Iterable[str]) -> dict[str, list[int]]:
     """Parts of gates that a vital tissue closes, as numbers.
 
-    A gate is unsafe if some conjunction without a blocker has no part with a window of 0 or more
+    A gate is over cap if some conjunction without a blocker has no part with a window of 0 or more
     (:func:`cartarget.safety.scores.is_closed`). Where cells decide, antigens together are not asked; where that is
     depends on the caps, so that the page needs the tissues themselves.
 

@@ -128,7 +128,12 @@ def funnel_stages(steps: list[dict[str, Any]], *, n_ideas: int | None = None) ->
     stages: list[list[dict[str, Any]]] = []
     if steps and n_ideas is not None:
         rest = max(steps[-1]["n"] - n_ideas, 0)
-        last = {"step": "ideas on the shortlist", "n": n_ideas, "lost": rest, "reason": "vary one above, or are unsafe"}
+        last = {
+            "step": "ideas on the shortlist",
+            "n": n_ideas,
+            "lost": rest,
+            "reason": "vary one above, or may not be listed",
+        }
         steps = [*steps, last]
     for given in steps:
         step: dict[str, Any] = {"lost": 0, "reason": ""} | given

@@ -83,15 +83,15 @@ def twins_of(symbols: Sequence[str], *, outside: Mapping[str, str], exposure: pd
     -------
     DataFrame
         Index symbol: `twins` (`CEACAM6 0.82, CEACAM8 0.70`: identity; `none`; relatives that were not aligned are
-        named) and `twins_exposure` (`CEACAM6 unsafe in lung, CEACAM8 unknown`: those that the run did not score are
+        named) and `twins_exposure` (`CEACAM6 over cap in lung, CEACAM8 unknown`: those that the run did not score are
         unknown). An antigen whose outside part is not known is missing.
 
     Examples
     --------
     >>> parts = {"A": "MKTAYIAKQRQISFVK", "B": "MKTAYIAKQRQLSFVK", "C": "GGSGGSGGSGGSGG"}
-    >>> scored = pd.DataFrame({"safety_class": ["unsafe"], "liability_population": ["lung"]}, index=["B"])
+    >>> scored = pd.DataFrame({"safety_class": ["over cap"], "liability_population": ["lung"]}, index=["B"])
     >>> twins_of(["A", "C", "D"], outside=parts, exposure=scored).to_dict("list")
-    {'twins': ['B 0.94', 'none'], 'twins_exposure': ['B unsafe in lung', None]}
+    {'twins': ['B 0.94', 'none'], 'twins_exposure': ['B over cap in lung', None]}
     """
     surfaceome = build_surfaceome(outside)
     known = [symbol for symbol in symbols if symbol in outside]

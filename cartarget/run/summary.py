@@ -102,7 +102,7 @@ def _funnel(
     named, candidates, on_surface = len(genes), len(run.candidates), int(genes["is_candidate"].sum())
     mine = antigens[~antigens["control"].isin(NEGATIVE) & antigens["symbol"].isin(run.candidates)]
     eligible = int(mine["is_eligible"].sum())
-    good = mine[mine["is_eligible"] & mine["safety_class"].isin(["safe", "origin-only"])]
+    good = mine[mine["is_eligible"] & mine["safety_class"].isin(["within caps", "origin only"])]
     negative = int(antigens["control"].isin(NEGATIVE).sum())
     tried = int((mine["surface_status"] == "experiment").sum())
     ranked = gates[gates["rank"].notna()]
@@ -130,7 +130,7 @@ def _funnel(
             "reason": "the tumour does not carry them widely enough alone; all stay partners of gates",
         },
         {
-            "step": "antigens safe, or unsafe in the origin only",
+            "step": "antigens within caps, or over a cap in the origin only",
             "n": len(good),
             "lost": eligible - len(good),
             "reason": "a cap is broken, or a required tissue is not known",
@@ -305,14 +305,15 @@ def _methods(config: Config, run: Run) -> list[str]:
         *([scale] if bulk and any(a.role == "normal" for a in config.used_atlases) else []),
         "Liability is the worst of weight × exposure outside the tissues of origin; a summary at or above its level "
         "counts as exposed. What is not measured counts as [0, 1].",
-        "Safety: safe if every required tissue is measured and every cap kept; origin-only if only the origin breaks "
-        "its cap; unknown if a required tissue is unmeasured or the evidence is unresolved; unsafe if a cap is broken.",
+        "Safety class: within caps if every required tissue is measured and every cap kept; origin only if only the "
+        "origin breaks its cap; unknown if a required tissue is unmeasured or the evidence is unresolved; over cap if "
+        "a cap is broken.",
         blocker,
         "A stain vetoes only if the antibody is Enhanced or Supported, the level "
         f"{thresholds.protein.lower()} or more, and the protein located at the membrane; else it is a flag.",
-        "Rank: eligible first; then class; within safe, origin-only and unknown selectivity, then window; within "
-        "unsafe window; then fewer antigens; then name. A gate is ranked only if it gains on each member a better "
-        "class, or 0.05 in selectivity.",
+        "Rank: eligible first; then the worst class at half, once and twice the threshold; then class; among those "
+        "within caps, origin only and unknown selectivity, then window; among those over cap window; then fewer "
+        "antigens; then name. A gate is ranked only if it gains on each member a better class, or 0.05 in selectivity.",
     ]
 
 

@@ -57,7 +57,7 @@ class Judged:
     may_decide
         Some population outside the origin may decide the liability.
     safety_class
-        0 safe, 1 origin-only, 2 unknown, 3 unsafe; the window is not asked here.
+        0 within caps, 1 origin only, 2 unknown, 3 over cap; the window is not asked here.
     is_known
         Nothing that must be known is open, in the origin or outside.
     """

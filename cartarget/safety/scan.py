@@ -29,7 +29,7 @@ class Scan:
     op
         0 `A | B`, 1 `A & B`, 2 `A & ~B`.
     safety_class
-        0 safe, 1 origin-only, 2 unknown, 3 unsafe; the window is not asked.
+        0 within caps, 1 origin only, 2 unknown, 3 over cap; the window is not asked.
     selectivity
         As the scan reckons it (a table of posterior medians, interpolated).
     is_redundant

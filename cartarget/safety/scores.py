@@ -89,7 +89,7 @@ def is_doubted(panel: Panel, gates: Gates) -> NDArray[np.bool_]:
 
 
 def is_closed(panel: Panel, gates: Gates) -> NDArray[np.bool_]:
-    """Gates that are unsafe since vital tissue stands above the tumour.
+    """Gates that are over cap since vital tissue stands above the tumour.
 
     Some conjunction without a blocker has no part with a window of 0 or more: neither one of its antigens, nor some of
     them together, nor all. Places in which cells decide are not asked of antigens together, nor are cells, where they

@@ -139,7 +139,7 @@ def rank(*, statistic: Literal["mean", "p10"] = "p10", floor: float = 0.5) -> Ob
     """Eligible first, then safety class, then selectivity: 16 × eligible + 4 × class + selectivity.
 
     Class 3 keeps every cap, 2 breaks caps of the origin alone, 0 breaks others. An antigen that was not measured counts
-    as exposed; the tables of a screen tell such *unknown* gates from unsafe ones.
+    as exposed; the tables of a screen tell such *unknown* gates from those over cap.
 
     Examples
     --------

@@ -60,8 +60,9 @@ def control_report(
     Examples
     --------
     >>> antigens = pd.DataFrame({"symbol": ["A", "B", "ACTB"], "rank": [1, 2, None], "is_eligible": True,
-    ...                          "safety_class": ["safe", "unsafe", "unsafe"], "tissues_broken": ["", "lung", "lung"],
-    ...                          "coverage": 0.9, "control": ["clinical", "", "housekeeping"]})
+    ...                          "safety_class": ["within caps", "over cap", "over cap"],
+    ...                          "tissues_broken": ["", "lung", "lung"], "coverage": 0.9,
+    ...                          "control": ["clinical", "", "housekeeping"]})
     >>> gates = pd.DataFrame({"gate": ["A", "A & B", "ACTB"], "rank": [1, 2, None]})
     >>> controls = pd.DataFrame({"symbol": ["A", "ACTB"], "kind": ["clinical", "housekeeping"]})
     >>> report = control_report(antigens, gates=gates, controls=controls)

@@ -31,7 +31,7 @@ def gains(frame: pd.DataFrame, *, members: NDArray[np.int64]) -> pd.DataFrame:
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"gate": ["A", "A & B"], "is_eligible": True, "safety_class": ["unsafe", "safe"],
+    >>> frame = pd.DataFrame({"gate": ["A", "A & B"], "is_eligible": True, "safety_class": ["over cap", "within caps"],
     ...     "selectivity": [0.9, 0.8], "window": 1.0, "is_protein_known": False, "coverage": [0.9, 0.8],
     ...     "liability": [0.5, 0.1]})
     >>> gains(frame, members=np.array([[-1], [0]]))[["is_redundant", "best_member"]].values.tolist()

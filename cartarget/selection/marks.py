@@ -64,7 +64,7 @@ def marks(rows: pd.DataFrame, *, antigens: pd.DataFrame, floor: float = 0.5) -> 
     Examples
     --------
     >>> antigens = pd.DataFrame({"symbol": ["A"], "surface_status": ["experiment"], "surface_reason": ["CAR T"]})
-    >>> rows = pd.DataFrame({"gate": ["A"], "safety_class": ["safe"], "coverage_cells": [0.4]})
+    >>> rows = pd.DataFrame({"gate": ["A"], "safety_class": ["within caps"], "coverage_cells": [0.4]})
     >>> found = marks(rows, antigens=antigens)
     >>> found[["mark_membrane", "mark_cells", "mark_protein", "mark_thresholds"]].values.tolist()
     [['yes', 'no', 'unknown', 'unknown']]

@@ -17,10 +17,10 @@ NEGATIVE = ("housekeeping", "intracellular")
 def ranking_order(frame: pd.DataFrame, *, name: str = "gate") -> pd.Index:
     """Order gates from best to worst.
 
-    Eligible gates first; then the worst safety class at half, at once and at twice the threshold, in the order safe,
-    origin-only, unknown, unsafe (a class that needs one threshold ranks below every firm one); then the class at the
-    threshold itself; within the first three selectivity and then window, within unsafe window alone, since selectivity
-    has saturated there; then fewer antigens; protein-checked first; then name.
+    Eligible gates first; then the worst safety class at half, at once and at twice the threshold, in the order within
+    caps, origin only, unknown, over cap (a class that needs one threshold ranks below every firm one); then the class
+    at the threshold itself; within the first three selectivity and then window, among those over cap window alone,
+    since selectivity has saturated there; then fewer antigens; protein-checked first; then name.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def ranking_order(frame: pd.DataFrame, *, name: str = "gate") -> pd.Index:
     Examples
     --------
     >>> gates = pd.DataFrame({"gate": ["A", "B", "C"], "is_eligible": [True, True, False],
-    ...                       "safety_class": ["unsafe", "safe", "safe"], "selectivity": [0.9, 0.5, 0.9],
-    ...                       "window": [1.0, 2.0, 3.0], "is_protein_known": False})
+    ...                       "safety_class": ["over cap", "within caps", "within caps"],
+    ...                       "selectivity": [0.9, 0.5, 0.9], "window": [1.0, 2.0, 3.0], "is_protein_known": False})
     >>> gates.loc[ranking_order(gates), "gate"].tolist()
     ['B', 'A', 'C']
     """
@@ -63,7 +63,7 @@ def ranking_order(frame: pd.DataFrame, *, name: str = "gate") -> pd.Index:
 
 
 def place_firm(frame: pd.DataFrame) -> pd.Series:
-    """Place of the worst class at half, once and twice the threshold: 0 is safe, 3 unsafe."""
+    """Place of the worst class at half, once and twice the threshold: 0 is within caps, 3 over cap."""
     moved = [_place(frame[column]) for column in AT_OTHER_THRESHOLDS if column in frame]
     return pd.concat([_place(frame["safety_class"]), *moved], axis=1).max(axis=1).astype(int)
 

@@ -65,7 +65,7 @@ def score_gates(panel: Panel, *, gates: Gates | str | Gate | Sequence[str | Gate
     >>> panel = build_panel(adata, symbols=["CEACAM5", "MSLN", "MUC16"], required=tiers.required,
     ...                     origin=["colon", "rectum"])
     >>> score_gates(panel, gates=["CEACAM5 & MSLN"])["safety_class"].tolist()
-    ['safe']
+    ['within caps']
     """
     _require_panel(panel)
     if not isinstance(gates, Gates):
@@ -116,7 +116,7 @@ def screen_antigens(
     >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
     >>> panel = cartarget.build_panel(atlas, symbols=["CEACAM5", "MSLN"], required=tiers.required, origin=["colon"])
     >>> screen_antigens(panel)[["symbol", "rank", "safety_class"]].values.tolist()
-    [['MSLN', 1, 'unsafe'], ['CEACAM5', 2, 'unsafe']]
+    [['MSLN', 1, 'over cap'], ['CEACAM5', 2, 'over cap']]
     """
     _require_panel(panel)
     frame = score_gates(panel, gates=Gates.singles(len(panel.symbols)), floor=floor)
@@ -218,10 +218,10 @@ def screen_gates(
 
 
 def _reachable(panel: Panel, pairs: Gates, scan: Scan, top: int) -> NDArray[np.int64]:
-    """Rows of the scan that can reach the table: by class and selectivity, within unsafe by window.
+    """Rows of the scan that can reach the table: by class and selectivity, among those over cap by window.
 
-    A gate whose window is below 0 is unsafe whatever the scan says of it; so the best are asked for their windows, best
-    first, until there are enough.
+    A gate whose window is below 0 is over cap whatever the scan says of it; so the best are asked for their windows,
+    best first, until there are enough.
     """
     found = [np.flatnonzero(scan.is_redundant)]
     ranked = np.flatnonzero(~scan.is_redundant)

@@ -38,7 +38,7 @@ _SUPPORT = ("mark_membrane", "mark_cells", "mark_protein")
 def listable(gates: pd.DataFrame) -> pd.Series:
     """Whether a gate may stand on the shortlist.
 
-    It is ranked; unsafe at none of half, once and twice the threshold; has a window of `LEAST_WINDOW` or more; and
+    It is ranked; over cap at none of half, once and twice the threshold; has a window of `LEAST_WINDOW` or more; and
     senses no antigen whose signal is that of another cell type (`contaminant`). A window that is missing, since no
     vital tissue was measured, is none.
     """
@@ -82,7 +82,7 @@ def shortlist(
 
     Examples
     --------
-    >>> gates = pd.DataFrame({"gate": ["A & B", "A & C", "D & ~B"], "rank": [1, 2, 3], "safety_class": "safe",
+    >>> gates = pd.DataFrame({"gate": ["A & B", "A & C", "D & ~B"], "rank": [1, 2, 3], "safety_class": "within caps",
     ...                       "coverage": [0.9, 0.8, 0.7], "liability": 0.01, "liability_population": "lung",
     ...                       "selectivity": [0.9, 0.8, 0.7], "window": 2.0})
     >>> shortlist(gates)[["gate", "n_alike", "partners"]].values.tolist()
@@ -170,8 +170,8 @@ def why_empty(gates: pd.DataFrame) -> str:
 
     Examples
     --------
-    >>> why_empty(pd.DataFrame({"rank": [1], "safety_class": ["unsafe"], "is_eligible": [True]}))
-    'All 1 ranked gates are unsafe: each breaks the cap of some tissue outside the origin.'
+    >>> why_empty(pd.DataFrame({"rank": [1], "safety_class": ["over cap"], "is_eligible": [True]}))
+    'All 1 ranked gates are over cap: each breaks the cap of some tissue outside the origin.'
     """
     if gates.empty:
         return "No gate was scored: the input left no candidate antigen, as the funnel says."
@@ -181,16 +181,16 @@ def why_empty(gates: pd.DataFrame) -> str:
     if ranked.empty:
         return "No gate competes: those that reach the tumour are controls, or gain nothing on their members."
     if ranked["safety_class"].eq(UNSAFE).all():
-        return f"All {len(ranked)} ranked gates are unsafe: each breaks the cap of some tissue outside the origin."
+        return f"All {len(ranked)} ranked gates are over cap: each breaks the cap of some tissue outside the origin."
     left = ranked[place_firm(ranked).lt(CLASSES.index(UNSAFE))]
     if left.empty:
-        return "Every gate that is not unsafe is unsafe at half or at twice the threshold."
+        return "Every gate that is not over cap is over cap at half or at twice the threshold."
     missing = int(left["window"].isna().sum())
     if missing == len(left):
         return "No gate has a window: no vital tissue was measured on a scale that compares with the tumour."
     return (
-        f"{len(left)} gates are unsafe at no threshold, but none has a window of {LEAST_WINDOW:g} log2 or more without "
-        "an antigen that follows another cell type."
+        f"{len(left)} gates are over cap at no threshold, but none has a window of {LEAST_WINDOW:g} log2 or more "
+        "without an antigen that follows another cell type."
     )
 
 
@@ -234,7 +234,7 @@ def _notes(row: Mapping[str, Any], antigens: pd.DataFrame | None) -> str:
 def _alone(antigens: pd.DataFrame, symbol: str) -> str:
     """What an antigen does alone: what it hits, if that is known."""
     kind = _text(antigens, symbol, "safety_class")
-    if kind == "origin-only":
+    if kind == "origin only":
         return f"{symbol} alone hits the origin only"
     place = re.split(r" \(|: ", _text(antigens, symbol, "liability_population"))[0]
     if kind == UNSAFE and place:

@@ -143,9 +143,9 @@ def sweep_ranks(
     >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
     >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
     >>> sweep = sweep_panels(atlas, symbols=["CEACAM5", "MSLN"], required=["colon", "lung"], origin=["colon"])
-    >>> ranked = pd.DataFrame({"gate": ["CEACAM5 & MSLN", "MSLN"], "safety_class": ["safe", "unsafe"]})
+    >>> ranked = pd.DataFrame({"gate": ["CEACAM5 & MSLN", "MSLN"], "safety_class": ["within caps", "over cap"]})
     >>> sweep_ranks(ranked, sweep=sweep)[["gate", "class_worst"]].values.tolist()
-    [['CEACAM5 & MSLN', 'safe'], ['MSLN', 'unsafe']]
+    [['CEACAM5 & MSLN', 'within caps'], ['MSLN', 'over cap']]
     """
     frame = pd.DataFrame({"gate": ranked["gate"].tolist()})
     if not sweep or frame.empty:

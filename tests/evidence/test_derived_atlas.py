@@ -102,7 +102,7 @@ def test_an_unknown_antigen_is_never_safe_and_a_counted_one_may_be() -> None:
         panel = build_panel(with_derived(adata, GD2), symbols=["GD2"], required=REQUIRED, origin=ORIGIN)
         row = score_gates(panel, gates=Gates.singles(1)).iloc[0]
         classes[name] = row["safety_class"], row["tissues_unmeasured"]
-    assert classes == {"counted": ("safe", ""), "hole": ("unknown", "heart")}
+    assert classes == {"counted": ("within caps", ""), "hole": ("unknown", "heart")}
 
 
 EXPRESSIONS = ("G0 & G3", "G4 | G5", "G0 & (G1 | G5)", "(G2 & G3) | G4", "G1 & G2 & G3")
@@ -161,7 +161,7 @@ def test_judged_as_an_antigen_it_is_what_it_is_as_a_gate(seed: int, text: str) -
 
 @pytest.mark.parametrize("seed", range(8))
 def test_with_holes_it_is_never_better_than_the_gate(seed: int) -> None:
-    order = ["safe", "origin-only", "unknown", "unsafe"]
+    order = ["within caps", "origin only", "unknown", "over cap"]
     for text in EXPRESSIONS:
         antigen, gate = both_ways(random_cells(seed), text)["safety_class"]
         assert order.index(antigen) >= order.index(gate), text
@@ -195,7 +195,7 @@ def test_a_summary_is_an_upper_bound_and_a_gene_not_measured_stays_unknown() -> 
         with_derived(adata, GD2), symbols=["GD2"], required=REQUIRED, origin=ORIGIN, summaries=[table]
     )  # fmt: skip
     row = score_gates(panel, gates=Gates.singles(1)).iloc[0]
-    assert (row["safety_class"], row["liability_population"]) == ("unsafe", "heart (summary)")
+    assert (row["safety_class"], row["liability_population"]) == ("over cap", "heart (summary)")
     assert row["tissues_unmeasured"] == "colon"
 
 

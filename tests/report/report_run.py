@@ -252,7 +252,7 @@ def _scores(tumor: pd.Series, normal: pd.DataFrame, rng: np.random.Generator) ->
     broken = normal.loc[
         (normal["tier"] == "vital").to_numpy() & (normal["fraction"].to_numpy(dtype=float) > 0.05), "tissue"
     ].tolist()
-    kind = "unsafe" if broken else str(rng.choice(["safe", "origin-only", "unknown"]))
+    kind = "over cap" if broken else str(rng.choice(["within caps", "origin only", "unknown"]))
     return {
         "safety_class": kind,
         "is_eligible": bool(tumor["fraction"] >= 0.5),
@@ -287,7 +287,7 @@ def _gates(names: list[str], n: int, rng: np.random.Generator) -> pd.DataFrame:
         first, second = (quote(names[i]) for i in rng.choice(len(names), 2, replace=False))
         sign = rng.choice(["&", "|", "& ~"])
         coverage, liability = float(rng.beta(4, 2)), float(rng.beta(0.6, 2))
-        kind = str(rng.choice(["safe", "origin-only", "unknown", "unsafe"]))
+        kind = str(rng.choice(["within caps", "origin only", "unknown", "over cap"]))
         redundant = number % 7 == 6
         rows.append(
             {
@@ -307,7 +307,7 @@ def _gates(names: list[str], n: int, rng: np.random.Generator) -> pd.DataFrame:
                 "window": float(rng.normal(1, 2)),
                 "window_population": "lung",
                 "is_safety_known": kind != "unknown",
-                "tissues_broken": "kidney" if kind == "unsafe" else "",
+                "tissues_broken": "kidney" if kind == "over cap" else "",
                 "tissues_unresolved": "pancreas" if kind == "unknown" else "",
                 "is_protein_known": False,
                 "n_antigens": 2,

@@ -40,7 +40,7 @@ def test_policy_allows_the_one_script_and_the_one_style_only(page: str) -> None:
         text = page.split(tag, 1)[1].split(f"</{tag[1:].split()[0].rstrip('>')}>", 1)[0]
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert rules[rule] == f"'sha256-{digest}'"
-    assert "unsafe" not in policy.group(1)
+    assert "over cap" not in policy.group(1)
 
 
 def test_nothing_is_loaded_and_nothing_runs_inline(page: str) -> None:
@@ -159,7 +159,7 @@ def test_text_has_contrast_aa_in_both_themes(theme: str) -> None:
     text = (ASSETS / "base.css").read_text(encoding="utf-8").split(theme, 1)[1].split("}", 1)[0]
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", text))
     pairs = list(itertools.product(["ink", "soft", "faint", "accent", "harm"], ["ground", "surface"]))
-    pairs += [(name, f"{name}-soft") for name in ("safe", "origin", "unknown", "unsafe")]
+    pairs += [(name, f"{name}-soft") for name in ("within caps", "origin", "unknown", "over cap")]
     pairs += [("banner-ink", "banner"), ("ink", "accent-soft"), ("ground", "accent"), ("soft", "sunken")]
     for front, back in pairs:
         light, dark = sorted((_luminance(colours[front]), _luminance(colours[back])), reverse=True)

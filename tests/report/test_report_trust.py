@@ -32,7 +32,7 @@ def told(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     trust = {"gate": first, "rank": 1, "n_folds": 5, "n_chosen": 4, "coverage_heldout": 0.81, "liability_heldout": 0.02}
     trust |= {"rank_lower": 1, "rank_upper": 17, "class_share": 0.9, "is_interval_narrow": True}
     trust |= {"n_null": 200, "selectivity_percentile": 0.995, "n_conflicts": 8}
-    sweep = {"rank_sweep_lower": 1, "rank_sweep_upper": 30, "class_best": "safe", "class_worst": "unsafe"}
+    sweep = {"rank_sweep_lower": 1, "rank_sweep_upper": 30, "class_best": "within caps", "class_worst": "over cap"}
     gates.loc[gates["gate"] == first, list(sweep)] = list(sweep.values())
     write_table("gates", gates, folder / "gates")
     write_table("trust", pd.DataFrame([trust | {"selectivity_p": 0.01}]), folder / "trust")

@@ -22,7 +22,7 @@ CLEAN_BUT_SKIN = atlas(normal([t for t in ALL if t != "skin"], cells(NONE)), sym
 CLEAN_BUT_SPINE = atlas(
     normal([t for t in ALL if t != "spinal cord"], cells(NONE)), symbols=SYMBOLS, name="clean"
 )  # fmt: skip
-CLASSES = ("safe", "origin-only", "unknown", "unsafe")
+CLASSES = ("within caps", "origin only", "unknown", "over cap")
 
 
 def panel(*atlases: anndata.AnnData, required=REQUIRED, **more) -> Panel:

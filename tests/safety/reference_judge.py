@@ -18,7 +18,7 @@ from cartarget.logic.gate import Gate
 from tests.safety.reference_evidence import Population, Unit, populations, take_power, units
 from tests.safety.reference_gate import Conjunction, blockers, conjunctions, joined, plain
 
-CLASSES = ("safe", "origin-only", "unknown", "unsafe")
+CLASSES = ("within caps", "origin only", "unknown", "over cap")
 SEEN = 0.05
 STAINS = {"Low": 1.0, "Medium": 2.0, "High": 3.0}
 
@@ -269,13 +269,13 @@ class Reference:
         )  # fmt: skip
         at_home = [r for r in undecided if r.partition(": ")[0] in self.origin]
         if is_below or any(not place.is_origin for place in broken):
-            kind = "unsafe"
+            kind = "over cap"
         elif any(not p.is_origin for p in unresolved) or len(at_home) < len(undecided) or not may_decide:
             kind = "unknown"
         elif broken or unresolved or undecided:
-            kind = "origin-only"
+            kind = "origin only"
         else:
-            kind = "safe"
+            kind = "within caps"
         return Verdict(
             kind, max(values, default=float("nan")), frozenset(p.tissue for p in broken),
             frozenset(p.tissue for p in unresolved), frozenset(undecided), may_decide,

@@ -35,7 +35,7 @@ from tests.safety.doors import (
 @pytest.mark.parametrize(("gate", "kind"), [("A", "cells"), ("A", "samples"), ("A | B", "cells"), ("A & C", "cells"),
                                             ("A & ~B", "cells"), ("A & ~B", "samples")])  # fmt: skip
 def test_what_was_counted_stays_counted(gate: str, kind: str, more: int, same_file: bool) -> None:
-    """30 donors, A on all of the adrenal gland: unsafe at 0.997; one observation without A made it safe at 0.016."""
+    """30 donors, A on all of the adrenal gland: over cap at 0.997; one observation without A made it safe at 0.016."""
     value = [20.0, 0.0, 20.0]
     adrenal = normal(["adrenal gland"], cells(value, 20 if kind == "cells" else 1), donors=30, dataset="told")
     clean = normal(ALL, cells(NONE, 20 if kind == "cells" else 1), donors=30)
@@ -48,7 +48,7 @@ def test_what_was_counted_stays_counted(gate: str, kind: str, more: int, same_fi
         both = [atlas([*adrenal, *clean], symbols=SYMBOLS, kind=kind),
                 atlas(lacking, symbols=SYMBOLS, kind=kind, name="two", unmeasured=hole)]  # fmt: skip
     after = verdict(panel(TUMOR, *both), gate)
-    assert before["safety_class"] == after["safety_class"] == "unsafe"
+    assert before["safety_class"] == after["safety_class"] == "over cap"
     assert "adrenal gland" in named(after["tissues_broken"])
     assert before["liability"] > 0.98
     assert after["liability"] == pytest.approx(before["liability"], abs=0.01)
@@ -58,9 +58,9 @@ def test_a_gene_that_an_atlas_does_not_hold_is_unmeasured_in_that_atlas_only() -
     told = atlas(normal(["heart"], cells([1, 0, 0])), symbols=SYMBOLS, name="told")
     shorter = atlas(normal(["heart", "lung"], cells([0, 0])), symbols=["B", "C"], name="shorter")
     row = verdict(panel(TUMOR, CLEAN, told, shorter), "A")
-    assert row["safety_class"] == "unsafe"
+    assert row["safety_class"] == "over cap"
     assert "heart" in named(row["tissues_broken"])
-    assert verdict(panel(TUMOR, CLEAN, shorter), "A")["safety_class"] == "safe"
+    assert verdict(panel(TUMOR, CLEAN, shorter), "A")["safety_class"] == "within caps"
 
 
 def test_many_small_files_that_lose_genes_change_no_class() -> None:
@@ -91,9 +91,9 @@ HOT_SUMMARY = {"heart": HOT, "lung": HOT, "colon": NONE}
 def test_a_blocker_that_no_cell_carries_cancels_nothing(gate: str, evidence: dict) -> None:
     """Only T cells without A and B were counted; the organ shows A: `A & ~B` was safe and led."""
     made = panel(TUMOR, T_CELLS, **evidence)
-    assert verdict(made, "A")["safety_class"] == "unsafe"
+    assert verdict(made, "A")["safety_class"] == "over cap"
     row = verdict(made, gate)
-    assert row["safety_class"] in ("unsafe", "unknown")
+    assert row["safety_class"] in ("over cap", "unknown")
     assert is_told(row, "heart")
     assert is_told(row, "lung")
 
@@ -101,15 +101,15 @@ def test_a_blocker_that_no_cell_carries_cancels_nothing(gate: str, evidence: dic
 def test_a_blocker_that_no_cell_carries_cancels_no_samples() -> None:
     bulk = atlas(normal(["heart"], [[1000.0, 1000.0, 0.0]], donors=25), symbols=SYMBOLS, kind="samples", name="bulk")
     row = verdict(panel(TUMOR, CLEAN, bulk), "A & ~B")
-    assert (row["safety_class"], row["tissues_broken"]) == ("unsafe", "heart")
+    assert (row["safety_class"], row["tissues_broken"]) == ("over cap", "heart")
 
 
 def test_credit_where_cells_that_carry_the_antigen_carry_the_blocker() -> None:
     seen = atlas(normal(["heart"], cells([1, 1, 0])), symbols=SYMBOLS, name="seen")
     made = panel(TUMOR, CLEAN, seen, summaries=[levels({"heart": [1000.0, 1000.0, 0.0]}, symbols=SYMBOLS)])
-    assert verdict(made, "A")["safety_class"] == "unsafe"
-    assert verdict(made, "A & ~B")["safety_class"] == "safe"
-    assert verdict(made, "A & ~C")["safety_class"] == "unsafe", "these cells lack C"
+    assert verdict(made, "A")["safety_class"] == "over cap"
+    assert verdict(made, "A & ~B")["safety_class"] == "within caps"
+    assert verdict(made, "A & ~C")["safety_class"] == "over cap", "these cells lack C"
 
 
 def test_no_credit_while_the_cell_type_that_the_table_asks_for_is_not_counted() -> None:
@@ -120,7 +120,7 @@ def test_no_credit_while_the_cell_type_that_the_table_asks_for_is_not_counted() 
             summaries=[levels({"heart": [1000.0, 1000.0, 0.0]}, symbols=SYMBOLS)],
         ), "A & ~B",
     )  # fmt: skip
-    assert row["safety_class"] in ("unsafe", "unknown")
+    assert row["safety_class"] in ("over cap", "unknown")
     assert is_told(row, "heart")
 
 
@@ -129,7 +129,7 @@ def test_a_measured_blocker_sets_a_lower_bound(gate: str) -> None:
     """C unmeasured and every counted cell A+B-: read safe."""
     hit = normal(ALL, cells([1, 0, 0]), dataset="no C")
     row = verdict(panel(TUMOR, atlas(hit, symbols=SYMBOLS, unmeasured={"no C": ["C"]})), gate)
-    assert row["safety_class"] == "unsafe"
+    assert row["safety_class"] == "over cap"
     assert row["liability"] > 0.9 or "|" not in gate
 
 
@@ -177,9 +177,9 @@ def test_the_organ_stands_in_only_where_the_table_says_so(source: str) -> None:
 
     assert row(NONE, "A", [])["tissues_unmeasured"] == "heart: cardiomyocyte"
     assert row(NONE, "A", [])["safety_class"] == "unknown"
-    assert row(NONE, "A", ["heart: cardiomyocyte"])["safety_class"] == "safe"
-    assert row(HOT, "A", ["heart: cardiomyocyte"])["safety_class"] == "unsafe"
-    assert row([1000.0, 1000.0, 0.0], "A & B", ["heart: cardiomyocyte"])["safety_class"] in ("unknown", "unsafe")
+    assert row(NONE, "A", ["heart: cardiomyocyte"])["safety_class"] == "within caps"
+    assert row(HOT, "A", ["heart: cardiomyocyte"])["safety_class"] == "over cap"
+    assert row([1000.0, 1000.0, 0.0], "A & B", ["heart: cardiomyocyte"])["safety_class"] in ("unknown", "over cap")
 
 
 def test_a_cell_type_elsewhere_does_not_say_that_an_antigen_is_absent_here() -> None:
@@ -197,12 +197,12 @@ def test_a_cell_type_elsewhere_does_not_say_that_an_antigen_is_absent_here() -> 
 @pytest.mark.parametrize("gate", ["A | (B & C)", "A | C", "A | (C & ~B)", "A | (~C & B)", "(A | B) & (A | C)"])
 @pytest.mark.parametrize("place", ["blood", "heart", "skin"])
 def test_a_gate_hits_what_each_of_its_parts_hits(gate: str, place: str) -> None:
-    """A on all blood cells, C unmeasured there: A unsafe, `A | (B & C)` was safe at 0.016; it is 0.499 or more."""
+    """A on all blood cells, C unmeasured there: A over cap, `A | (B & C)` was safe at 0.016; it is 0.499 or more."""
     hit = normal([place], cells([1, 0, 0]), donors=30, dataset="no C")
     made = panel(TUMOR, CLEAN_BUT_HEART, atlas([*normal(["colon"], cells(NONE)), *hit], symbols=SYMBOLS,
                                                unmeasured={"no C": ["C"]}, name="hit"))  # fmt: skip
     alone, row = verdict(made, "A"), verdict(made, gate)
-    assert alone["safety_class"] == row["safety_class"] == "unsafe"
+    assert alone["safety_class"] == row["safety_class"] == "over cap"
     assert row["liability"] >= alone["liability"] - 1e-9
     assert alone["liability"] >= (0.997 if place == "heart" else 0.498)
 
@@ -231,7 +231,7 @@ def test_bounds_hold_thin_places(donors: int, kind: str) -> None:
     clean = normal([t for t in ALL if t != "heart"], cells(NONE, 1 if kind == "samples" else 50), donors=25)
     row = verdict(panel(TUMOR, atlas([*rows, *clean], symbols=SYMBOLS, kind=kind)), "A")
     assert row["liability_upper"] >= 1 / donors
-    assert row["safety_class"] == "unsafe"
+    assert row["safety_class"] == "over cap"
 
 
 @pytest.mark.parametrize("donors", range(5, 20, 2))
@@ -275,14 +275,14 @@ def test_people_over_the_cap_are_counted(donors: int, hit: int, kind: str) -> No
     assert (row["people_over_cap"], row["people_n"]) == (hit, donors)
     assert row["people_population"] in ALL
     if beta(0.5 + hit, 0.5 + donors - hit).median() > 0.05:
-        assert row["safety_class"] == "unsafe"
+        assert row["safety_class"] == "over cap"
 
 
 def test_a_subgroup_with_few_cells_is_not_lost_in_the_mean() -> None:
     rows = [Block(t, f"d{i}", cells([float(i < 3), 0, 0], 8 if i < 3 else 400)) for t in ALL for i in range(30)]
     row = verdict(panel(TUMOR, atlas(rows, symbols=SYMBOLS)), "A")
     assert (row["people_over_cap"], row["people_n"]) == (3, 30)
-    assert row["safety_class"] == "unsafe"
+    assert row["safety_class"] == "over cap"
     assert {"heart", "lung"} <= named(row["tissues_broken"])
 
 
@@ -291,14 +291,14 @@ def test_nobody_is_over_the_cap_by_sampling_error() -> None:
             for t in ALL for i in range(30)]  # fmt: skip
     row = verdict(panel(DEEP, atlas(rows, symbols=SYMBOLS)), "A")
     assert row["people_over_cap"] == 0
-    assert row["safety_class"] == "safe"
+    assert row["safety_class"] == "within caps"
 
 
 # ---- depth ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("depth", "classes"), [(1000.0, ("unsafe", "unknown")), (8000.0, ("unsafe", "unknown")),
-                                                (40000.0, ("unsafe",))])  # fmt: skip
+@pytest.mark.parametrize(("depth", "classes"), [(1000.0, ("over cap", "unknown")), (8000.0, ("over cap", "unknown")),
+                                                (40000.0, ("over cap",))])  # fmt: skip
 @pytest.mark.parametrize("gate", ["A", "A | B", "A & B"])
 def test_what_shallow_cells_do_not_show_is_not_absent(depth: float, classes: tuple[str, ...], gate: str) -> None:
     """25 transcripts per million everywhere; the tumour's cells have 40,000 counts, normal ones 1,000: read safe."""
@@ -326,10 +326,10 @@ def test_what_shallow_cells_do_show_is_there(gate: str) -> None:
     made = panel(atlas(deep, symbols=SYMBOLS, name="ill"), atlas([*clean, *seen], symbols=SYMBOLS, name="well"))
     row = verdict(made, gate)
     if "~" in gate:  # whether B is there is not known
-        assert row["safety_class"] in ("unsafe", "unknown")
+        assert row["safety_class"] in ("over cap", "unknown")
         assert is_told(row, "spinal cord")
         return
-    assert (row["safety_class"], row["tissues_broken"]) == ("unsafe", "spinal cord")
+    assert (row["safety_class"], row["tissues_broken"]) == ("over cap", "spinal cord")
     assert row["liability"] > 0.8
 
 
@@ -345,21 +345,21 @@ def test_depth_earns_no_harm_where_cells_are_deep_and_empty() -> None:
     ill = [Block("", f"p{i}", rng.poisson(3.0, (100, 3)).astype(float), depth=1e4) for i in range(6)]
     well = normal(ALL, cells(NONE, 100), depth=1e4)
     made = panel(atlas(ill, symbols=SYMBOLS, name="ill"), atlas(well, symbols=SYMBOLS, name="well"))
-    assert verdict(made, "A")["safety_class"] == "safe"
+    assert verdict(made, "A")["safety_class"] == "within caps"
 
 
 def test_no_class_above_unsafe_with_a_window_below_zero() -> None:
     ill = atlas(tumor([[30.0, 30.0, 0.0]], patients=10), symbols=SYMBOLS, kind="samples", name="ill")
     well = normal(ALL, [NONE], donors=57) + [Block(t, f"h{i}", np.array([[9.9, 0, 0]])) for t in ALL for i in range(3)]
     made = panel(ill, atlas(well, symbols=SYMBOLS, kind="samples", name="well"))
-    assert verdict(made, "A")["safety_class"] == "safe"
+    assert verdict(made, "A")["safety_class"] == "within caps"
     below = panel(
         atlas(tumor([[9.0, 30.0, 0.0]], patients=10), symbols=SYMBOLS, kind="samples", name="ill"),
         atlas(normal(ALL, [[9.9, 0, 0]], donors=60), symbols=SYMBOLS, kind="samples", name="well"),
     )
     row = verdict(below, "A")
     assert row["window"] < 0
-    assert row["safety_class"] == "unsafe"
+    assert row["safety_class"] == "over cap"
 
 
 # ---- two public reports --------------------------------------------------------------------------------------------
@@ -369,13 +369,13 @@ def test_a_bulk_and_that_no_cell_has_is_explained_by_the_cells() -> None:
     apart = [Block(t, f"d{i}", np.vstack([cells([1, 0, 0], 30), cells([0, 1, 0], 30)]), depth=5e3)
              for t in ALL for i in range(6)]  # fmt: skip
     bulk = atlas(normal(ALL, [[50.0, 50.0, 0.0]], donors=25), symbols=SYMBOLS, kind="samples", name="bulk")
-    assert verdict(panel(DEEP, bulk), "A & B")["safety_class"] == "unsafe"
+    assert verdict(panel(DEEP, bulk), "A & B")["safety_class"] == "over cap"
     row = verdict(panel(DEEP, bulk, atlas(apart, symbols=SYMBOLS, name="apart")), "A & B")
-    assert row["safety_class"] == "safe"
+    assert row["safety_class"] == "within caps"
     assert row["liability"] < 0.05
     unseen = atlas(normal(ALL, cells([1, 0, 0]), depth=5e3), symbols=SYMBOLS, name="unseen")
     row = verdict(panel(DEEP, bulk, unseen), "A & B")
-    assert row["safety_class"] == "unsafe", "the cells that carry B were not captured: the bulk bound stays"
+    assert row["safety_class"] == "over cap", "the cells that carry B were not captured: the bulk bound stays"
 
 
 @pytest.mark.parametrize(("place", "share", "liability"), [("breast", 1.0, 0.09), ("skin", 0.15, 0.07)])

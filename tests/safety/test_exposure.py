@@ -45,7 +45,7 @@ def with_tissue(tissue, values):
 
 def test_clean_everywhere_is_safe():
     row = verdict(panel(), "A & B")
-    assert row["safety_class"] == "safe"
+    assert row["safety_class"] == "within caps"
     assert row["is_safety_known"]
     assert row["coverage"] == 1
 
@@ -57,7 +57,7 @@ def test_liability_is_the_posterior_median_times_the_weight():
     assert row["liability_upper"] == pytest.approx(beta(3.5, 22.5).ppf(0.95))
     assert row["liability_population"] == "lung"
     assert row["selectivity"] == pytest.approx(1 - beta(3.5, 22.5).median())
-    assert (row["safety_class"], row["tissues_broken"]) == ("unsafe", "lung")
+    assert (row["safety_class"], row["tissues_broken"]) == ("over cap", "lung")
 
 
 def test_no_positive_donor_is_not_zero():
@@ -66,15 +66,15 @@ def test_no_positive_donor_is_not_zero():
 
 def test_important_and_tolerable_tissue_weigh_less_and_have_wider_caps():
     hit = samples(*[[1, 0]] * 3, *[[0, 0]] * 22)
-    assert verdict(panel(with_tissue("skin", hit)), "A")["safety_class"] == "safe"
+    assert verdict(panel(with_tissue("skin", hit)), "A")["safety_class"] == "within caps"
     row = verdict(panel(with_tissue("breast", samples(*[[1, 0]] * 25))), "A")
-    assert row["safety_class"] == "safe"
+    assert row["safety_class"] == "within caps"
     assert row["liability"] == pytest.approx(0.1 * beta(25.5, 0.5).median())
 
 
 def test_only_the_origin_broken_is_origin_only_and_judged_apart():
     row = verdict(panel(with_tissue("colon", samples(*[[1, 0]] * 25))), "A")
-    assert row["safety_class"] == "origin-only"
+    assert row["safety_class"] == "origin only"
     assert row["liability"] < 0.05 < row["liability_origin"]
     assert row["liability_origin_population"] == "colon"
     assert row["selectivity_origin"] == pytest.approx(1 - row["liability_origin"])
@@ -99,12 +99,12 @@ def test_fewer_than_five_donors_do_not_measure_a_required_tissue_but_a_summary_d
     few = CLEAN | {"heart": one_each(samples(*[[0, 0]] * 4))}
     assert verdict(panel(few), "A")["safety_class"] == "unknown"
     below = summary({"heart": [0.0, 0.0]}, symbols=SYMBOLS)
-    assert verdict(panel(few, summaries=[below]), "A")["safety_class"] == "safe"
+    assert verdict(panel(few, summaries=[below]), "A")["safety_class"] == "within caps"
 
 
 def test_an_absent_member_makes_and_safe_whatever_the_unmeasured_other_is():
     made = panel(unmeasured={"heart": ["B"]})
-    assert verdict(made, "A & B")["safety_class"] == "safe"
+    assert verdict(made, "A & B")["safety_class"] == "within caps"
     assert verdict(made, "B")["safety_class"] == "unknown"
     assert verdict(made, "A | B")["safety_class"] == "unknown"
 
@@ -120,7 +120,7 @@ def test_an_unmeasured_partner_leaves_an_and_below_the_measured_member():
     hit = samples(*[[1, 0]] * 3, *[[0, 0]] * 22)
     made = panel(with_tissue("skin", hit), unmeasured={"skin": ["B"]})
     row = verdict(made, "A & B")
-    assert row["safety_class"] == "safe"
+    assert row["safety_class"] == "within caps"
     assert row["liability_upper"] == pytest.approx(max(0.5 * beta(3.5, 22.5).ppf(0.95), beta(0.5, 25.5).ppf(0.95)))
 
 
@@ -133,7 +133,7 @@ def test_an_or_of_which_one_member_is_unmeasured_is_bounded_from_below_only(tiss
     assert np.isnan(row["fraction"]), "half a count is no fraction"
     assert (row["fraction_lower"], row["fraction_upper"]) == (pytest.approx(beta(1.5, 24.5).ppf(0.025)), 1)
     verdict_ = verdict(made, "A | B")
-    assert verdict_["safety_class"] == ("safe" if tissue == "skin" else "unknown")
+    assert verdict_["safety_class"] == ("within caps" if tissue == "skin" else "unknown")
     assert verdict_["liability_upper"] == (1 if tissue == "heart" else pytest.approx(beta(0.5, 25.5).ppf(0.95)))
     broken = panel(with_tissue(tissue, samples(*[[1, 0]] * 25)), unmeasured={tissue: ["B"]})
     assert verdict(broken, "A | B")["tissues_broken"] == tissue, "what A alone hits is hit"
@@ -145,7 +145,7 @@ def test_a_handful_of_cells_does_not_measure_a_required_tissue():
     few = {f"d{i}": np.zeros((1, 2)) for i in range(5)}
     tumor = {f"p{i}": np.ones((10, 2)) for i in range(6)}
     row = verdict(panel(dict.fromkeys(CLEAN, many), tumor=tumor, kind="cells"), "A")
-    assert row["safety_class"] == "safe"
+    assert row["safety_class"] == "within caps"
     row = verdict(panel(dict.fromkeys(CLEAN, many) | {"heart": few}, tumor=tumor, kind="cells"), "A")
     assert (row["safety_class"], row["tissues_unmeasured"]) == ("unknown", "heart")
 
@@ -154,7 +154,7 @@ def test_bulk_blocker_earns_no_credit_and_the_naive_value_is_only_printed():
     stroma = samples(*[[1, 1]] * 25)
     made = panel(with_tissue("lung", stroma), tumor={f"p{i}": samples([1, 0]) for i in range(10)})
     row = verdict(made, "A & ~B")
-    assert row["safety_class"] == "unsafe"
+    assert row["safety_class"] == "over cap"
     assert row["liability"] == pytest.approx(beta(25.5, 0.5).median())
     assert row["liability_naive"] == pytest.approx(beta(0.5, 25.5).median())
 
@@ -165,8 +165,8 @@ def test_a_blocker_in_cells_is_credited_inside_the_cell():
     normal = {t: (cells if t == "lung" else clean) for t in CLEAN}
     tumor = {f"p{i}": np.array([[1.0, 0.0]] * 10) for i in range(6)}
     made = panel(normal, tumor=tumor, kind="cells")
-    assert verdict(made, "A")["safety_class"] == "unsafe"
-    assert verdict(made, "A & ~B")["safety_class"] == "safe"
+    assert verdict(made, "A")["safety_class"] == "over cap"
+    assert verdict(made, "A & ~B")["safety_class"] == "within caps"
     assert verdict(made, "A & ~B")["coverage_p10"] == 1
 
 
@@ -174,12 +174,12 @@ def test_summary_at_the_level_exposes_a_single_and_leaves_a_pair_unresolved():
     both = summary({"heart": [10.0, 30.0], "lung": [0.0, 0.0]}, symbols=SYMBOLS)
     made = panel(summaries=[both])
     single, pair, either = (verdict(made, gate) for gate in ("A", "A & B", "A | B"))
-    assert (single["safety_class"], single["liability"]) == ("unsafe", 1.0)
+    assert (single["safety_class"], single["liability"]) == ("over cap", 1.0)
     assert (pair["safety_class"], pair["tissues_unresolved"]) == ("unknown", "heart")
     assert pair["liability"] < 0.05 < pair["liability_upper"] == 1
-    assert either["safety_class"] == "unsafe"
+    assert either["safety_class"] == "over cap"
     one = summary({"heart": [10.0, 9.9]}, symbols=SYMBOLS)
-    assert verdict(panel(summaries=[one]), "A & B")["safety_class"] == "safe"
+    assert verdict(panel(summaries=[one]), "A & B")["safety_class"] == "within caps"
 
 
 def test_unresolved_in_important_tissue_is_named_and_unknown():
@@ -189,7 +189,7 @@ def test_unresolved_in_important_tissue_is_named_and_unknown():
 
 def test_unresolved_in_tolerable_tissue_is_no_doubt():
     row = verdict(panel(summaries=[summary({"breast": [30.0, 30.0]}, symbols=SYMBOLS)]), "A & B")
-    assert (row["safety_class"], row["tissues_unresolved"]) == ("safe", "")
+    assert (row["safety_class"], row["tissues_unresolved"]) == ("within caps", "")
 
 
 def test_unresolved_in_vital_tissue_that_is_not_required_is_unknown():
@@ -200,25 +200,25 @@ def test_unresolved_in_vital_tissue_that_is_not_required_is_unknown():
 def test_what_stands_higher_in_vital_tissue_than_in_the_tumour_is_unsafe():
     row = verdict(panel(summaries=[summary({"spinal cord": [30.0, 30.0]}, symbols=SYMBOLS)]), "A & B")
     assert row["window"] < 0
-    assert row["safety_class"] == "unsafe"
+    assert row["safety_class"] == "over cap"
 
 
 @pytest.mark.parametrize(
     ("reliability", "membrane", "stain", "kind"),
     [
-        (3.0, True, 2.0, "unsafe"),
-        (2.0, True, 3.0, "unsafe"),
-        (1.0, True, 3.0, "safe"),
-        (3.0, False, 3.0, "safe"),
-        (3.0, True, 1.0, "safe"),
+        (3.0, True, 2.0, "over cap"),
+        (2.0, True, 3.0, "over cap"),
+        (1.0, True, 3.0, "within caps"),
+        (3.0, False, 3.0, "within caps"),
+        (3.0, True, 1.0, "within caps"),
     ],
 )
 def test_protein_vetoes_only_reliable_membrane_staining_at_the_level(reliability, membrane, stain, kind):
     stained = protein({"heart": [stain, 0.0]}, symbols=SYMBOLS, reliability=reliability, membrane=membrane)
     row = verdict(panel(proteins=[stained]), "A")
     assert row["safety_class"] == kind
-    assert row["protein_veto"] == ("heart" if kind == "unsafe" else "")
-    assert row["protein_flag"] == ("heart" if kind == "safe" and stain >= 2 else "")
+    assert row["protein_veto"] == ("heart" if kind == "over cap" else "")
+    assert row["protein_flag"] == ("heart" if kind == "within caps" and stain >= 2 else "")
 
 
 def test_protein_of_both_members_leaves_and_unresolved_not_unsafe():
@@ -228,7 +228,7 @@ def test_protein_of_both_members_leaves_and_unresolved_not_unsafe():
 
 def test_an_antigen_without_an_antibody_wins_nothing_unless_rna_shows_it_absent():
     missing = protein({"heart": [3.0, np.nan]}, symbols=SYMBOLS)
-    assert verdict(panel(proteins=[missing]), "A & B")["safety_class"] == "safe", "25 hearts show B absent"
+    assert verdict(panel(proteins=[missing]), "A & B")["safety_class"] == "within caps", "25 hearts show B absent"
     without_heart = {name: donors for name, donors in CLEAN.items() if name != "heart"}
     row = verdict(panel(without_heart, proteins=[missing]), "A & B")
     assert row["safety_class"] == "unknown"
@@ -239,11 +239,11 @@ def test_a_thin_population_is_not_condemned_by_its_width_but_by_what_is_seen():
     few = {f"d{i}": samples([0, 0]) for i in range(6)}
     assert beta(0.5, 6.5).ppf(0.95) > 0.2
     made = panel(CLEAN | {"lung": few})
-    assert verdict(made, "A")["safety_class"] == "safe"
+    assert verdict(made, "A")["safety_class"] == "within caps"
     assert verdict(made, "A")["liability_population"] != "lung"
     hit = few | {"d0": samples([1, 0])}
     row = verdict(panel(CLEAN | {"lung": hit}), "A")
-    assert (row["safety_class"], row["tissues_broken"]) == ("unsafe", "lung")
+    assert (row["safety_class"], row["tissues_broken"]) == ("over cap", "lung")
     assert row["liability_population"] != "lung", "thin populations decide no liability"
 
 
@@ -307,7 +307,7 @@ def test_what_is_safe_with_holes_is_safe_whatever_fills_them(kind):
             summaries=[summary({t: list(v) for t, v in levels.items()}, symbols=SYMBOLS)],
         )
         told, real = (score_gates(one, gates=Gates.parse(gates, panel=one)) for one in (made, truth))
-        safe = told["safety_class"] == "safe"
+        safe = told["safety_class"] == "within caps"
         called_safe += int(safe.sum())
         for broken, unresolved in real.loc[safe, ["tissues_broken", "tissues_unresolved"]].itertuples(index=False):
             assert not {*broken.split(", "), *unresolved.split(", ")} & set(REQUIRED), seed
@@ -317,7 +317,7 @@ def test_what_is_safe_with_holes_is_safe_whatever_fills_them(kind):
 def test_a_required_tissue_that_few_donors_measured_is_named():
     few = CLEAN | {"heart": one_each(samples(*[[0, 0]] * 8)), "skin": one_each(samples(*[[0, 0]] * 8))}
     made = panel(few)
-    assert verdict(made, "A")["safety_class"] == "safe"
+    assert verdict(made, "A")["safety_class"] == "within caps"
     assert [verdict(made, gate)["tissues_thin"] for gate in ("A", "A & B", "A & ~B")] == ["heart"] * 3
     known = panel(few, summaries=[summary({"heart": [0.0, np.nan]}, symbols=SYMBOLS)])
     assert [verdict(known, gate)["tissues_thin"] for gate in ("A", "B", "A & B", "A & ~B")] == [

@@ -40,9 +40,9 @@ def test_severe_and_fatal_harm_counts_where_nothing_measured_the_organ() -> None
 def test_a_gate_that_senses_the_antigen_is_unknown_at_best() -> None:
     panel = clean()
     gates = ("A", "B", "A & B", "A | B", "B & ~A", "B & ~C")
-    assert set(classes(panel, *gates)) == {"safe"}
+    assert set(classes(panel, *gates)) == {"within caps"}
     harmed = replace(panel, harmed=harm_unmeasured(panel, EVENTS))
-    assert classes(harmed, *gates) == ["unknown", "safe", "unknown", "unknown", "safe", "safe"]
+    assert classes(harmed, *gates) == ["unknown", "within caps", "unknown", "unknown", "within caps", "within caps"]
     table = score_gates(harmed, gates=Gates.parse(list(gates), panel=harmed))
     assert table["harm_unmeasured"].tolist() == ["A: bile duct", "", "A: bile duct", "A: bile duct", "", ""]
     assert table["is_safety_known"].tolist() == [False, True, False, False, True, True]
@@ -53,7 +53,7 @@ def test_what_is_unsafe_stays_unsafe() -> None:
     hot = {name: {f"{name}{i}": np.full((1, 3), 30.0) for i in range(25)} for name in ("heart", "lung", "colon")}
     adata = observations("samples", {f"p{i}": np.full((1, 3), 30.0) for i in range(25)}, hot, symbols=list("ABC"))
     panel = replace(build_panel(adata, symbols=list("ABC"), required=REQUIRED), harmed={"A": "bile duct"})
-    assert classes(panel, "A") == ["unsafe"]
+    assert classes(panel, "A") == ["over cap"]
 
 
 def test_an_organ_that_a_summary_measured_is_judged_by_it() -> None:

@@ -83,7 +83,7 @@ def test_what_is_safe_with_holes_is_safe_whatever_fills_them(seed: int, gate: st
     sources = draw(seed, share)
     stand_in = [*TYPES] if organ else []
     told = judged(sources, stand_in, gate)
-    if told["safety_class"] != "safe":
+    if told["safety_class"] != "within caps":
         return
     full = [replace(source, hidden={place: [] for place in source.hidden}) for source in sources]
     real = judged(full, stand_in, gate)
@@ -92,7 +92,7 @@ def test_what_is_safe_with_holes_is_safe_whatever_fills_them(seed: int, gate: st
 
 def test_the_property_is_not_empty() -> None:
     called = sum(
-        judged(draw(seed, 0.15), [*TYPES], gate)["safety_class"] == "safe"
+        judged(draw(seed, 0.15), [*TYPES], gate)["safety_class"] == "within caps"
         for seed in range(12)
         for gate in ("A", "A & B", "A & ~B", "A & B & C")
     )
@@ -101,13 +101,13 @@ def test_the_property_is_not_empty() -> None:
 
 @pytest.mark.parametrize("filled", [0.0, 20.0])
 def test_one_hole_by_hand(filled: float) -> None:
-    """A on every heart cell, B not measured there: `A & B` is safe only if B is absent, and is not called safe."""
+    """A on every heart cell, B not measured there: `A & B` is within caps only if B is absent."""
     place = ["heart: cardiomyocyte", "heart: fibroblast"]
     hole = atlas(normal(place, cells([20, 0, 0]), dataset="no B"), symbols=SYMBOLS, unmeasured={"no B": ["B"]})
     rest = atlas(normal(["lung: alveolar", "colon"], cells(NONE)), symbols=SYMBOLS, name="rest")
     assert verdict(panel(TUMOR, hole, rest, required=ASKED), "A & B")["safety_class"] == "unknown"
     told = atlas(normal(place, cells([20, filled, 0])), symbols=SYMBOLS)
-    expected = "unsafe" if filled else "safe"
+    expected = "over cap" if filled else "within caps"
     assert verdict(panel(TUMOR, told, rest, required=ASKED), "A & B")["safety_class"] == expected
     ill = atlas([*tumor(cells([1, 1, 1])), Block("heart", "d", cells([1, 1, 1], 40))], symbols=SYMBOLS, name="mixed")
-    assert verdict(panel(ill, told, rest, required=ASKED), "A & B")["safety_class"] == "unsafe"
+    assert verdict(panel(ill, told, rest, required=ASKED), "A & B")["safety_class"] == "over cap"

@@ -20,7 +20,7 @@ def test_a_summary_at_the_level_weighs_what_its_place_weighs(place: tuple[str, f
     made = panel(TUMOR, CLEAN, summaries=[levels({place[0]: HOT}, symbols=SYMBOLS)])
     row = verdict(made, "A")
     assert row["liability"] == pytest.approx(place[1])
-    assert row["safety_class"] == ("safe" if place[0] == "breast" else "unsafe")
+    assert row["safety_class"] == ("within caps" if place[0] == "breast" else "over cap")
 
 
 def test_patients_are_weighed_by_what_they_can_tell() -> None:
@@ -64,7 +64,7 @@ def test_no_normal_anywhere_is_allowed_and_unknown() -> None:
 def test_an_atlas_without_any_candidate_says_nothing() -> None:
     other = atlas(normal(["heart"], np.ones((50, 2))), symbols=["X", "Y"], name="other")
     with_it, without = (verdict(panel(TUMOR, CLEAN, *each), "A") for each in ([other], []))
-    assert with_it["safety_class"] == without["safety_class"] == "safe"
+    assert with_it["safety_class"] == without["safety_class"] == "within caps"
     assert with_it["liability"] == pytest.approx(without["liability"])
     assert verdict(panel(TUMOR, CLEAN_BUT_HEART, other), "A")["tissues_unmeasured"] == "heart"
 
@@ -104,7 +104,7 @@ def test_nuclei_stay_apart_from_cells_and_the_worse_decides() -> None:
     assert sorted(heart["assay"]) == ["cells", "nuclei"]
     assert made.populations["population"].is_unique
     row = verdict(made, "A")
-    assert (row["safety_class"], row["tissues_broken"]) == ("unsafe", "heart")
+    assert (row["safety_class"], row["tissues_broken"]) == ("over cap", "heart")
     assert row["liability"] > 0.9
 
 

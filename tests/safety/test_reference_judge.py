@@ -123,15 +123,15 @@ def test_conjunctions_multiply_out_to_the_gate(text: str, count: int) -> None:
 
 
 def test_reference_of_clean_tissue() -> None:
-    assert verdict_of(reference(WELL), "A & B") == ("safe", set())
+    assert verdict_of(reference(WELL), "A & B") == ("within caps", set())
     assert verdict_of(reference(), "A") == ("unknown", {"colon", "heart", "lung"})
 
 
 def test_reference_of_holes() -> None:
     hole = atlas(normal(["skin"], cells([1, 0, 0]), dataset="x"), symbols=HAND, unmeasured={"x": ["B"]}, name="hole")
     made = reference(WELL, hole)
-    assert verdict_of(made, "A") == verdict_of(made, "A | B") == ("unsafe", {"skin"})
-    assert verdict_of(made, "B") == ("safe", set())
+    assert verdict_of(made, "A") == verdict_of(made, "A | B") == ("over cap", {"skin"})
+    assert verdict_of(made, "B") == ("within caps", set())
     assert verdict_of(made, "A & ~B") == ("unknown", {"skin"})
 
 
@@ -140,8 +140,8 @@ def test_reference_of_cells_that_explain_bulk() -> None:
     table = levels({"heart": [30.0, 30.0, 0.0]}, symbols=HAND)
     assert verdict_of(reference(WELL, summaries=[table]), "A & B") == ("unknown", {"heart"})
     made = reference(WELL, atlas(apart, symbols=HAND, name="apart"), summaries=[table])
-    assert verdict_of(made, "A & B") == ("safe", set())
-    assert verdict_of(made, "A") == ("unsafe", {"heart"})
+    assert verdict_of(made, "A & B") == ("within caps", set())
+    assert verdict_of(made, "A") == ("over cap", {"heart"})
 
 
 def test_reference_of_people() -> None:
@@ -150,7 +150,7 @@ def test_reference_of_people() -> None:
     made = reference(rest, atlas(rows, symbols=HAND, name="people"))
     heart = next(p for p in made.normals if p.tissue == "heart")
     assert made.people_over(heart, conjunctions(Gate.parse("A"))) == 3
-    assert verdict_of(made, "A")[0] == "unsafe"
+    assert verdict_of(made, "A")[0] == "over cap"
 
 
 def test_reference_of_power() -> None:

@@ -46,9 +46,9 @@ def lacking(place: str, value: Sequence[float], *genes: str) -> anndata.AnnData:
 
 
 def test_a_hole_where_nothing_is_required() -> None:
-    """A on the spinal cord, B measured nowhere in it: B alone is safe, so `A & B` cannot be unknown."""
+    """A on the spinal cord, B measured nowhere in it: B alone is within caps, so `A & B` cannot be unknown."""
     found = classes(VITAL, lacking("spinal cord", [1, 0, 0], "B"), gates=("A & B", "B", "A"))
-    assert found == ["safe", "safe", "unsafe"]
+    assert found == ["within caps", "within caps", "over cap"]
 
 
 def test_absent_in_one_cell_type_is_not_absent_in_another() -> None:
@@ -65,10 +65,10 @@ def test_antigens_that_together_break_the_cap_in_some_people_are_not_left_out() 
     few = [Block("spinal cord", f"d{i}", some if i < 3 else none) for i in range(30)]
     people = atlas(few, symbols=SYMBOLS, name="people")
     found = classes(VITAL, people, lacking("spinal cord", [1, 0, 0], "B", "C"), gates=("A & B & C", "B & C"))
-    assert found == ["unknown", "unsafe"]
+    assert found == ["unknown", "over cap"]
 
 
-@pytest.mark.parametrize(("blocked", "expected"), [(0.0, "unsafe"), (1.0, "safe")])
+@pytest.mark.parametrize(("blocked", "expected"), [(0.0, "over cap"), (1.0, "within caps")])
 def test_a_blocker_that_was_not_measured_blocks_nothing(blocked: float, expected: str) -> None:
     hole = lacking("spinal cord", [1, 0, 0], "B")
     assert classes(CLEAN_BUT_SPINE, hole, gates=("A & ~B",)) == ["unknown"]
@@ -132,7 +132,7 @@ def test_windows_of_parts() -> None:
     made = reference(VITAL)
     made.window = windows.__getitem__
     found = [made.judge(Gate.parse(gate)).safety_class for gate in ("A", "B", "A & B", "A | B")]
-    assert found == ["safe", "unsafe", "safe", "unsafe"]
+    assert found == ["within caps", "over cap", "within caps", "over cap"]
 
 
 @pytest.mark.parametrize(("place", "share"), [("breast", 1.0), ("skin", 0.15)])
@@ -157,7 +157,7 @@ def test_what_bulk_says_beside_an_explained_pair_is_counted_once() -> None:
     gates = Gates.parse(["(A & B) | C | D", "C | D", "(A & B) | (C & D)"], panel=made)
     own = (~made.is_cells & made.is_normal).argmax()
     assert judge(made, gates).low[:, own] == pytest.approx([0.12, 0.12, 0.12])
-    assert score_gates(made, gates=gates)["safety_class"].tolist() == ["safe"] * 3
+    assert score_gates(made, gates=gates)["safety_class"].tolist() == ["within caps"] * 3
 
 
 # ---- the property --------------------------------------------------------------------------------------------------

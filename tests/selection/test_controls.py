@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def antigens(order: list[str], *, control: dict[str, str] | None = None, eligible: bool = True) -> pd.DataFrame:
     kinds = control or {}
-    frame = pd.DataFrame({"symbol": order, "is_eligible": eligible, "safety_class": "unsafe", "coverage": 0.9})
+    frame = pd.DataFrame({"symbol": order, "is_eligible": eligible, "safety_class": "over cap", "coverage": 0.9})
     frame["tissues_broken"] = "lung"
     frame["control"] = frame["symbol"].map(kinds).fillna("")
     competes = ~frame["control"].isin(["housekeeping", "intracellular"])
@@ -111,4 +111,4 @@ def test_the_planted_pair_leads_and_the_decoy_is_rejected_where_it_hits_rare_cel
     table = screen_gates(panel, candidates=names, top=50, controls=control, progress=False).table
     assert table["gate"].iloc[0] == truth["best_and"]
     decoy = table.set_index("gate").loc[truth["decoy"]]
-    assert decoy["safety_class"] == "unsafe" and "lung" in decoy["tissues_broken"].split(", ")
+    assert decoy["safety_class"] == "over cap" and "lung" in decoy["tissues_broken"].split(", ")

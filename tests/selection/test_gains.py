@@ -18,7 +18,7 @@ def table(**columns: list[object]) -> pd.DataFrame:
     base = {
         "gate": [f"g{i}" for i in range(n)],
         "is_eligible": [True] * n,
-        "safety_class": ["safe"] * n,
+        "safety_class": ["within caps"] * n,
         "selectivity": [0.5] * n,
         "window": [1.0] * n,
         "is_protein_known": [False] * n,
@@ -46,7 +46,12 @@ def test_without_a_better_class_five_hundredths_of_selectivity_are_asked(selecti
 
 @pytest.mark.parametrize(
     ("part", "own", "redundant"),
-    [("unsafe", "safe", False), ("unknown", "origin-only", False), ("safe", "safe", True), ("safe", "unsafe", True)],
+    [
+        ("over cap", "within caps", False),
+        ("unknown", "origin only", False),
+        ("within caps", "within caps", True),
+        ("within caps", "over cap", True),
+    ],
 )
 def test_a_better_class_is_a_gain_by_itself(part: str, own: str, redundant: bool) -> None:
     assert of_last(table(safety_class=[part, own], selectivity=[0.9, 0.2]))["is_redundant"] == redundant
@@ -54,16 +59,16 @@ def test_a_better_class_is_a_gain_by_itself(part: str, own: str, redundant: bool
 
 def test_a_gate_must_gain_on_each_part_and_not_on_the_best_alone() -> None:
     """Safer than g0, which ranks last; no better than g1."""
-    frame = table(safety_class=["unsafe", "safe", "safe"], selectivity=[0.9, 0.5, 0.52])
+    frame = table(safety_class=["over cap", "within caps", "within caps"], selectivity=[0.9, 0.5, 0.52])
     assert of_last(frame)["is_redundant"]
     assert not of_last(frame.assign(selectivity=[0.9, 0.5, 0.56]))["is_redundant"]
 
 
 def test_all_gains_are_told_against_the_part_that_ranks_first() -> None:
-    """g0 is unsafe with the higher coverage; g1 is safe and ranks first: the gains are those on g1."""
+    """g0 is over cap with the higher coverage; g1 is within caps and ranks first: the gains are those on g1."""
     row = of_last(
         table(
-            safety_class=["unsafe", "safe", "safe"],
+            safety_class=["over cap", "within caps", "within caps"],
             coverage=[0.95, 0.6, 0.9],
             liability=[0.9, 0.2, 0.05],
             selectivity=[0.05, 0.4, 0.85],
@@ -76,7 +81,7 @@ def test_all_gains_are_told_against_the_part_that_ranks_first() -> None:
 
 
 def test_an_eligible_part_ranks_before_a_safer_one_that_is_not() -> None:
-    frame = table(is_eligible=[False, True, True], safety_class=["safe", "unsafe", "safe"])
+    frame = table(is_eligible=[False, True, True], safety_class=["within caps", "over cap", "within caps"])
     assert of_last(frame)["best_member"] == "g1"
 
 

@@ -19,7 +19,7 @@ from tests.panels import observations, random_panel
 
 
 def planted() -> Panel:
-    """A and B mark half of the tumour each, C marks all normal tissue: only (A | B) & ~C is safe and reaches all."""
+    """A and B mark half of the tumour each, C marks all normal tissue: only (A | B) & ~C is fit and reaches all."""
     half = np.arange(40) % 2 == 0
     tumor = {f"p{i}": np.stack([half, ~half, np.zeros(40), np.zeros(40)], axis=1) for i in range(6)}
     normal = {t: {f"d{i}": np.tile([1.0, 1.0, 1.0, 0.0], (40, 1)) for i in range(6)} for t in ("heart", "lung")}
@@ -33,7 +33,7 @@ def test_a_planted_gate_of_three_is_found_and_gains_on_every_part() -> None:
     assert found.certificate["is_exact"].all()
     first = found.table.iloc[0]
     assert first["gate"] == "(A | B) & ~C"
-    assert (first["rank"], first["safety_class"], first["n_antigens"]) == (1, "safe", 3)
+    assert (first["rank"], first["safety_class"], first["n_antigens"]) == (1, "within caps", 3)
     assert first["coverage"] == 1.0 and not first["is_redundant"]
     assert first["best_member"] in ("A & ~C", "B & ~C")
     assert first["gain_coverage"] == pytest.approx(0.5)

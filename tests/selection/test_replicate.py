@@ -76,7 +76,7 @@ def test_a_class_that_worsens_is_a_drop() -> None:
     first = cohort({"A": 0.9, "B": 0.9}, normal={})
     second = cohort({"A": 0.9, "B": 0.9}, normal={"B": 0.5})
     table = replicate(["A", "B"], second_cohort=second, first=first_table(["A", "B"], first)).set_index("gate")
-    assert table.loc["B", ["safety_class_first", "safety_class_second"]].tolist() == ["safe", "unsafe"]
+    assert table.loc["B", ["safety_class_first", "safety_class_second"]].tolist() == ["within caps", "over cap"]
     assert table.loc["B", "is_class_worse"] and table.loc["B", "verdict"] == "drops"
     assert table.loc["A", "verdict"] == "holds"
 
@@ -186,7 +186,7 @@ def test_rectal_gates_in_single_cells_of_one_unnamed_patient(shared_data: Path) 
         required=tiers.required,
     )
     first = pd.DataFrame({"gate": ["GDPD5 & NOX1", "CEACAM5"], "coverage": [0.874, 1.0], "n_patients": 87})
-    first = first.assign(liability=0.01, safety_class="safe")
+    first = first.assign(liability=0.01, safety_class="within caps")
     table = replicate(first["gate"], second_cohort=second, first=first).set_index("gate")
     row = table.loc["GDPD5 & NOX1"]
     assert row["coverage_second"] < 0.02 and row["verdict"] == "drops"

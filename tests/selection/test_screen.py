@@ -19,7 +19,7 @@ def frame(**columns):
     base = {
         "gate": [f"g{i}" for i in range(n)],
         "is_eligible": [True] * n,
-        "safety_class": ["safe"] * n,
+        "safety_class": ["within caps"] * n,
         "selectivity": [0.5] * n,
         "window": [1.0] * n,
         "n_antigens": [1] * n,
@@ -36,11 +36,11 @@ def best(table):
     ("columns", "order"),
     [
         ({"is_eligible": [False, True]}, ["g1", "g0"]),
-        ({"safety_class": ["unsafe", "unknown", "origin-only", "safe"]}, ["g3", "g2", "g1", "g0"]),
+        ({"safety_class": ["over cap", "unknown", "origin only", "within caps"]}, ["g3", "g2", "g1", "g0"]),
         ({"selectivity": [0.1, 0.2]}, ["g1", "g0"]),
         ({"window": [1.0, 2.0]}, ["g1", "g0"]),
         ({"window": [np.nan, -5.0]}, ["g1", "g0"]),
-        ({"safety_class": ["unsafe"] * 2, "selectivity": [0.9, 0.1], "window": [0.0, 1.0]}, ["g1", "g0"]),
+        ({"safety_class": ["over cap"] * 2, "selectivity": [0.9, 0.1], "window": [0.0, 1.0]}, ["g1", "g0"]),
         ({"n_antigens": [2, 1]}, ["g1", "g0"]),
         ({"is_protein_known": [False, True]}, ["g1", "g0"]),
         ({"gate": ["b", "a"]}, ["a", "b"]),

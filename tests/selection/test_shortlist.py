@@ -18,7 +18,7 @@ def table(names: list[str], **more: object) -> pd.DataFrame:
         {
             "gate": names,
             "rank": pd.array(range(1, len(names) + 1), dtype="Int64"),
-            "safety_class": "safe",
+            "safety_class": "within caps",
             "is_eligible": True,
             "coverage": 0.9,
             "liability": 0.01,
@@ -39,19 +39,19 @@ def test_gates_around_one_antigen_are_one_idea() -> None:
 
 def test_what_does_not_compete_or_is_unsafe_is_no_idea() -> None:
     ranks = pd.array([1, None, 2, 3], dtype="Int64")
-    frame = table(["A", "B", "C", "D"], rank=ranks, safety_class=["unsafe", "safe", "unknown", "origin-only"])
+    frame = table(["A", "B", "C", "D"], rank=ranks, safety_class=["over cap", "within caps", "unknown", "origin only"])
     assert shortlist(frame)["gate"].tolist() == ["C", "D"]
 
 
 def test_the_line_says_what_the_members_hit_alone() -> None:
     places = ["small intestine (duodenum) (hpa_consensus)", "lung: club cell", "lung", None, pd.NA]
-    kinds = ["unsafe", "unsafe", "unknown", "origin-only", "unsafe"]
+    kinds = ["over cap", "over cap", "unknown", "origin only", "over cap"]
     antigens = pd.DataFrame({"symbol": list("ABCNX"), "safety_class": kinds, "liability_population": places})
     lines = shortlist(table(["A & B", "C & ~A", "D", "N & X"]), antigens=antigens)["why"].tolist()
     assert lines[0] == "A alone hits small intestine, B alone hits lung"
     assert lines[1] == "C alone is unknown; A spares normal cells"
-    assert lines[2] == "safe alone: no partner is needed"
-    assert lines[3] == "N alone hits the origin only, X alone is unsafe"
+    assert lines[2] == "within caps alone: no partner is needed"
+    assert lines[3] == "N alone hits the origin only, X alone is over cap"
 
 
 def test_a_gate_of_the_class_of_its_members_says_what_it_adds() -> None:
@@ -68,11 +68,11 @@ def test_a_gate_of_the_class_of_its_members_says_what_it_adds() -> None:
         (table([]), "No gate was scored"),
         (table(["A"], is_eligible=False), "below the floor"),
         (table(["A"], rank=pd.array([None], dtype="Int64")), "gain nothing"),
-        (table(["A", "B"], safety_class="unsafe"), "All 2 ranked gates are unsafe"),
+        (table(["A", "B"], safety_class="over cap"), "All 2 ranked gates are over cap"),
     ],
 )
 def test_an_empty_shortlist_says_why(frame: pd.DataFrame, word: str) -> None:
-    assert shortlist(frame.assign(safety_class="unsafe")).empty
+    assert shortlist(frame.assign(safety_class="over cap")).empty
     assert word in why_empty(frame)
 
 
@@ -88,27 +88,28 @@ def test_ideas_never_share_a_sensed_antigen_and_every_gate_is_counted_once(pairs
 
 def test_an_idea_that_another_threshold_or_stain_worsens_says_so() -> None:
     moved = {
-        "class_half": pd.array(["origin-only", "safe", None], dtype="string"),
-        "class_twice": pd.array(["safe", "safe", None], dtype="string"),
-        "class_worst": pd.array(["origin-only", "unsafe", None], dtype="string"),
+        "class_half": pd.array(["origin only", "within caps", None], dtype="string"),
+        "class_twice": pd.array(["within caps", "within caps", None], dtype="string"),
+        "class_worst": pd.array(["origin only", "over cap", None], dtype="string"),
     }
     why = shortlist(table(["A & B", "C & D", "E & F"], **moved))["why"].tolist()
     assert why == [
-        "safe as a gate; origin-only at half the threshold", "safe as a gate; unsafe if a weaker stain counts",
-        "safe as a gate",
+        "within caps as a gate; origin only at half the threshold",
+        "within caps as a gate; over cap if a weaker stain counts",
+        "within caps as a gate",
     ]  # fmt: skip
 
 
 def marked(symbols: str, **more: object) -> pd.DataFrame:
     """Antigens by letter, all on the membrane by experiment."""
     status = {"surface_status": "experiment", "surface_reason": "CAR T in patients"}
-    return pd.DataFrame({"symbol": list(symbols), "safety_class": "unsafe", "liability_population": "lung"}).assign(
+    return pd.DataFrame({"symbol": list(symbols), "safety_class": "over cap", "liability_population": "lung"}).assign(
         **status, **more
     )
 
 
 def test_what_is_unsafe_at_half_or_twice_the_threshold_is_no_idea() -> None:
-    half, twice = ["unsafe", "safe", "origin-only"], ["safe", "unsafe", "safe"]
+    half, twice = ["over cap", "within caps", "origin only"], ["within caps", "over cap", "within caps"]
     found = shortlist(table(["A & B", "C & D", "E & F"], class_half=half, class_twice=twice))
     assert found["gate"].tolist() == ["E & F"]
 
@@ -131,7 +132,7 @@ def test_a_near_equal_gate_that_is_better_supported_shows_the_idea() -> None:
     assert found["gate"].tolist() == ["A & C"], "A & D is 0.06 behind, so it is not near"
     assert found["n_alike"].tolist() == [3]
     assert found["partners"].tolist() == ["B, D, E"]
-    worse = shortlist(frame.assign(class_half=["safe", "unknown", "safe", "safe"]))
+    worse = shortlist(frame.assign(class_half=["within caps", "unknown", "within caps", "within caps"]))
     assert worse["gate"].tolist() == ["A & B", "C & E"], "a gate of another class around the threshold is not near"
 
 
@@ -148,7 +149,11 @@ def test_every_mark_has_its_reason() -> None:
     stained = {"protein_stained": [0.75, 0.25, None], "n_protein_stained": [12.0, 12.0, None]}
     antigens = marked("ABC", **stained).assign(n_protein_ratio=[None, 40, None], surface_score=[5.0, 1.2, None])
     antigens.loc[1:, "surface_status"] = ["surface", "unknown"]
-    frame = table(["A", "A & B", "C & ~A"], class_half=["safe", "unknown", None], class_twice=["safe", "safe", None])
+    frame = table(
+        ["A", "A & B", "C & ~A"],
+        class_half=["within caps", "unknown", None],
+        class_twice=["within caps", "within caps", None],
+    )
     found = marks(frame.assign(coverage_cells=[0.7, None, None], cells_malignant=[None, 0.2, None]), antigens=antigens)
     assert found.filter(like="mark_").values.tolist() == [
         ["yes", "yes", "yes", "yes"], ["partly", "no", "partly", "no"], ["unknown", "unknown", "unknown", "unknown"],
@@ -165,8 +170,8 @@ def test_every_mark_has_its_reason() -> None:
         "A: 9 of 12 patients stain; B: 3 of 12 patients stain; found by mass spectrometry in 40 tumours"
     )
     assert found["reason_thresholds"].tolist() == [
-        "safe at half the threshold; safe at twice the threshold",
-        "unknown at half the threshold; safe at twice the threshold", "the threshold cannot be moved",
+        "within caps at half the threshold; within caps at twice the threshold",
+        "unknown at half the threshold; within caps at twice the threshold", "the threshold cannot be moved",
     ]  # fmt: skip
 
 
@@ -183,7 +188,7 @@ def test_a_second_cohort_marks_the_ideas_that_it_measured(verdict: str, mark: st
 @pytest.mark.parametrize(
     ("more", "word"),
     [
-        ({"class_half": "unsafe"}, "unsafe at half or at twice"),
+        ({"class_half": "over cap"}, "over cap at half or at twice"),
         ({"window": np.nan}, "no vital tissue was measured"),
         ({"window": 0.5}, "none has a window of 1 log2"),
     ],

@@ -59,16 +59,16 @@ def test_a_threshold_that_breaks_a_cap_shows_in_class_and_rank() -> None:
     assert list(sweep) == ["5 CPM", "20 CPM"]
     ranked = rank(score_gates(panel, gates=Gates.parse(["A", "B"], panel=panel)))
     table = sweep_ranks(ranked, sweep=sweep).set_index("gate")
-    assert table.loc["A", ["class_best", "class_worst"]].tolist() == ["safe", "unsafe"], "7 CPM counts at 5"
+    assert table.loc["A", ["class_best", "class_worst"]].tolist() == ["within caps", "over cap"], "7 CPM counts at 5"
     assert table.loc["A", ["rank_sweep_lower", "rank_sweep_upper"]].tolist() == [1, 2]
     assert table.loc["B", ["rank_sweep_lower", "rank_sweep_upper"]].tolist() == [1, 2], "12 CPM does not at 20"
-    assert table.loc["B", "class_worst"] == "safe"
+    assert table.loc["B", "class_worst"] == "within caps"
     nothing = sweep_ranks(ranked, sweep={})
     assert nothing.drop(columns="gate").isna().all(axis=None), "no sweep is not a sweep that changes nothing"
 
 
 def test_what_is_firm_ranks_before_what_needs_one_threshold() -> None:
-    """B is safe at 5, 10 and 20 CPM; A, of more coverage, is unsafe at 5."""
+    """B is within caps at 5, 10 and 20 CPM; A, of more coverage, is over cap at 5."""
     normal = {name: {f"{name}{i}": np.array([[7.0, 0.0]]) for i in range(25)} for name in ("heart", "lung", "colon")}
     tumor = {f"p{i}": np.array([[30.0, 30.0 if i < 20 else 0.0]]) for i in range(25)}
     adata = observations("samples", tumor, normal, symbols=["A", "B"])
@@ -81,7 +81,10 @@ def test_what_is_firm_ranks_before_what_needs_one_threshold() -> None:
     assert firm["gate"].tolist() == ["B", "A"]
     assert firm["rank"].tolist() == [1, 2]
     assert firm["is_firm"].tolist() == [True, False]
-    assert firm[["class_half", "class_twice"]].values.tolist() == [["safe", "safe"], ["unsafe", "safe"]]
+    assert firm[["class_half", "class_twice"]].values.tolist() == [
+        ["within caps", "within caps"],
+        ["over cap", "within caps"],
+    ]
     unmoved = firm_first(ranked, sweep={})
     assert unmoved["gate"].tolist() == ["A", "B"]
     assert unmoved["is_firm"].isna().all(), "a threshold that cannot be moved tells nothing"

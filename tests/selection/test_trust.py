@@ -57,18 +57,18 @@ def test_no_gate_gives_an_empty_table(made):
 @pytest.mark.parametrize(
     ("share", "narrow", "worst", "firm"),
     [
-        (0.97, False, "safe", True),
-        (0.97, False, "unsafe", False),
-        (0.90, False, "safe", False),
-        (0.97, True, "safe", None),
-        (0.97, True, "unsafe", False),
-        (0.90, True, "safe", False),
+        (0.97, False, "within caps", True),
+        (0.97, False, "over cap", False),
+        (0.90, False, "within caps", False),
+        (0.97, True, "within caps", None),
+        (0.97, True, "over cap", False),
+        (0.90, True, "within caps", False),
         (0.97, False, None, None),
         (0.90, False, None, False),
     ],
 )
 def test_what_is_not_known_to_be_firm_is_not_called_firm(share, narrow, worst, firm):
     table = pd.DataFrame({"gate": ["A"], "class_share": [share], "is_interval_narrow": [narrow]})
-    swept = pd.DataFrame({"gate": ["A"], "class_best": ["safe"], "class_worst": [worst]})
+    swept = pd.DataFrame({"gate": ["A"], "class_best": ["within caps"], "class_worst": [worst]})
     found = _is_firm(table, swept)
     assert found.tolist() == [pd.NA if firm is None else firm]

@@ -66,7 +66,7 @@ def test_a_relative_too_long_to_align_is_named_and_never_none() -> None:
     giant = "".join(rng.choice(letters, 12_000))
     strangers = {f"G{i}": "".join(rng.choice(letters, 40)) for i in range(5)}
     parts = {"MINE": giant[:2000], "GIANT": giant, **strangers}
-    scored = pd.DataFrame({"safety_class": ["safe"], "liability_population": [None]}, index=["MINE"])
+    scored = pd.DataFrame({"safety_class": ["within caps"], "liability_population": [None]}, index=["MINE"])
     found = twins_of(["MINE", "GIANT", "ABSENT"], outside=parts, exposure=scored)
     assert found["twins"].to_dict() == {
         "MINE": "not compared, too long: GIANT",

@@ -26,10 +26,10 @@ export function verdict(table, i, rows) {
   };
   const listed = (name) => names(value(name)).map(worst).sort((a, b) => b.size - a.size).map((one) => one.text).join(", ");
   const parts = {
-    safe: ["Safe at this threshold: every required tissue is measured and every cap is kept."],
-    "origin-only": [`Only the organ of origin is hit: ${listed("tissues_broken") || listed("liability_origin_population")}.`],
+    "within caps": ["Within caps at this threshold: every required tissue is measured and every cap is kept."],
+    "origin only": [`Only the organ of origin is hit: ${listed("tissues_broken") || listed("liability_origin_population")}.`],
     unknown: ["Safety unknown."],
-    unsafe: [`Unsafe: ${listed("tissues_broken") || listed("liability_population") || "a cap is broken"}.`],
+    "over cap": [`Over cap: ${listed("tissues_broken") || listed("liability_population") || "a cap is broken"}.`],
   }[value("safety_class")] ?? ["Not judged under these settings: argue mode judges gates whose evidence is in this file."];
   if (value("tissues_unmeasured")) parts.push(`Not measured in ${names(value("tissues_unmeasured")).join(", ")}.`);
   if (value("tissues_thin")) parts.push(`Few donors in ${names(value("tissues_thin")).join(", ")}.`);

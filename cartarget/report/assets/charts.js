@@ -1,6 +1,6 @@
 // Small charts as SVG. Sizes in the drawing are CSS pixels; what is a share is a percentage, so that it stretches.
 
-import { svg, levelText, fractionText } from "./dom.js";
+import { svg, levelText, fractionText, slugOf } from "./dom.js";
 
 const percent = (share) => `${(100 * Math.min(Math.max(share, 0), 1)).toFixed(2)}%`;
 
@@ -97,14 +97,14 @@ function normalTicks(normals, { scale, base, width }) {
 }
 
 const MARKS = {
-  safe: (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0-8 0z`,
-  "origin-only": (x, y) => `M${x} ${y - 5}l5 5l-5 5l-5-5z`,
+  "within caps": (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0-8 0z`,
+  "origin only": (x, y) => `M${x} ${y - 5}l5 5l-5 5l-5-5z`,
   unknown: (x, y) => `M${x - 3.5} ${y}a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0z`,
-  unsafe: (x, y) => `M${x} ${y - 4.5}l4.4 8h-8.8z`,
+  "over cap": (x, y) => `M${x} ${y - 4.5}l4.4 8h-8.8z`,
 };
 
 /** Points of one class as one path: quick to draw, quick to print. */
-export const marks = (kind, points) => svg("path", { class: `mark mark-${kind}`,
+export const marks = (kind, points) => svg("path", { class: `mark mark-${slugOf(kind)}`,
   d: points.map(({ x, y }) => (MARKS[kind] ?? MARKS.unknown)(Math.round(x * 10) / 10, Math.round(y * 10) / 10)).join("") });
 
 /** Axes of a plot with ticks, grid and titles. */

@@ -68,17 +68,20 @@ export const names = (text) => (text ?? "").split(/\s*[;|]\s*|,\s+/).filter(Bool
 export const plural = (n, one, many = `${one}s`) => `${countText(n)} ${n === 1 ? one : many}`;
 
 const SHAPES = {
-  safe: "M6 1a5 5 0 1 0 0 10a5 5 0 0 0 0-10zM5.2 8.6 2.9 6.3l.9-.9 1.4 1.4 3-3 .9.9z",
-  "origin-only": "M6 .6 11.4 6 6 11.4.6 6zM6 3.2v5.6L8.8 6z",
+  "within caps": "M6 1a5 5 0 1 0 0 10a5 5 0 0 0 0-10zM5.2 8.6 2.9 6.3l.9-.9 1.4 1.4 3-3 .9.9z",
+  "origin only": "M6 .6 11.4 6 6 11.4.6 6zM6 3.2v5.6L8.8 6z",
   unknown: "M6 1a5 5 0 1 0 0 10a5 5 0 0 0 0-10zm0 1.3a3.7 3.7 0 1 1 0 7.4a3.7 3.7 0 0 1 0-7.4z",
-  unsafe: "M6 .8 11.7 11H.3zM5.3 4.4v3h1.4v-3zm0 3.9v1.3h1.4V8.3z",
+  "over cap": "M6 .8 11.7 11H.3zM5.3 4.4v3h1.4v-3zm0 3.9v1.3h1.4V8.3z",
 };
+
+/** A class as the name of a style: "over cap" becomes over-cap. */
+export const slugOf = (kind) => kind.replaceAll(" ", "-");
 
 /** A safety class as shape, word and quiet colour. */
 export function pill(kind, { isFirm = null, moved = "" } = {}) {
   const shape = svg("svg", { viewBox: "0 0 12 12", width: 11, height: 11, "aria-hidden": "true" },
     svg("path", { d: SHAPES[kind] ?? SHAPES.unknown, "fill-rule": "evenodd", fill: "currentColor" }));
-  const shown = el("span", { class: `pill pill-${kind ?? "unknown"}${isFirm === false ? " pill-soft" : ""}` }, shape, kind ?? "not judged");
+  const shown = el("span", { class: `pill pill-${slugOf(kind ?? "unknown")}${isFirm === false ? " pill-soft" : ""}` }, shape, kind ?? "not judged");
   return isFirm === false ? el("span", { class: "pill-pair" }, shown, el("small", { class: "not-firm" }, moved || "not at half or twice")) : shown;
 }
 

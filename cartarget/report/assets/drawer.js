@@ -21,12 +21,12 @@ function slider(label, { value, min = 0, max = 1, step = 0.05, hidden = false },
   return el("label", { class: "argue-slider" }, el("span", { class: hidden ? "hidden" : "argue-label" }, label), input, output);
 }
 
-/** How many gates are unsafe because of one tissue alone. */
+/** How many gates are over cap because of one tissue alone. */
 function freedBy(model) {
   const count = new Map();
   const origin = new Set(model.argument.ev.origin);
   for (let i = 0; i < model.gates.n; i += 1) {
-    if (model.gates.told(i, "safety_class") !== "unsafe" || !model.gates.told(i, "is_eligible")) continue;
+    if (model.gates.told(i, "safety_class") !== "over cap" || !model.gates.told(i, "is_eligible")) continue;
     const broken = names(model.gates.told(i, "tissues_broken")).filter((tissue) => !origin.has(tissue));
     if (broken.length === 1) count.set(broken[0], (count.get(broken[0]) ?? 0) + 1);
   }
@@ -45,7 +45,7 @@ function controls(model, settings, change) {
   const { ev, start } = model.argument;
   const hasScore = model.antigens.by.surface_score && model.argument.alone.rows.some((row) => model.antigens.told(row, "surface_score") !== null);
   const chips = tolerable(model).map(({ tissue, tier, freed }) => {
-    const chip = el("button", { type: "button", class: "chip", "aria-pressed": String(settings.tolerated.includes(tissue)), title: `${tier}${freed ? `; ${plural(freed, "gate")} of this file unsafe because of it alone` : ""}`,
+    const chip = el("button", { type: "button", class: "chip", "aria-pressed": String(settings.tolerated.includes(tissue)), title: `${tier}${freed ? `; ${plural(freed, "gate")} of this file over cap because of it alone` : ""}`,
       onclick: () => change(({ tolerated }) => ({ tolerated: tolerated.includes(tissue) ? tolerated.filter((one) => one !== tissue) : [...tolerated, tissue] })) },
     tissue, freed > 0 && el("small", {}, ` ${countText(freed)}`));
     return chip;
@@ -58,7 +58,7 @@ function controls(model, settings, change) {
     slider("Coverage floor", { value: settings.floor }, (floor) => change(() => ({ floor }), { quiet: true })),
     hasScore && choice("Surface score from", [start.surface, ...[1, 2, 3, 4].filter((value) => value > start.surface)].map((value) => [value, String(value)]), settings.surface, (surface) => change(() => ({ surface }))),
     el("table", { class: "argue-tiers" }, el("thead", {}, el("tr", {}, ["Tissues", "Weight", "Cap"].map((title) => el("th", { scope: "col" }, title)))), el("tbody", {}, tiers)),
-    el("h3", {}, "Tolerate a tissue"), el("p", { class: "note" }, "No cap, and at most the weight of a tolerable tissue. The number says how many gates are unsafe because of it alone."),
+    el("h3", {}, "Tolerate a tissue"), el("p", { class: "note" }, "No cap, and at most the weight of a tolerable tissue. The number says how many gates are over cap because of it alone."),
     chips.length > 12 ? [el("div", { class: "chips" }, chips.slice(0, 10)), el("details", { class: "more", open: settings.tolerated.some((tissue) => !chips.slice(0, 10).some((chip) => chip.firstChild.textContent === tissue)) || null },
       el("summary", {}, `${chips.length - 10} more`), el("div", { class: "chips" }, chips.slice(10)))] : el("div", { class: "chips" }, chips),
   ];

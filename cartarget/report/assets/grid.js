@@ -4,7 +4,7 @@
 import { el, show, plural } from "./dom.js";
 import { describe } from "./tip.js";
 
-const CLASS_ORDER = ["safe", "origin-only", "unknown", "unsafe"];
+const CLASS_ORDER = ["within caps", "origin only", "unknown", "over cap"];
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 const last = (compare) => (a, b) => (a === null ? (b === null ? 0 : 1) : b === null ? -1 : compare(a, b));
 

@@ -7,9 +7,9 @@ import { marksOf, stripOf } from "./marks.js";
 /** What an antigen does alone, as the package says it. */
 function aloneOf(result, ev, row) {
   const kind = KINDS[result.single.kind[row]], name = result.symbols[row];
-  if (kind === "origin-only") return `${name} alone hits the origin only`;
+  if (kind === "origin only") return `${name} alone hits the origin only`;
   const place = (placeName(ev, result.single.where[row]) ?? "").split(/ \(|: /)[0];
-  return kind === "unsafe" && place ? `${name} alone hits ${place}` : `${name} alone is ${kind}`;
+  return kind === "over cap" && place ? `${name} alone hits ${place}` : `${name} alone is ${kind}`;
 }
 
 /** What a gate achieves that its members do not, in one line. */
@@ -52,5 +52,5 @@ export function drawIdeas(model, result, before) {
       isFirm: result.isMoved ? result.firm.gates[g] === result.gates.kind[g] : null });
   });
   byId("ideas-count").textContent = rows.length === 1 ? "1 idea" : `${rows.length} ideas that differ`;
-  byId("ideas").replaceChildren(...(rows.length ? rows : [el("li", { class: "empty" }, "Nothing is left: under these settings every gate of this file is unsafe, below the coverage floor, or below the surface score.")]));
+  byId("ideas").replaceChildren(...(rows.length ? rows : [el("li", { class: "empty" }, "Nothing is left: under these settings every gate of this file is over cap, below the coverage floor, or below the surface score.")]));
 }

@@ -5,7 +5,7 @@ import { knownOf, medianOf, overCap } from "./known.js";
 import { ALONE } from "./gate.js";
 import { MISSING } from "./payload.js";
 
-export const KINDS = ["safe", "origin-only", "unknown", "unsafe"];
+export const KINDS = ["within caps", "origin only", "unknown", "over cap"];
 const ROUNDING = 1e-9;
 
 /** What the judge says of one population: counted; more than the cap; perhaps more; bounded from above; decided by cells. */

@@ -4,7 +4,7 @@ import { el, svg, byId, pill, linkTo, fractionText, signed } from "./dom.js";
 import { axes, marks } from "./charts.js";
 import { showTip, hideTip } from "./tip.js";
 
-const CLASSES = ["unsafe", "unknown", "origin-only", "safe"];
+const CLASSES = ["over cap", "unknown", "origin only", "within caps"];
 
 function pointsOf(table, sideways) {
   const points = [];

@@ -23,7 +23,7 @@ export function movesOf(ev, start, settings) {
   return moves;
 }
 
-/** Rows that are candidates, best first: ranked, and safe or origin-only (if the run has none, unknown too). */
+/** Rows that are candidates, best first: ranked, and within caps or origin only (if the run has none, unknown too). */
 export function candidatesOf(result, worst) {
   return result.ranked.gates.order.filter((g) => result.ranked.gates.rank[g] > 0 && result.gates.kind[g] <= worst);
 }
