@@ -70,7 +70,7 @@ class Derived:
         -------
         DataFrame
             `surface` with the columns `derived` (the expression; empty for genes) and `proxy_note`. An antigen of which
-            the tumours measured every gene is a candidate, unless a candidate gene or an earlier derived antigen is read
+            the tumours measured every gene is a candidate, unless a candidate gene or an earlier derived one is read
             from the very same: then it is scored alone, and the other stands in gates.
         """
         in_gates = {symbol: symbol for symbol in surface.loc[surface["is_candidate"], "symbol"]}
