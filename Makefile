@@ -29,7 +29,7 @@ format: $(READY)  ## put code into its form
 	$(BIN)/snakefmt workflow
 
 generated: $(READY)  ## write again what is generated from the code
-	$(BIN)/python -m pytest tests/test_config.py --fix
+	$(BIN)/python -m pytest tests/test_config.py tests/test_structure.py --fix
 
 docs: $(READY)  ## take the pictures of docs/images again (needs a Chromium on the path)
 	@$(BIN)/cartarget demo

@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Strict(BaseModel):
-    """A part of the configuration: an unknown key is an error, and nothing changes once it is read."""
+    """A part of the configuration: an unknown key or a number without end is an error; once read, nothing changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CellLabels(Strict):

@@ -94,8 +94,7 @@ def _check(config: Config, name: str) -> str:
     from cartarget.atlas.check import describe
     from cartarget.atlas.harmonise import harmonise
     from cartarget.genes import read_gene_table
-    from cartarget.indications import read_indication
-    from cartarget.run.inputs import INDICATIONS, STREAMED, surface_sources, wanted_symbols
+    from cartarget.run.inputs import STREAMED, indication_of, surface_sources, wanted_symbols
     from cartarget.safety.tiers import read_tiers
 
     atlas = next(atlas for atlas in config.used_atlases if atlas.name == name)
@@ -105,7 +104,7 @@ def _check(config: Config, name: str) -> str:
         keep = wanted_symbols(config, sources=surface_sources(config, genes=genes)) if is_narrow else None
         adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
         typer.echo("\n".join(describe(adata)))
-        origin = config.origin or read_indication(config.indication, path=INDICATIONS).origin
+        origin = config.origin or indication_of(config).origin
         placed = harmonise(adata, tiers=read_tiers(config.tiers), origin=list(origin))
     except CartargetError as error:
         return str(error)

@@ -8,13 +8,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from cartarget.cell_labels import CellLabels, Strict
 from cartarget.errors import ConfigError
 from cartarget.sheet import read_rows
 from cartarget.surface_keys import Surface
+from cartarget.yaml_file import read_yaml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -154,7 +154,9 @@ class Config(Strict):
 
     name: Name = Field("demo", description="name of the run; results go to <results>/<name>/")
     title: str = Field("", description="what the report is headed; none: the indication's name")
-    indication: Name = Field("simulated", description="row of resources/indications.tsv: name and tissues of origin")
+    indication: Name = Field(
+        "simulated", description="row of resources/indications.tsv, or a name of your own with `origin`"
+    )
     origin: list[str] | None = Field(
         None, description="tissues from which the tumour arises; none: from the indication"
     )
@@ -257,7 +259,7 @@ def load_config(path: str | os.PathLike[str], *, sheet: str | os.PathLike[str] |
     Raises
     ------
     ConfigError
-        The file is absent or not YAML, a key is unknown (the nearest right key is named) or a value
+        The file is absent or not YAML, a key stands twice or is unknown (the nearest right key is named) or a value
         does not fit.
     InputError
         The sample sheet is malformed.
@@ -271,14 +273,7 @@ def load_config(path: str | os.PathLike[str], *, sheet: str | os.PathLike[str] |
     Traceback (most recent call last):
     cartarget.errors.ConfigError: ...run.yaml: unknown key 'nmae'; did you mean 'name'?
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); give a YAML file, such as config/config.yaml") from error
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path)
     content = {} if content is None else content
     if sheet is not None and isinstance(content, dict):
         content = content | {"sheet": str(sheet)}

@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from cartarget.dictionary import CLASSES, TABLES, Column, columns
 from cartarget.errors import InputError
-from cartarget.files import whole
+from cartarget.files import as_plain_text, whole
 
 __all__ = ["CLASSES", "TABLES", "Column", "columns", "conform", "read_table", "write_parts", "write_table"]
 
@@ -109,6 +109,9 @@ def write_parts(
 ) -> None:
     """Write a table that comes in parts, as `write_table` does, with one part in memory at a time.
 
+    The Parquet file holds every text as it is. In the TSV twin, which spreadsheets open, text that they would run as a
+    formula begins with an apostrophe (:func:`cartarget.files.as_plain_text`).
+
     Parameters
     ----------
     table, path
@@ -130,7 +133,9 @@ def write_parts(
             writer.write_table(data)
             shown = shaped if in_tsv is None else shaped[in_tsv(shaped).to_numpy(dtype=bool)]
             header = text.tell() == 0
-            shown.to_csv(text, sep="\t", index=False, float_format="%.6g", lineterminator="\n", header=header)
+            as_plain_text(shown).to_csv(
+                text, sep="\t", index=False, float_format="%.6g", lineterminator="\n", header=header
+            )
         if writer is not None:
             writer.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -10,6 +11,14 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cartarget.errors import CartargetError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -17,6 +26,11 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it into place only if the block succeeds.
 
     A killed or failing block leaves `path` as it was.
+
+    Raises
+    ------
+    CartargetError
+        The disk is full (:func:`on_disk`).
 
     Examples
     --------
@@ -28,16 +42,45 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     'done'
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    with on_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def on_disk(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Tell a disk, quota or limit that is full while `path` is written by one error that says what to do.
+
+    Raises
+    ------
+    CartargetError
+        The block failed for want of room. Any other error stays as it is.
+
+    Examples
+    --------
+    >>> with on_disk("results/demo/gates.tsv"):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    cartarget.errors.CartargetError: results/demo/gates.tsv: the disk is full (No space left on device); make room ...
+    """
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        is_short = re.search(r"^\d+ requested and \d+ written$", str(error)) is not None  # numpy tells no number
+        if error.errno not in _FULL and not is_short:
+            raise
+        why = os.strerror(error.errno or errno.ENOSPC)
+        raise CartargetError(
+            f"{path}: the disk is full ({why}); make room and run the same command again: finished steps are kept"
+        ) from error
 
 
 def sweep(paths: Iterable[str | os.PathLike[str]]) -> int:
@@ -55,6 +98,29 @@ def sweep(paths: Iterable[str | os.PathLike[str]]) -> int:
     for part in stale:
         part.unlink(missing_ok=True)
     return len(stale)
+
+
+def as_plain_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table for a spreadsheet: text that would be run as a formula gets an apostrophe before it.
+
+    That is text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return. A carriage return, which would end the
+    row, becomes a space. Numbers stay as they are.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"symbol": ["=1+1", "HLA-A"], "window": [-1.5, 2.0]})
+    >>> as_plain_text(frame).to_numpy().tolist()
+    [["'=1+1", -1.5], ['HLA-A', 2.0]]
+    """
+    texts = frame.select_dtypes(["object", "string", "category"])
+    plain = {name: _plain(texts[name].astype("string")) for name in texts}
+    return frame.assign(**plain)
+
+
+def _plain(cells: pd.Series) -> pd.Series:
+    live = cells.str.match(r"[=+\-@\t\r]").fillna(False).astype(bool)
+    return cells.mask(live, "'" + cells).str.replace("\r", " ", regex=False)
 
 
 def _umask() -> int:
@@ -93,13 +159,20 @@ def matching(path: str | os.PathLike[str]) -> list[Path]:
     return sorted(Path(*path.parts[:wild]).glob("/".join(path.parts[wild:])))
 
 
+def shared_folder() -> Path:
+    """Where the tables and the workflow lie that come with the package: within it, or around it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "share"
+    return inside if inside.is_dir() else package.parent
+
+
 def resource(path: str | os.PathLike[str]) -> Path:
-    """A table of the project: that of the working directory, else that of the checkout that the package is in.
+    """A file that the package comes with: the working directory's copy, file by file, else the package's own.
 
     Examples
     --------
     >>> resource("resources/public_tissues.tsv").name
     'public_tissues.tsv'
     """
-    beside = Path(__file__).resolve().parents[1] / path
-    return beside if not Path(path).is_file() and beside.is_file() else Path(path)
+    own = shared_folder() / path
+    return own if not Path(path).is_file() and own.is_file() else Path(path)

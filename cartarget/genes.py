@@ -8,7 +8,10 @@ The order of proof, strongest first:
 4. an alias that belongs to one gene;
 5. a stable id that several names of the file share, if none of those names is known otherwise (probes of one gene).
    RNAseqDB gives KCTD7 and RABGEF1 one Entrez id, and SYS1-DBNDD2 that of SYS1: the names go first, and a name that
-   only borrows the id of a gene beside it is lost rather than added to it.
+   only borrows the id of a gene beside it is lost rather than added to it;
+6. what the name was before a program spoiled it (`cartarget.spellings`): `HLA.A`, `epcam`, `ERBB2 (2064)`, `MATR3-1`.
+
+The prefix of one human genome (`GRCh38_`) is taken off first.
 
 NCBI's gene table has one column, `synonyms`, for both previous symbols and aliases; a table with a column
 `previous_symbols` (HGNC) keeps the two apart. A name that fits several genes (CEA: CEACAM3, CEACAM5, PSG2) is lost,
@@ -27,6 +30,7 @@ import numpy as np
 import pandas as pd
 
 from cartarget.errors import InputError
+from cartarget.spellings import DATE, is_date, refuse_strangers, spellings, twin_of, without_genome
 
 _ENSEMBL = r"^(?P<id>ENSG\d{11})(?:\.\d+)?(?:_PAR_Y)?$"
 
@@ -135,19 +139,19 @@ def resolve(
     -------
     DataFrame
         One row per name, in order: `name`; `symbol` (missing if lost); `how` (`ensembl`, `entrez`, `symbol`,
-        `previous`, `alias`, `as given`, `lost`); `reason` (why it was lost, else empty).
+        `previous`, `alias`, `spelling`, `as given`, `lost`); `reason` (why it was lost, else empty).
 
     Raises
     ------
     InputError
-        `ids` or `entrez` are not as many as the names.
+        `ids` or `entrez` are not as many as the names; names are of several genomes or of another species.
 
     Examples
     --------
     >>> resolve([" EPCAM ", "KDR|3791"], table=None)[["symbol", "how"]].values.tolist()
     [['EPCAM', 'as given'], ['KDR', 'as given']]
     """
-    given = pd.Series(list(names), dtype=object).astype(str).str.strip()
+    given = without_genome(pd.Series(list(names), dtype=object).astype(str).str.strip())
     parts = _parts(given, ids, entrez)
     if table is None:
         symbol = parts["symbol"].where(parts["symbol"] != "", given)
@@ -167,7 +171,21 @@ def resolve(
     for proof, lookup in (("ensembl", table.ensembl), ("entrez", table.entrez)):
         keys = parts[proof].where(is_shared[proof])
         _prove(symbol, how, keys=keys.mask(keys.isin(keys[symbol.notna()])), lookup=lookup, proof=proof)
+    _respell(symbol, how, names=parts["symbol"], table=table)
+    refuse_strangers(given, symbol.notna() | parts["symbol"].isin(table.ambiguous.index))
     return pd.DataFrame({"name": given, "symbol": symbol, "how": how, "reason": _reasons(parts, symbol, table)})
+
+
+def _respell(symbol: pd.Series, how: pd.Series, *, names: pd.Series, table: GeneTable) -> None:
+    """Fill in symbols of names that only a program spoiled, and that no proof found (in place)."""
+    current = dict.fromkeys(table.symbols.index)
+    known = {**table.alias.to_dict(), **table.previous.to_dict(), **{name: name for name in current}}
+    there = set(names)
+    for row, name in names[symbol.isna() & (names != "") & ~names.isin(table.ambiguous.index)].items():
+        twin = twin_of(name)
+        tries = [known[spelt] for spelt in spellings(name) if spelt in known]
+        if tries or (twin in there and twin in current):
+            symbol[row], how[row] = (tries or [twin])[0], "spelling"
 
 
 def _parts(given: pd.Series, ids: Iterable[str] | None, entrez: Iterable[str] | None) -> pd.DataFrame:
@@ -227,6 +245,7 @@ def _reasons(parts: pd.DataFrame, symbol: pd.Series, table: GeneTable) -> pd.Ser
     owner = _either(parts["ensembl"].map(table.ensembl), parts["entrez"].map(table.entrez))
     unknown = np.where(parts["symbol"] == "", "id not in the gene table", "name not in the gene table")
     reason = pd.Series(unknown, index=parts.index, dtype=object)
+    reason = reason.mask(parts["symbol"].map(is_date), DATE)
     reason = reason.mask((parts == "").all(axis=1), "name is empty")
     reason = reason.mask(candidates.notna(), "ambiguous: " + candidates.astype(str))
     reason = reason.mask(candidates.isna() & owner.notna(), "its id is that of " + owner.astype(str))
@@ -373,6 +392,7 @@ def with_ids(genes: pd.DataFrame, table: GeneTable | None) -> pd.DataFrame:
     >>> with_ids(pd.DataFrame({"given": ["A"]}, index=["A"]), None).columns.tolist()
     ['given']
     """
-    if table is None:
+    ids = None if table is None else table.symbols.reindex(genes.index)
+    if ids is None or ids.isna().all():
         return genes.copy()
-    return genes.assign(ensembl=table.symbols.reindex(genes.index).to_numpy(dtype=object))
+    return genes.assign(ensembl=ids.to_numpy(dtype=object))

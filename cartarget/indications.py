@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cartarget.errors import InputError
+from cartarget.files import resource
 
 TABLE = Path("resources") / "indications.tsv"
 
@@ -43,9 +44,9 @@ def read_indications(path: str | os.PathLike[str] = TABLE) -> dict[str, Indicati
     'female'
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = resource(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run from the project's folder") from error
+        raise InputError(f"{path}: cannot be read ({error}); give a table such as resources/indications.tsv") from error
     header = lines[0].split("\t") if lines else []
     missing = [name for name in ("indication", "name", "origin", "sex", "epithelium", "source") if name not in header]
     if missing:
@@ -92,9 +93,11 @@ def read_indication(key: str, *, path: str | os.PathLike[str] = TABLE) -> Indica
     known = read_indications(path)
     if key in known:
         return known[key]
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {near[0]!r}? Else add a row" if near else f"known: {', '.join(known)}; or add a row"
-    raise InputError(f"indication {key!r} is not in {path}; {hint}")
+    named = [own for own, row in known.items() if key.casefold().replace("_", " ") in row.name.casefold()]
+    near = named or difflib.get_close_matches(key, known, n=1)
+    told = " or ".join(f"{own!r} ({known[own].name})" for own in near)
+    hint = f"did you mean {told}? Else add a row" if near else f"known: {', '.join(known)}; or add a row"
+    raise InputError(f"indication {key!r} is not in {path}; {hint}, or give its `origin` in the configuration")
 
 
 def _listed(cell: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import yaml
 
 from cartarget import __version__
 from cartarget.config import Config
-from cartarget.files import sha256, whole
+from cartarget.files import sha256, shared_folder, whole
 
 PACKAGES = (
     "anndata", "biopython", "h5py", "itables", "jinja2", "matplotlib", "numba", "numpy", "pandas", "pandera",
@@ -41,16 +41,22 @@ def versions() -> dict[str, str]:
 def portable(path: str | os.PathLike[str]) -> str:
     """A path as it is written into results: relative to the working directory, with forward slashes.
 
-    That of an installed package's file begins with the package, wherever it is installed.
+    A table that came with the package, where the working directory has none of its own, is `cartarget:` and its name;
+    one of another package is told alike.
 
     Examples
     --------
-    >>> portable(Path.cwd() / "results" / "demo"), portable("/env/lib/site-packages/pirlygenes/data/surface.csv")
-    ('results/demo', 'pirlygenes/data/surface.csv')
+    >>> portable(Path.cwd() / "results" / "demo")
+    'results/demo'
+    >>> portable("/opt/env/site-packages/pirlygenes/data/surface.csv")
+    'pirlygenes:data/surface.csv'
     """
-    _, is_installed, inside = Path(path).as_posix().rpartition("/site-packages/")
-    if is_installed:
-        return inside
+    own, here = shared_folder(), Path.cwd()
+    if own != here and own not in here.parents and own in Path(path).parents:
+        return f"cartarget:{Path(path).relative_to(own).as_posix()}"
+    if "site-packages" in (parts := Path(path).parts)[:-2]:
+        package, *rest = parts[parts.index("site-packages") + 1 :]
+        return f"{package}:{'/'.join(rest)}"
     return Path(os.path.relpath(path) if Path(path).is_absolute() else path).as_posix()
 
 

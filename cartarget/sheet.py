@@ -68,6 +68,8 @@ def read_rows(path: str | os.PathLike[str]) -> list[tuple[str, dict[str, Any]]]:
             near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0.4)
             hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(COLUMNS)}"
             raise InputError(f"{path}, line {numbered[0][0]}: unknown column {name!r}; {hint}")
+        if header.count(name) > 1:
+            raise InputError(f"{path}, line {numbered[0][0]}: column {name!r} stands twice; delete one of the two")
     for name in ("name", "path"):
         if name not in header:
             raise InputError(f"{path}: column {name!r} is missing; a sheet has name and path, and more of {COLUMNS}")

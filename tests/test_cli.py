@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cartarget import harmonise, read_tiers, simulate_atlas
+from cartarget.cli import _unknown
 from cartarget.config import load_config
 from cartarget.config_text import config_schema, default_config
 from cartarget.evidence.part import count_atlas
@@ -23,7 +25,9 @@ from cartarget.run.inputs import load_run
 from cartarget.run.steps import run
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("run", "screen", "gates", "report", "evidence", "index", "demo", "config")
+COMMANDS = (
+    "run", "screen", "gates", "score", "explain", "report", "evidence", "index", "demo", "config", "workflow", "init",
+)  # fmt: skip
 
 
 def cartarget(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -151,7 +155,7 @@ def test_evidence_tells_what_was_counted_and_what_nothing_measures(tmp_path: Pat
     ]  # fmt: skip
     n = [f"{number:,}" for number in (part.words.shape[1], len(part.donors), len(part.populations))]
     cells = f"{(part.donor >= 0).sum():,}"
-    thresholds = ["1,", "2,", "3", "counts"]
+    thresholds = ["1,", "2", "counts"]
     assert row.split()[:-2] == ["simulated", "cells", "cells", cells, n[1], n[2], n[0], *thresholds, "-"]
     assert places == "Required places that no input measures: none."
     assert measured == [f"  1 of 1: {n[0]}"]
@@ -177,3 +181,11 @@ def test_an_index_of_nothing_says_so(tmp_path: Path) -> None:
     told = cartarget("index", "results", folder=tmp_path)
     assert (told.returncode, told.stdout) == (1, "")
     assert "results: no run here has a report.html" in told.stderr
+
+
+def test_a_missing_liability_is_explained() -> None:
+    frame = pd.DataFrame({"liability": [0.1, None], "tissues_unmeasured": [None, "brain, heart, kidney, liver, lung"]})
+    assert _unknown(frame) == [
+        "-: unknown, since no input measures brain, heart, kidney, liver and 1 more; nothing can be called safe."
+    ]
+    assert _unknown(frame.head(1)) == []

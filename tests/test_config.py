@@ -12,6 +12,7 @@ import yaml
 from cartarget.config import Config, load_config, parse_config
 from cartarget.config_text import config_schema, default_config
 from cartarget.errors import ConfigError
+from cartarget.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = {"config/config.yaml": default_config, "workflow/schemas/config.schema.json": config_schema}
@@ -74,6 +75,9 @@ def test_examples_are_right(path: Path) -> None:
         ({"results": "../outside"}, "results: '../outside' is outside the working directory"),
         ({"results": "/tmp/outside"}, "results: '/tmp/outside' is outside the working directory"),
         ({"results": "inside/../../outside"}, "is outside the working directory"),
+        ({"thresholds": {"bulk": float("inf")}}, "thresholds.bulk: found inf; Input should be a finite number"),
+        ({"larger": {"minutes": float("inf")}}, "larger.minutes: found inf; Input should be a finite number"),
+        ({"coverage_floor": float("nan")}, "coverage_floor: found nan; Input should be a finite number"),
         (["name"], "expected keys and values at the top level, found list"),
     ],
 )
@@ -100,6 +104,30 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes, message: str) ->
     with pytest.raises(ConfigError, match=message) as error:
         load_config(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("top: 5\nname: x\ntop: 6", "line 3: the key 'top' stands on line 1 too"),
+        ("thresholds:\n  bulk: 1\n  bulk: 2", "line 3: the key 'bulk' stands on line 2 too"),
+        ("atlases:\n- name: a\n  'name': b", "line 3: the key 'name' stands on line 2 too"),
+        ("thresholds: {bulk: .inf}", "thresholds.bulk: found inf"),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    assert message in str(error.value)
+
+
+def test_a_key_may_stand_in_two_places_and_over_an_alias(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("name: a\nthresholds: &t {bulk: 1, count: 2}\nx: {<<: *t, bulk: 3}\ny: {<<: *t, bulk: 4}")
+    assert read_yaml(path)["x"] == {"bulk": 3, "count": 2}
+    assert read_yaml(path)["y"] == {"bulk": 4, "count": 2}
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

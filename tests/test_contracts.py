@@ -107,6 +107,23 @@ def test_a_hostile_name_is_only_a_name(tmp_path: Path) -> None:
     assert pd.read_csv(tmp_path / "antigens.tsv", sep="\t")["symbol"].tolist() == [name]
 
 
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-HYPERLINK(1)", "@SUM(1)", "\t=1", "\r=1"])
+def test_no_cell_of_the_twin_is_a_formula(tmp_path: Path, name: str) -> None:
+    """The text is kept in Parquet; in the twin an apostrophe makes it text for a spreadsheet. Numbers stay numbers."""
+    given = frame("antigens", n=2, symbol=[name, "HLA-A"], window=[-1.5, 2.0])
+    write_table("antigens", given, tmp_path / "antigens")
+    assert read_table("antigens", tmp_path / "antigens.parquet")["symbol"].tolist() == [name, "HLA-A"]
+    twin = pd.read_csv(tmp_path / "antigens.tsv", sep="\t")
+    assert twin["symbol"].tolist() == ["'" + name.replace("\r", " "), "HLA-A"]
+    assert twin["window"].tolist() == [-1.5, 2.0]
+
+
+def test_a_category_of_the_twin_is_no_formula(tmp_path: Path) -> None:
+    write_table("exposure", frame("exposure", n=2, gate=["=A", "'=A"]), tmp_path / "exposure")
+    assert read_table("exposure", tmp_path / "exposure.parquet")["gate"].tolist() == ["=A", "'=A"]
+    assert pd.read_csv(tmp_path / "exposure.tsv", sep="\t")["gate"].tolist() == ["'=A", "'=A"]
+
+
 def test_a_refused_table_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         write_table("antigens", frame("antigens", coverage=2.0), tmp_path / "antigens")

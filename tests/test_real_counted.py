@@ -49,7 +49,7 @@ def test_both_breast_tumours_are_counted_in_cells_and_fifty_stand_beside_in_bulk
         both = antigens[["coverage_cells", "coverage_samples"]].notna().all(axis=1)
         assert both.sum() > 2000
         tumors = counted(breast[primary], "PTPRC").query("side == 'tumor'").set_index("population")
-        assert tumors["n_observations"].to_dict() == {"CID4465": 124, "tnbc_copykat": 228, "tumor": 50}
+        assert tumors["n_observations"].to_dict() == {"patient 1": 124, "patient 2": 228, "tumor": 50}
         assert not tumors["is_thin"].any()
     by_cells = breast["single_cell"]["antigens"].set_index("symbol")
     lacking = by_cells["coverage_samples"].isna()

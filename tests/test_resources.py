@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cartarget.config import load_config
+from cartarget.config import load_config, parse_config
 from cartarget.errors import InputError
 from cartarget.indications import read_indication, read_indications
+from cartarget.run.inputs import indication_of
 from cartarget.safety.tiers import read_tiers
 
 IDENTIFIER = re.compile(r"^(doi:10\.\d{4,}/\S+|PMID:\d+|PMCID:PMC\d+|NCT\d{8})$")
@@ -165,3 +166,20 @@ def test_markers_and_cancer_testis_genes_are_highest_where_they_should_be(shared
         assert set(top.drop("TTR", errors="ignore")) <= set(tissues), "TTR is higher in the choroid plexus"
     testis = notes.loc[notes["kind"] == "cancer-testis antigen", "symbol"]
     assert set(levels.loc[testis].idxmax(axis=1)) == {"testis"}
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("melanoma", "did you mean 'skcm' (cutaneous melanoma) or 'uvm' (uveal melanoma)?"),
+        ("glioblastoma", "did you mean 'gbm' (glioblastoma)?"),
+        ("raed", "did you mean 'read' (rectal adenocarcinoma)?"),
+        ("chordoma", "or give its `origin` in the configuration"),
+    ],
+)
+def test_an_unknown_indication_names_those_of_that_name(key: str, message: str) -> None:
+    with pytest.raises(InputError) as told:
+        read_indication(key)
+    assert message in str(told.value)
+    own = indication_of(parse_config({"indication": key, "origin": ["skin"], "sex": "female", "title": "Mine"}))
+    assert (own.key, own.name, own.origin, own.sex) == (key, "Mine", ("skin",), "female")

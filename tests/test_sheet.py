@@ -48,6 +48,7 @@ def test_empty_fields_have_the_default(tmp_path: Path) -> None:
         (["nam, path", "a, b.h5ad"], "line 1: unknown column 'nam'; did you mean 'name'"),
         (["name, path, malignnt", "a, b.h5ad, x"], "unknown column 'malignnt'; did you mean 'malignant'"),
         (["name", "a"], "column 'path' is missing"),
+        (["name, path, unit, unit", "a, b.h5ad, CPM, TPM"], "line 1: column 'unit' stands twice"),
         (["name, path", "a, b.txt"], r"line 2: what reads 'b.txt' cannot be told"),
         (["name, path", ", b.h5ad"], "line 2: name is empty"),
         (["name, path", "a, b.h5ad, more"], "line 2: found 3 fields, expected 2"),

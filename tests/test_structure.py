@@ -19,10 +19,11 @@ PACKAGE = ROOT / "cartarget"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = {
-    "errors": 0, "files": 0, "genes": 0, "aliases": 0, "config": 0, "config_text": 0, "dictionary": 0, "contracts": 0,
-    "indications": 0, "provenance": 0, "sheet": 0, "cell_labels": 0, "surface_keys": 0,
+    "errors": 0, "files": 0, "genes": 0, "spellings": 0,
+    "aliases": 0, "config": 0, "config_text": 0, "dictionary": 0, "contracts": 0,
+    "indications": 0, "provenance": 0, "sheet": 0, "cell_labels": 0, "yaml_file": 0, "surface_keys": 0,
     "logic": 1, "atlas": 2, "surface": 3, "evidence": 4, "safety": 5, "search": 6, "selection": 7,
-    "report": 8, "plots": 8, "run": 9, "cli": 10, "cli_atlas": 10,
+    "report": 8, "plots": 8, "run": 9, "cli": 10, "cli_atlas": 10, "__main__": 10,
 }  # fmt: skip
 MAX_LINES = 400
 MAX_ARGUMENTS = 6
@@ -124,6 +125,29 @@ def test_public_functions_share_one_form(name: str, function: Any) -> None:
     assert ">>>" in text, f"{name}: the example must run"
     for parameter in rest:
         assert re.search(rf"\b{parameter.name}\b", text), f"{name}: the docstring does not say what {parameter.name} is"
+
+
+def stub() -> str:
+    """What type checkers and editors know the package by: the public names, each from its home."""
+    homes = sorted((home, name) for name, home in cartarget._HOMES.items())
+    lines = [f"from {home} import {name} as {name}" for home, name in homes]
+    return "\n".join(
+        [
+            "# Generated from cartarget/__init__.py by pytest tests/test_structure.py --fix",
+            *lines,
+            "",
+            "__version__: str",
+            "",
+        ]
+    )
+
+
+def test_type_checkers_know_the_public_names(request: pytest.FixtureRequest) -> None:
+    path = PACKAGE / "__init__.pyi"
+    if request.config.getoption("--fix"):
+        path.write_text(stub(), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == stub(), "run pytest tests/test_structure.py --fix"
+    assert (PACKAGE / "py.typed").exists()
 
 
 @pytest.mark.parametrize("name", cartarget.__all__)

@@ -49,12 +49,14 @@ def read_atlas(
     """
     from cartarget.atlas.batch import scale_by_tmm
     from cartarget.atlas.contract import validate_atlas
+    from cartarget.atlas.lacking import mark_lacking
     from cartarget.atlas.purity import add_purity
     from cartarget.atlas.registry import READERS
     from cartarget.errors import InputError
 
     adata = READERS[atlas.reader].read(atlas, config=config, genes=genes, keep=keep)
     validate_atlas(adata)
+    mark_lacking(adata)
     if keep is not None and not adata.n_vars:
         some = ", ".join(sorted(keep)[:3])
         raise InputError(

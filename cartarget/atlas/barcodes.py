@@ -102,7 +102,7 @@ def tissue_names() -> dict[str, str]:
     """
     path = resource(TISSUES)
     if not path.is_file():
-        raise InputError(f"{TISSUES}: no such file; run in the folder of cartarget's checkout")
+        raise InputError(f"{TISSUES}: no such file; install cartarget again")
     with open(path, encoding="utf-8", newline="") as handle:
         rows = csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
         return {name_key(row["given"]): row["tissue"] for row in rows}

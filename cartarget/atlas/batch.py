@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from cartarget.atlas.contract import require_atlas
 from cartarget.errors import InputError
 from cartarget.sheet import ASSAYS
 
@@ -63,6 +64,7 @@ def batch_report(adata: AnnData, *, housekeeping: Sequence[str] = HOUSEKEEPING) 
     >>> report.columns.tolist()[:4]
     ['dataset', 'side', 'n_observations', 'n_donors']
     """
+    require_atlas(adata, call="cartarget.batch_report(atlas)")
     values = adata.X
     genes = [gene for gene in housekeeping if gene in adata.var_names]
     level = _level(adata, genes)
@@ -99,11 +101,26 @@ def record_batches(adata: AnnData) -> None:
 
 
 def tell_batches(adata: AnnData) -> tuple[list[dict[str, Any]], list[str]]:
-    """The batch report as plain data, and its warnings; nothing for what is neither cells nor samples."""
+    """The batch report as plain data, and its warnings; nothing for what is neither cells nor samples.
+
+    A data set that is called after one of its donors is called by a number: both go into tables and the report.
+    """
     if adata.uns["cartarget"]["kind"] not in ("samples", "cells"):
         return [], []
     report = batch_report(adata)
+    report["dataset"] = report["dataset"].replace(_numbered(adata))
     return json.loads(report.to_json(orient="records", double_precision=6)), _notes(report)
+
+
+def _numbered(adata: AnnData) -> dict[str, str]:
+    """Data sets that are called after a person in them (one file a patient), and the number that stands for each."""
+    donors = adata.obs["donor"].astype(str).groupby(adata.obs["dataset"].astype(str)).unique()
+    named = [
+        dataset
+        for dataset, people in donors.items()
+        if dataset != adata.uns["cartarget"]["atlas"] and any(person and person in dataset for person in people)
+    ]
+    return {dataset: f"data set {number}" for number, dataset in enumerate(named, start=1)}
 
 
 def _library(adata: AnnData) -> np.ndarray:

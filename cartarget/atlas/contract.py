@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -149,6 +150,82 @@ def validate_atlas(adata: AnnData) -> None:
     _check_values(adata, where=where, kind=about["kind"])
     if list(about["lost"].columns) != ["name", "reason"]:
         raise InputError(f"{where}: uns['cartarget']['lost'] needs the columns name and reason")
+
+
+ATLAS_CALL = 'cartarget.from_anndata(adata, malignant="column", donor="column", tissue="colon")'
+
+
+def require_anndata(given: object, *, call: str) -> None:
+    """Check that an AnnData was given.
+
+    Parameters
+    ----------
+    given
+        What was given.
+    call
+        The right call, for the message.
+
+    Raises
+    ------
+    InputError
+        It is something else.
+
+    Examples
+    --------
+    >>> require_anndata("cells.h5ad", call="from_anndata(adata)")
+    Traceback (most recent call last):
+    cartarget.errors.InputError: expected an AnnData, found str; read the file first (anndata.read_h5ad) and ...
+    """
+    from anndata import AnnData
+
+    if not isinstance(given, AnnData):
+        first = "read the file first (anndata.read_h5ad) and " if isinstance(given, str | os.PathLike) else ""
+        raise InputError(f"expected an AnnData, found {type(given).__name__}; {first}call {call}")
+
+
+def require_atlas(given: object, *, call: str) -> None:
+    """Check that an AnnData was given that keeps the atlas contract's description.
+
+    Raises
+    ------
+    InputError
+        It is something else; the message shows how to make one.
+
+    Examples
+    --------
+    >>> import anndata
+    >>> require_atlas(anndata.AnnData(np.ones((1, 1))), call="harmonise(atlas, tiers=tiers, origin=origin)")
+    Traceback (most recent call last):
+    cartarget.errors.InputError: a plain AnnData is no atlas yet; make one with cartarget.from_anndata(...) and then ...
+    """
+    require_anndata(given, call=f"{ATLAS_CALL} and then {call}")
+    if "cartarget" not in given.uns:  # type: ignore[attr-defined]
+        raise InputError(f"a plain AnnData is no atlas yet; make one with {ATLAS_CALL} and then call {call}")
+
+
+def require_harmonised(given: object, *, call: str) -> None:
+    """Check that an AnnData was given that `cartarget.harmonise` has been through.
+
+    Raises
+    ------
+    InputError
+        It is something else; the message shows how to make one.
+
+    Examples
+    --------
+    >>> import anndata
+    >>> plain = anndata.AnnData(np.ones((1, 1)), uns={"cartarget": {"atlas": "x"}})
+    >>> require_harmonised(plain, call="count_atlas(atlas, symbols=[...])")
+    Traceback (most recent call last):
+    cartarget.errors.InputError: atlas 'x' has no populations yet; call atlas = cartarget.harmonise(atlas, ...
+    """
+    require_atlas(given, call=call)
+    if "population" not in given.obs:  # type: ignore[attr-defined]
+        name = given.uns["cartarget"].get("atlas", "?")  # type: ignore[attr-defined]
+        raise InputError(
+            f"atlas {name!r} has no populations yet; call atlas = cartarget.harmonise(atlas, "
+            f'tiers=cartarget.read_tiers(), origin="colon") and then {call}'
+        )
 
 
 class Nobody(NamedTuple):

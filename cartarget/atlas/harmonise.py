@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from cartarget.atlas.contract import check_donors
-from cartarget.atlas.names import NOT_STATED, is_missing, name_key
+from cartarget.atlas.contract import check_donors, require_atlas
+from cartarget.atlas.names import NOT_STATED, is_missing, name_key, several
 from cartarget.atlas.public.ontology import FILES, Ontology, read_obo
 from cartarget.errors import InputError
 
@@ -67,7 +67,7 @@ class Places(Protocol):
 
 
 def harmonise(
-    adata: AnnData, *, tiers: Places, origin: Collection[str], names: Mapping[str, str] | None = None
+    adata: AnnData, *, tiers: Places, origin: str | Collection[str], names: Mapping[str, str] | None = None
 ) -> AnnData:
     """Give every observation its population and what the population is worth.
 
@@ -78,7 +78,7 @@ def harmonise(
     tiers
         The tier table.
     origin
-        Tissues from which the tumour arises, in any known name.
+        Tissue or tissues from which the tumour arises, in any known name.
     names
         What this atlas calls a tissue → what the tier table calls it, for names that mean something in
         this atlas alone ("Normal Adjacent").
@@ -110,8 +110,9 @@ def harmonise(
     >>> found.obs["population"].item(), found.obs["tier"].item()
     ('brain (cerebellum)', 'vital')
     """
+    require_atlas(adata, call='cartarget.harmonise(atlas, tiers=cartarget.read_tiers(), origin="colon")')
     check_donors(adata)
-    home = _origin(origin, tiers)
+    home = _origin(several(origin), tiers)
     keys = _keys(adata)
     unique = keys.drop_duplicates()
     rows = _rows(unique, tiers=tiers, names=names or {}, home=home, atlas=adata.uns["cartarget"].get("atlas", ""))
@@ -122,6 +123,7 @@ def harmonise(
         is_text = isinstance(values.iloc[0], str) if len(values) else False
         result.obs[str(column)] = pd.Categorical(values) if is_text else values.to_numpy()
     _tell_not_stated(result)
+    _tell_numbers(result)
     return result
 
 
@@ -165,7 +167,26 @@ def _tell_not_stated(adata: AnnData) -> None:
         return
     donors = set(lost["donor"].astype(str)) - {""}
     whose = f", of {len(donors):,} donor{'' if len(donors) == 1 else 's'}" if donors else ""
-    note = f"normal, but neither tissue nor cell type is named: {len(lost):,}{whose}; '{NOT_STATED}', counted nowhere"
+    _note(
+        adata,
+        f"normal, but neither tissue nor cell type is named: {len(lost):,}{whose}; '{NOT_STATED}', counted nowhere",
+    )
+
+
+def _tell_numbers(adata: AnnData) -> None:
+    """Add a note on normal cell types that are bare numbers: clusters without a name, which no tier can know."""
+    types = adata.obs.loc[(adata.obs["side"] == "normal").to_numpy(), "cell_type"].astype(str)
+    numbers = types[types.str.fullmatch(r"\d+(\.0)?")]
+    if len(numbers):
+        some = ", ".join(map(repr, sorted(set(numbers))[:4]))
+        _note(
+            adata,
+            f"{numbers.nunique():,} normal cell types are bare numbers ({some}), {len(numbers):,} observations: they "
+            "are judged as their tissue, and cannot stand for a required cell type; name the clusters",
+        )
+
+
+def _note(adata: AnnData, note: str) -> None:
     about = adata.uns["cartarget"]
     adata.uns["cartarget"] = {**about, "notes": [*about.get("notes", []), note]}
 

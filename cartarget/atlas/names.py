@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,3 +61,14 @@ def are(values: pd.Series, test: Callable[[str], bool]) -> pd.Series:
     [False, True, False]
     """
     return values.map({value: test(value) for value in values.unique()}).astype(bool)
+
+
+def several(names: str | Iterable[str]) -> list[str]:
+    """One name or several, as several: a text is a name, never its letters.
+
+    Examples
+    --------
+    >>> several("colon"), several(("colon", "rectum"))
+    (['colon'], ['colon', 'rectum'])
+    """
+    return [names] if isinstance(names, str) else list(names)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cartarget.atlas.contract import require_atlas
 from cartarget.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def pseudobulk(
     """
     import scanpy
 
+    require_atlas(adata, call="cartarget.pseudobulk(atlas)")
     about = adata.uns["cartarget"]
     if about["kind"] != "cells" or about["unit"] != "counts":
         raise InputError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cartarget.atlas.formats.hdf5 import write_h5ad
 from cartarget.files import whole
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def write_atlas(adata: AnnData, path: str | os.PathLike[str]) -> None:
     stored = adata.copy()
     stored.uns["cartarget"] = json.dumps(about, ensure_ascii=False)
     with whole(path) as temporary:
-        stored.write_h5ad(temporary)
+        write_h5ad(stored, temporary)
 
 
 def read_stored(path: str | os.PathLike[str]) -> AnnData:

@@ -132,6 +132,41 @@ def residual_liability(
     return frame
 
 
+def never_below_liability(residual: pd.DataFrame, *, table: pd.DataFrame, blocked: NDArray[np.bool_]) -> pd.DataFrame:
+    """Residual liabilities that are at least the liabilities: a missed blocker can only add to what is hit.
+
+    The liability also knows of places that the residual does not weigh: what was not measured, thin populations, and
+    power. So each is the larger of the two.
+
+    Parameters
+    ----------
+    residual
+        From :func:`residual_liability`.
+    table
+        The same gates scored: `liability`, `liability_upper`, `liability_population`. NaN says nothing.
+    blocked
+        Which gates have a blocker; all others stay missing.
+
+    Examples
+    --------
+    >>> residual = pd.DataFrame({"liability_residual": [0.1], "liability_residual_upper": [0.3],
+    ...                          "liability_residual_population": ["heart"]})
+    >>> table = pd.DataFrame({"liability": [0.2], "liability_upper": [1.0], "liability_population": ["lung"]})
+    >>> never_below_liability(residual, table=table, blocked=np.array([True])).values.tolist()
+    [[0.2, 1.0, 'lung']]
+    """
+    own = residual["liability_residual"].to_numpy(dtype=np.float64)
+    given = {name: table[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in ("liability", "liability_upper")}
+    is_higher = blocked & (np.nan_to_num(given["liability"], nan=-1.0) > np.nan_to_num(own, nan=-1.0))
+    place = residual["liability_residual_population"].mask(is_higher, pd.Series(table["liability_population"].array))
+    upper = np.fmax(residual["liability_residual_upper"].to_numpy(dtype=np.float64), given["liability_upper"])
+    return residual.assign(
+        liability_residual=np.where(is_higher, given["liability"], own),
+        liability_residual_upper=np.where(blocked, upper, np.nan),
+        liability_residual_population=place,
+    )
+
+
 def _least_detected(gates: Gates, rate: NDArray[np.float64]) -> NDArray[np.int64]:
     """The blocker of each gate that is detected least, as a row of the panel; −1 without one. Unknown is least."""
     out = np.full(len(gates), -1, dtype=np.int64)

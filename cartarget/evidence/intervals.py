@@ -24,6 +24,9 @@ PRIOR_DONORS = 4.0
 
 _ROWS = 2048
 
+EXACT = 1e-9
+"""Fractions that are nearer to 0 or 1 than this are 0 or 1."""
+
 MIN_BOOTSTRAP = 20
 """Donors from which a bootstrap is allowed."""
 
@@ -71,8 +74,8 @@ def fraction_interval(
     """Two-sided interval of a population's fraction.
 
     Equal-tailed Jeffreys interval on the effective number of observations; the lower end is 0 where
-    nothing is positive and the upper end 1 where everything is, so that the interval holds the
-    observed fraction.
+    nothing is positive and the upper end 1 where everything is (each but for rounding), so that the
+    interval holds the observed fraction.
 
     Parameters
     ----------
@@ -97,8 +100,9 @@ def fraction_interval(
     """
     p, n = np.broadcast_arrays(np.asarray(fraction, np.float64), np.asarray(n_effective, np.float64))
     tail = (1 - level) / 2
-    low = np.where(p <= 0, 0.0, posterior_quantile(p, n, q=tail))
-    high = np.where(p >= 1, 1.0, posterior_quantile(p, n, q=1 - tail))
+    inside = np.clip(p, 0.0, 1.0)  # a weighted mean of ones may be off by a rounding
+    low = np.where(p <= EXACT, 0.0, posterior_quantile(inside, n, q=tail))
+    high = np.where(p >= 1 - EXACT, 1.0, posterior_quantile(inside, n, q=1 - tail))
     empty = n <= 0
     return np.where(empty, 0.0, low), np.where(empty, 1.0, high)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cartarget.errors import InputError
+from cartarget.evidence.names import patient_names
 from cartarget.evidence.packed import WORD, Packed, lay_out, unpack_bits
 from cartarget.evidence.part import DEPTHS, Part
 
@@ -73,7 +74,8 @@ def join(parts: Sequence[Part], *, symbols: Sequence[str], thresholds: Mapping[s
     """Bring parts onto one list of antigens.
 
     A population holds the observations of one place that are alike in side, kind, assay and in the antigens that were
-    measured. An antigen that an atlas lacks is not measured in its populations, and in no other.
+    measured. An antigen that an atlas lacks is not measured in its populations, and in no other. The tumour cells of
+    each patient are a population, named `patient 1` and so on: no identifier goes into a table or report.
 
     Parameters
     ----------
@@ -94,6 +96,9 @@ def join(parts: Sequence[Part], *, symbols: Sequence[str], thresholds: Mapping[s
     rank[order] = np.arange(len(order))
     own = [np.where(codes >= 0, rank[codes], -1) for codes in own]
     table = table.iloc[order].drop(columns="mask").reset_index(drop=True)
+    is_patient = (table["side"] == "tumor") & (table["kind"] == "cells")
+    named = table["population"].astype(str)
+    table["population"] = named.mask(is_patient, named.map(patient_names(parts)))
     table["population"] = _unique(table)
     packed = _packed(parts, own, kept, table, symbols=symbols, thresholds=thresholds)
     depth = np.zeros((len(table), len(DEPTHS)), dtype=np.int64)

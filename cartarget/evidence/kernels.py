@@ -145,7 +145,8 @@ def _tile(b: Any, left: Any, panel: Any, n_words: Any, out: Any, *, rows: int) -
 
 
 def threads(n: int | None = None) -> int:
-    """How many threads to use: as asked, else as many as the process may run on."""
+    """How many threads to use: as asked, here or by CARTARGET_CORES, else as many as the process may run on."""
+    n = n if n is not None else int(os.environ.get("CARTARGET_CORES", "0")) or None
     if n is not None:
         return max(1, n)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

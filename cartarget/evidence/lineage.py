@@ -95,7 +95,7 @@ def read_gene_notes(path: str | os.PathLike[str] | None = None) -> dict[str, str
 
 def _read(path: str | os.PathLike[str], filled: Sequence[str], *, may_be_empty: Sequence[str] = ()) -> pd.DataFrame:
     try:
-        table = pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+        table = pd.read_csv(resource(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
     for name in (*filled, *may_be_empty):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from cartarget.atlas.contract import tell_nobody
 from cartarget.errors import InputError
 
 WORD = 64
@@ -117,7 +118,7 @@ def pack(
     Raises
     ------
     InputError
-        Lengths differ, a population lies on both sides, or a side is unknown.
+        Lengths differ, a donor is missing, a population lies on both sides, or a side is unknown.
 
     Examples
     --------
@@ -135,6 +136,9 @@ def pack(
             f"positivity is {matrix.shape}, but there are {len(labels)} labelled observations and "
             f"{len(symbols)} symbols: give observations × antigens"
         )
+    nobody = tell_nobody(labels["donor"], labels["side"])
+    if nobody:
+        raise InputError(f"donor holds {nobody.text}, which would all become one person; give their donors")
     unknown = sorted(set(labels["side"]) - {"tumor", "normal"})
     if unknown:
         raise InputError(f"side {unknown[0]!r} is unknown: expected 'tumor' or 'normal'")

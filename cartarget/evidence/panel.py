@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from cartarget.atlas.names import several
 from cartarget.errors import InputError
 from cartarget.evidence.intervals import by_population, observation_weights, posterior_quantile
 from cartarget.evidence.join import join, ranking_kind
@@ -69,6 +70,8 @@ class Panel:
         Tissues from which the tumour arises.
     n_twice
         Cells left out since another atlas of the panel holds them.
+    harmed
+        Antigens of which severe harm is on record in an organ that nothing measured → that organ.
     """
 
     symbols: tuple[str, ...]
@@ -88,6 +91,7 @@ class Panel:
     stand_in: frozenset[str]
     origin: tuple[str, ...]
     n_twice: int = 0
+    harmed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def populations(self) -> pd.DataFrame:
@@ -307,7 +311,8 @@ def build_panel(
     >>> panel.symbols, panel.kind
     (('CEACAM5', 'MSLN'), 'cells')
     """
-    given = [atlases] if isinstance(atlases, AnnData | Part) else list(atlases)
+    given = list(atlases) if isinstance(atlases, list | tuple) else [atlases]
+    symbols, origin, required = several(symbols), several(origin), several(required)
     parts = [
         one if isinstance(one, Part) else count_atlas(one, symbols=symbols, bulk=[bulk], count=[count]) for one in given
     ]

@@ -12,6 +12,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cartarget.atlas.contract import require_harmonised
+from cartarget.atlas.names import several
 from cartarget.errors import InputError
 from cartarget.evidence.derived import decided, definitions, lowest_highest
 from cartarget.evidence.packed import WORD, Layout, lay_out
@@ -142,7 +144,9 @@ def count_atlas(
     >>> part.symbols, part.thresholds, part.words.shape[:2]
     (('MSLN',), (1.0, 2.0), (2, 1))
     """
+    require_harmonised(adata, call="cartarget.count_atlas(atlas, symbols=[...])")
     about = adata.uns["cartarget"]
+    symbols = several(symbols)
     thresholds = _thresholds(about, bulk, count)
     derived = {name: gate for name, gate in definitions(about).items() if name in set(symbols)}
     asked = dict.fromkeys([*symbols, *(gene for gate in derived.values() for gene in gate.antigens)])

@@ -10,6 +10,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cartarget.atlas.contract import require_harmonised
 from cartarget.errors import InputError
 from cartarget.evidence.packed import Packed, pack
 
@@ -83,6 +84,7 @@ def pack_atlas(adata: AnnData, *, bulk: float = 10.0, count: int = 1) -> Packed:
     >>> pack_atlas(adata).populations["tissue"].tolist()
     ['liver']
     """
+    require_harmonised(adata, call="cartarget.pack_atlas(atlas)")
     obs = adata.obs
     populations, datasets = (obs[name].astype(str) for name in ("population", "dataset"))
     holds = pd.crosstab(populations, datasets) > 0

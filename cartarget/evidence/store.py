@@ -17,6 +17,7 @@ import pandas as pd
 
 from cartarget.errors import InputError
 from cartarget.evidence.part import Part
+from cartarget.files import on_disk
 
 FORM = 3
 """Version of the form; a store of another one is counted again."""
@@ -35,26 +36,36 @@ def write_part(part: Part, folder: str | os.PathLike[str]) -> None:
         A counted atlas.
     folder
         Where it will lie.
+
+    Raises
+    ------
+    CartargetError
+        The disk is full.
     """
     folder = Path(folder)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     for left in folder.parent.glob(f".{folder.name}.*.part"):
         if not _is_running(int(left.name.split(".")[-2])):
             shutil.rmtree(left, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
-        np.save(temporary / "words.npy", part.words, allow_pickle=False)
-        np.savez(temporary / "arrays.npz", allow_pickle=False, **{name: getattr(part, name) for name in _ARRAYS})
-        part.populations.to_parquet(temporary / "populations.parquet", index=False)
-        part.segments.to_parquet(temporary / "segments.parquet", index=False)
-        about = {name: getattr(part, name) for name in _TEXTS} | {"form": FORM, "shape": list(part.words.shape)}
-        about["bytes"] = {file.name: file.stat().st_size for file in sorted(temporary.iterdir())}
-        (temporary / "part.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        with on_disk(folder):
+            _fill(part, temporary)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _fill(part: Part, temporary: Path) -> None:
+    temporary.mkdir(parents=True)
+    np.save(temporary / "words.npy", part.words, allow_pickle=False)
+    np.savez(temporary / "arrays.npz", allow_pickle=False, **{name: getattr(part, name) for name in _ARRAYS})
+    part.populations.to_parquet(temporary / "populations.parquet", index=False)
+    part.segments.to_parquet(temporary / "segments.parquet", index=False)
+    about = {name: getattr(part, name) for name in _TEXTS} | {"form": FORM, "shape": list(part.words.shape)}
+    about["bytes"] = {file.name: file.stat().st_size for file in sorted(temporary.iterdir())}
+    (temporary / "part.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _is_running(process: int) -> bool:

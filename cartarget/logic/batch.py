@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, reduce
 from typing import Any, NamedTuple, Protocol
@@ -150,7 +150,7 @@ class Gates:
                 raise GateError(f"gate of shape {batch.shape} senses nothing")
             rows = np.stack([batch.of(symbol) for symbol in shape.antigens], axis=1)
             names = {symbol: letter(i) for i, symbol in enumerate(shape.antigens)}
-            parts.append(Gates((_named(shape, names),), np.zeros(len(rows), dtype=np.int64), rows))
+            parts.append(Gates((renamed(shape, names),), np.zeros(len(rows), dtype=np.int64), rows))
             at.append(batch.at)
         if not parts:
             return self
@@ -165,7 +165,9 @@ class Gates:
         out: list[Gate] = [ALONE] * len(self)
         for shape, at, rows in self.batches():
             for place, row in zip(at, rows, strict=True):
-                out[place] = canonical(_named(shape, dict(zip(shape.antigens, (symbols[i] for i in row), strict=True))))
+                out[place] = canonical(
+                    renamed(shape, dict(zip(shape.antigens, (symbols[i] for i in row), strict=True)))
+                )
         return out
 
     def names(self, symbols: Sequence[str]) -> list[str]:
@@ -173,7 +175,7 @@ class Gates:
         return list(map(str, self.gates(symbols)))
 
     @staticmethod
-    def parse(gates: Sequence[str | Gate], *, panel: Indexed) -> Gates:
+    def parse(gates: str | Gate | Sequence[str | Gate], *, panel: Indexed) -> Gates:
         """Read gates of any shape and size.
 
         Raises
@@ -181,7 +183,10 @@ class Gates:
         GateError
             A gate kills cells in which it senses nothing, or names an antigen that the panel lacks.
         """
-        parsed = [gate if isinstance(gate, Gate) else Gate.parse(gate) for gate in gates]
+        if not hasattr(panel, "index") or not isinstance(panel.index, dict):
+            raise GateError(f"panel: found {type(panel).__name__}; make one with cartarget.build_panel(...)")
+        listed = [gates] if isinstance(gates, str | Gate) else gates
+        parsed = [gate if isinstance(gate, Gate) else Gate.parse(gate) for gate in listed]
         shapes = [_shape(gate) for gate in parsed]
         unique = tuple(dict.fromkeys(shapes))
         width = max((len(shape.antigens) for shape in shapes), default=1)
@@ -206,13 +211,20 @@ def _shape(gate: Gate) -> Gate:
         raise GateError(
             f"gate {str(gate)!r} kills cells in which it senses nothing; give at least one antigen to sense"
         )
-    return _named(gate, {symbol: letter(number) for number, symbol in enumerate(gate.antigens)})
+    return renamed(gate, {symbol: letter(number) for number, symbol in enumerate(gate.antigens)})
 
 
-def _named(gate: Gate, names: dict[str, str]) -> Gate:
+def renamed(gate: Gate, names: Mapping[str, str]) -> Gate:
+    """The same tree over other names; `cartarget.logic.gate.canonical` puts it in order.
+
+    Examples
+    --------
+    >>> print(renamed(Gate.parse("HER2 & ~CD45"), {"HER2": "ERBB2", "CD45": "PTPRC"}))
+    ERBB2 & ~PTPRC
+    """
     if not gate.operator:
         return Gate("", names[gate.symbol], gate.is_negated)
-    return Gate(gate.operator, parts=tuple(_named(part, names) for part in gate.parts))
+    return Gate(gate.operator, parts=tuple(renamed(part, names) for part in gate.parts))
 
 
 def level_of(shape: Gate, rows: NDArray[np.int64], values: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -18,6 +18,9 @@ Operator = Literal["", "&", "|"]
 
 _PLAIN = re.compile(r"[\w.\-/:@+*]+")
 _WORDS = {"AND": "&", "OR": "|", "NOT": "~"}
+_SIGNS = {"&&": "&", "∧": "&", "||": "|", "∨": "|", "!": "~", "¬": "~"}
+"""Other ways to write an operator; words in any case."""
+
 _DEPTH = 100
 
 
@@ -72,10 +75,10 @@ class Gate:
 
     @staticmethod
     def parse(text: str) -> Gate:
-        """Read a gate: `&`, `|`, `~`, parentheses, or the words AND, OR, NOT; `&` binds before `|`.
+        """Read a gate: `&`, `|`, `~`, parentheses, or the words and, or, not in any case; `&` binds before `|`.
 
-        A symbol is any run of characters other than white space, operators and parentheses; any text at
-        all may stand between backticks, a backtick itself doubled.
+        `&&`, `||`, `!`, `∧`, `∨` and `¬` are read too. A symbol is any run of characters other than white space,
+        operators and parentheses; any text at all may stand between backticks, a backtick itself doubled.
 
         Raises
         ------
@@ -86,6 +89,8 @@ class Gate:
         --------
         >>> print(Gate.parse("`a name` AND NOT HLA-DRA | a.b"))
         a.b | (`a name` & ~HLA-DRA)
+        >>> print(Gate.parse("CEACAM5 and !MSLN"))
+        CEACAM5 & ~MSLN
         >>> Gate.parse("A & | B")
         Traceback (most recent call last):
         cartarget.errors.GateError: ...
@@ -199,7 +204,7 @@ def quote(symbol: str) -> str:
     >>> quote("HLA-A"), quote("a b")
     ('HLA-A', '`a b`')
     """
-    if _PLAIN.fullmatch(symbol) and symbol not in _WORDS:
+    if _PLAIN.fullmatch(symbol) and symbol.upper() not in _WORDS:
         return symbol
     return "`" + symbol.replace("`", "``") + "`"
 
@@ -322,7 +327,7 @@ class _Parser:
         return gate
 
 
-_TOKEN = re.compile(r"\s*(?:(?P<operator>[&|~()])|`(?P<quoted>(?:[^`]|``)+)`|(?P<plain>[^\s&|~()`]+))")
+_TOKEN = re.compile(r"\s*(?:(?P<operator>&&|\|\||[&|~()∧∨!¬])|`(?P<quoted>(?:[^`]|``)+)`|(?P<plain>[^\s&|~()`∧∨!¬]+))")
 
 
 def _tokens(text: str) -> list[tuple[str, str, int]]:
@@ -334,11 +339,11 @@ def _tokens(text: str) -> list[tuple[str, str, int]]:
             raise _place(text, place, "expected a name between two backticks")
         start = match.start(match.lastgroup or 0)
         if match["operator"]:
-            tokens.append((match["operator"], "", start))
+            tokens.append((_SIGNS.get(match["operator"], match["operator"]), "", start))
         elif match["quoted"]:
             tokens.append(("symbol", match["quoted"].replace("``", "`"), start))
         else:
-            tokens.append((_WORDS.get(match["plain"], "symbol"), match["plain"], start))
+            tokens.append((_WORDS.get(match["plain"].upper(), "symbol"), match["plain"], start))
         at = match.end()
     return [*tokens, ("end", "", end)]
 

@@ -149,6 +149,7 @@ def counted_evidence(
         "units": _records(first.units, _UNIT, ("is_required", "is_origin")),
         "tissues": known(first).tissues,
         "closing": closing_parts(first, [*(str(Gate.literal(symbol)) for symbol in first.symbols), *gates]),
+        "harmed": sorted(first.harmed),
         "n_tumor": int(first.is_tumor.sum()),
         "patient_weight": first.patient_weight.tolist(),
         "tells_low_end": first.tells_low_end.tolist(),

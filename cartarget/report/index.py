@@ -14,7 +14,7 @@ from cartarget.errors import InputError
 from cartarget.files import whole
 from cartarget.report.front import about, facts
 from cartarget.report.render import csp_hash, page_environment, read_asset, read_summary
-from cartarget.selection.shortlist import shortlist, why_empty
+from cartarget.selection.shortlist import IDEAS, why_empty
 
 FIRST = 3
 """Ideas of each run that the index names."""
@@ -71,7 +71,8 @@ def render_index(results_dir: str | os.PathLike[str]) -> Path:
 def _describe(run: Path) -> dict[str, Any]:
     summary = read_summary(run / "summary.json")
     tables = {name: read_table(name, run / f"{name}.parquet") for name in ("antigens", "gates")}
-    ideas = shortlist(tables["gates"], antigens=tables["antigens"])
+    listed = read_table("shortlist", run / "shortlist.parquet")
+    ideas = listed[listed["list"] == IDEAS]
     failed = [item["name"] for item in summary["controls"] if item.get("passed") is False]
     return {
         "folder": run.name,

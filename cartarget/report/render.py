@@ -33,7 +33,7 @@ from cartarget.report.front import (
 )
 from cartarget.report.larger import read_larger
 from cartarget.report.payload import Block, add_exposure, add_table, read_exposure
-from cartarget.selection.shortlist import shortlist, why_empty
+from cartarget.selection.shortlist import IDEAS, PRECEDENT, why_empty
 
 SCRIPTS = (
     "payload",
@@ -57,6 +57,7 @@ SCRIPTS = (
     "trust",
     "body",
     "topology",
+    "marks",
     "compare",
     "card",
     "search",
@@ -118,7 +119,8 @@ def render_report(run_dir: str | os.PathLike[str], *, max_gates: int = GATES) ->
     stored = run_dir / "work" / "argue.npz"
     evidence = read_evidence(stored) if stored.is_file() else None
     more, larger = read_more(run_dir, antigens=antigens), read_larger(run_dir)
-    run = _Run(summary, antigens, gates, more, larger, exposures, evidence)
+    ideas = read_table("shortlist", _present(run_dir / "shortlist.parquet"))
+    run = _Run(summary, antigens, gates, ideas, more, larger, exposures, evidence)
     kept = choose_gates(gates, limit=max_gates if evidence else min(max_gates, STORED))
     while True:
         page = _page(run, gates.loc[kept], engine)
@@ -204,6 +206,7 @@ class _Run:
     summary: dict[str, Any]
     antigens: pd.DataFrame
     gates: pd.DataFrame
+    ideas: pd.DataFrame
     more: dict[str, pd.DataFrame]
     larger: dict[str, Any]
     exposures: list[Path]
@@ -234,7 +237,7 @@ def _data(run: _Run, kept: pd.DataFrame) -> tuple[str, str]:
 def _page(run: _Run, kept: pd.DataFrame, engine: Engine) -> bytes:
     summary, antigens, gates = run.summary, run.antigens, run.gates
     payload, counted = _data(run, kept)
-    ideas = _records(shortlist(gates, antigens=antigens))
+    ideas, precedent = (_records(run.ideas[run.ideas["list"] == name]) for name in (IDEAS, PRECEDENT))
     script = engine.script + "".join(_module(f"{name}.js") for name in SCRIPTS)
     script = re.sub(r"<(?=!--|/?script)", r"\\x3C", script, flags=re.IGNORECASE)
     style = "".join(read_asset(f"{name}.css") for name in STYLES)
@@ -260,6 +263,9 @@ def _page(run: _Run, kept: pd.DataFrame, engine: Engine) -> bytes:
             payload=payload,
             evidence=counted,
             ideas=ideas,
+            precedent=precedent,
+            marks=_MARKS,
+            signs=_SIGNS,
             no_ideas=why_empty(gates),
             script=script,
             style=style,
@@ -270,6 +276,14 @@ def _page(run: _Run, kept: pd.DataFrame, engine: Engine) -> bytes:
     return html.encode("utf-8")
 
 
+_MARKS = (
+    ("membrane", "membrane"),
+    ("cells", "cells"),
+    ("protein", "protein"),
+    ("thresholds", "thresholds"),
+    ("cohort", "cohort"),
+)
+_SIGNS = {"yes": "✓", "partly": "~", "no": "✗", "unknown": "?"}
 _EVIDENCE_WORDS = {"samples": "samples", "cells": "single cells", "summary": "summary", "protein": "stain"}
 _FOR_PAGE = (
     "name",

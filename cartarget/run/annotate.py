@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from cartarget.dictionary import columns
 from cartarget.evidence.ambient import ambient_notes, ambient_scores, doublet_fractions
 from cartarget.evidence.conflicts import cells_source, find_conflicts, panel_sources
 from cartarget.evidence.detection import detection_rates
-from cartarget.evidence.dropout import corrected_coverage, residual_liability
+from cartarget.evidence.dropout import corrected_coverage, never_below_liability, residual_liability
 from cartarget.evidence.lineage import highest_normal, read_gene_notes, read_markers, whose_signal
 from cartarget.evidence.panel import build_panel
 from cartarget.evidence.part import measured_in_tumor
@@ -34,9 +35,9 @@ from cartarget.safety.judge import judge
 from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targets, read_toxicity
 from cartarget.safety.window import gate_levels
 from cartarget.selection.joined import join_cells
-from cartarget.selection.ranking import is_firm, rank_again
+from cartarget.selection.marks import marks, sensed
 from cartarget.selection.replicate import replicate, without_shared
-from cartarget.selection.sweep import half_and_twice, sweep_panels, sweep_ranks
+from cartarget.selection.sweep import firm_first, half_and_twice, sweep_panels
 
 
 def with_cells(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
@@ -92,6 +93,7 @@ def with_dropout(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> 
         run.panel, gates=gates, fraction=judged.naive, rates=detection_rates(source, side="tumor", count=count),
         blocker_rates=rates,
     )  # fmt: skip
+    residual = never_below_liability(residual, table=table, blocked=gates.has_blocker)
     added = residual.assign(coverage_corrected=corrected.to_numpy())
     return table.assign(**{str(name): values.array for name, values in added.items()})
 
@@ -222,21 +224,31 @@ def _proxies(run: Run, gates: Gates) -> list[str | None]:
     return ["; ".join(texts) or None for texts in named]
 
 
+def with_marks(table: pd.DataFrame, antigens: pd.DataFrame, *, floor: float) -> pd.DataFrame:
+    """Add the evidence strip of each row, and for gates the antigens whose signal is that of another cell type."""
+    found = marks(table, antigens=antigens, floor=floor)
+    table = table.assign(**{str(name): found[name] for name in found if str(name).startswith("mark_")})
+    if "gate" not in table:
+        return table
+    flagged = set(antigens.loc[antigens["contaminant"].fillna("").ne(""), "symbol"])
+    doubtful = [", ".join(symbol for symbol in sensed(gate) if symbol in flagged) for gate in table["gate"]]
+    return table.assign(contaminant=doubtful)
+
+
 def with_sweep(table: pd.DataFrame, run: Run, *, config: Config, name: str = "gate") -> pd.DataFrame:
     """Add the rank and the class of each ranked row at other thresholds, and rank again: the firm ones first."""
     limits, panel = config.thresholds, run.panel
-    ranked = table[table["rank"].notna()]
-    ranked = ranked.assign(gate=ranked[name] if name == "gate" else ranked[name].map(quote))
+    ranked = table.loc[table["rank"].notna(), name]
+    ranked = (ranked if name == "gate" else ranked.map(quote)).tolist()
     sweep = sweep_panels(
-        run.parts, symbols=Gates.parse(ranked["gate"].tolist(), panel=panel).members(panel.symbols),
+        run.parts, symbols=Gates.parse(ranked, panel=panel).members(panel.symbols),
         required=panel.required, stand_in=panel.stand_in, origin=panel.origin, summaries=run.summaries,
         proteins=run.atlases.of_role("protein"), bulk=limits.bulk, count=limits.count, protein=limits.protein,
         primary=config.primary,
     )  # fmt: skip
+    sweep = {key: replace(moved, harmed=panel.harmed) for key, moved in sweep.items()}
     half, twice = half_and_twice(panel.kind, bulk=limits.bulk, count=limits.count)
-    found = sweep_ranks(ranked, sweep=sweep, half=half, twice=twice, floor=config.coverage_floor)
-    table = table.merge(found.drop(columns="gate").assign(**{name: ranked[name].array}), on=name, how="left")
-    return rank_again(table.assign(is_firm=is_firm(table)), name=name)
+    return firm_first(table, sweep=sweep, half=half, twice=twice, floor=config.coverage_floor, name=name)
 
 
 def with_rare(table: pd.DataFrame, run: Run, *, gates: Gates) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tqdm import tqdm
 
 from cartarget.config import AtlasConfig, Config
-from cartarget.files import whole
+from cartarget.files import resource, whole
 from cartarget.run.inputs import counted_atlases, part_path, place_of, run_symbols, work_path
 from cartarget.run.resume import question
 
@@ -27,7 +27,7 @@ def count_one(config: Config, atlas: AtlasConfig) -> None:
     from cartarget.evidence.store import write_part
     from cartarget.selection.sweep import half_once_twice
 
-    inputs = [work_path(config, atlas).as_posix(), (config.run_dir / "work" / "genes.parquet").as_posix(), config.tiers]
+    inputs = [work_path(config, atlas), config.run_dir / "work" / "genes.parquet", resource(config.tiers)]
     asked = question(config, keys=COUNTED, inputs=inputs)
     folder, note = part_path(config, atlas), config.run_dir / "log" / f"count.{atlas.name}.json"
     if note.exists() and (folder / "part.json").exists() and note.read_text(encoding="utf-8") == asked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ import pandas as pd
 
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
-from cartarget.indications import Indication, read_indication
+from cartarget.files import matching, resource
+from cartarget.indications import Indication, read_indication, read_indications
 from cartarget.selection.ranking import NEGATIVE
 
 if TYPE_CHECKING:
@@ -29,22 +30,33 @@ STREAMED = ("xena", "gct", "recount3")
 
 
 class Atlases(Mapping[str, "AnnData"]):
-    """The atlases of a run by name, harmonised; each is read when it is first asked for."""
+    """The atlases of a run by name, harmonised, patients numbered; one not held is read when it is asked for."""
 
-    def __init__(self, config: Config, tiers: Tiers, origin: Sequence[str]) -> None:
-        self._config, self._tiers, self._origin = config, tiers, origin
+    def __init__(
+        self,
+        config: Config,
+        tiers: Tiers,
+        origin: Sequence[str],
+        *,
+        patients: Mapping[str, str] | None = None,
+        held: Mapping[str, AnnData] | None = None,
+    ) -> None:
+        self._config, self._tiers, self._origin, self._patients = config, tiers, origin, patients or {}
         self._asked = {atlas.name: atlas for atlas in config.used_atlases}
-        self._held: dict[str, AnnData] = {}
+        self._held: dict[str, AnnData] = dict(held or {})
 
     def __getitem__(self, name: str) -> AnnData:
         if name not in self._held:
             from cartarget.atlas.harmonise import harmonise
             from cartarget.atlas.store import read_stored
+            from cartarget.evidence.names import number_patients
 
             path = work_path(self._config, self._asked[name])
             if not path.exists():
                 raise InputError(f"{path}: not there yet; run the read step first (`cartarget run` does all steps)")
-            self._held[name] = harmonise(read_stored(path), tiers=self._tiers, origin=self._origin)
+            adata = harmonise(read_stored(path), tiers=self._tiers, origin=self._origin)
+            number_patients(adata, names=self._patients)
+            self._held[name] = adata
         return self._held[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -65,7 +77,7 @@ class Run:
     `panel` holds all that was counted; `parts` the counted atlases; `atlases` each atlas harmonised, read when it is
     asked for; `summaries` (in the run's unit) those of normal tissue; `surface` the surface evidence of every gene of
     the tumour's atlas; `primary` is the first atlas whose tumours order the ranking; `rare_unmeasured` names vital
-    tissues and cell types that no atlas of the run measures.
+    tissues and cell types that no atlas of the run measures; `outside` holds the parts of proteins outside the cell.
     """
 
     panel: Panel
@@ -80,6 +92,7 @@ class Run:
     origin: tuple[str, ...]
     primary: str
     rare_unmeasured: str
+    outside: Mapping[str, str]
 
     @property
     def cells(self) -> list[AnnData]:
@@ -113,24 +126,37 @@ def resource_paths(config: Config) -> list[str]:
     """The tables, other than atlases, that a run reads."""
     from cartarget.atlas.registry import READERS
     from cartarget.evidence.lineage import MARKERS, NOTES
-    from cartarget.files import resource
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
-    paths = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue, config.surface.derived]
+    own = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue, config.surface.derived]
     named = (config.genes.table, *config.surface.files.values(), *config.surface.relatives.values())
-    paths += [config.data(path).as_posix() for path in named if path]
+    given = [config.data(path).as_posix() for path in named if path]
     if config.needs_surfaceome:
         from cartarget.surface.candidates import installed_surfaceome
 
-        paths.append(installed_surfaceome().as_posix())
+        given.append(installed_surfaceome().as_posix())
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables = [*map(Path, sorted(looked_up)), TARGETS, EVENTS, MARKERS, NOTES]
-    return [*paths, *(resource(table).as_posix() for table in tables)]
+    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES]
+    return [*(resource(table).as_posix() for table in tables), *given]
+
+
+def input_paths(config: Config) -> list[str]:
+    """Every file that a run reads: its atlases' and its tables.
+
+    A folder stands for its files (zarr: at any depth), a pattern for those that it matches.
+    """
+    found: list[str] = []
+    for atlas in config.used_atlases:
+        inner = "**/*" if atlas.reader == "zarr" else "*"
+        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity):
+            for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
+                found += sorted(p.as_posix() for p in named.glob(inner) if p.is_file()) or [named.as_posix()]
+    return [*found, *resource_paths(config)]
 
 
 def read_controls(config: Config) -> pd.DataFrame:
     """Control genes that apply to the run's indication: `symbol`, `kind`, `reason`, `source`."""
-    frame = pd.read_csv(CONTROLS, sep="\t", dtype=str, keep_default_na=False)
+    frame = pd.read_csv(resource(CONTROLS), sep="\t", dtype=str, keep_default_na=False)
     mine = frame["indication"].map(lambda cell: not cell or config.indication in cell.split("|"))
     return frame[mine].reset_index(drop=True)
 
@@ -171,11 +197,31 @@ def lineage_markers(config: Config) -> set[str]:
     return {gene for genes in read_markers(indication=config.indication).values() for gene in genes}
 
 
+def indication_of(config: Config) -> Indication:
+    """The run's indication: a row of the table, or the configuration's own, which names its `origin`.
+
+    Raises
+    ------
+    InputError
+        The table has no such row, and the configuration names no origin.
+
+    Examples
+    --------
+    >>> from cartarget.config import parse_config
+    >>> indication_of(parse_config({"indication": "chordoma", "origin": ["spinal cord"]})).origin
+    ('spinal cord',)
+    """
+    if config.origin and config.indication not in read_indications(INDICATIONS):
+        name = config.title or config.indication.replace("_", " ")
+        return Indication(config.indication, name, tuple(config.origin), config.sex or "", (), "the configuration")
+    return read_indication(config.indication, path=INDICATIONS)
+
+
 def place_of(config: Config) -> tuple[Indication, tuple[str, ...], Tiers]:
     """The run's indication, the tissues from which its tumour arises, and the tier table for its patients."""
     from cartarget.safety.tiers import read_tiers
 
-    indication = read_indication(config.indication, path=INDICATIONS)
+    indication = indication_of(config)
     origin = tuple(config.origin or indication.origin)
     return indication, origin, read_tiers(config.tiers).for_sex(config.sex or indication.sex)
 
@@ -185,7 +231,11 @@ def run_symbols(config: Config) -> tuple[pd.DataFrame, pd.DataFrame, list[str], 
 
     The panel holds candidates, negative controls, and derived antigens that are one candidate gene under another name.
     """
-    surface = pd.read_parquet(config.run_dir / "work" / "genes.parquet")
+    return symbols_of(config, pd.read_parquet(config.run_dir / "work" / "genes.parquet"))
+
+
+def symbols_of(config: Config, surface: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
+    """As `run_symbols`, from the surface evidence of every gene of the tumour's atlas."""
     controls = read_controls(config)
     candidates = surface.loc[surface["is_candidate"], "symbol"].tolist()
     negative = set(controls.loc[controls["kind"].isin(NEGATIVE), "symbol"]) - set(candidates)
@@ -207,13 +257,61 @@ def load_run(config: Config) -> Run:
     InputError
         An earlier step has not been done, a tissue is not in the tier table, or no tumour can order the ranking.
     """
-    from cartarget.evidence.panel import build_panel
+    from cartarget.evidence.names import patient_names
     from cartarget.evidence.store import read_part
 
     indication, origin, tiers = place_of(config)
     parts = [read_part(part_path(config, atlas)) for atlas in counted_atlases(config)]
-    surface, controls, candidates, symbols = run_symbols(config)
-    atlases = Atlases(config, tiers, origin)
+    atlases = Atlases(config, tiers, origin, patients=patient_names(parts))
+    surface = pd.read_parquet(config.run_dir / "work" / "genes.parquet")
+    outside = pd.read_parquet(outside_path(config))
+    return build_run(
+        config,
+        parts=parts,
+        surface=surface,
+        atlases=atlases,
+        place=(indication, origin, tiers),
+        outside=dict(zip(outside["symbol"], outside["outside"], strict=True)),
+    )
+
+
+def build_run(
+    config: Config,
+    *,
+    parts: list[Part],
+    surface: pd.DataFrame,
+    atlases: Atlases,
+    place: tuple[Indication, tuple[str, ...], Tiers],
+    outside: Mapping[str, str] | None = None,
+) -> Run:
+    """Bring counted atlases onto one panel.
+
+    Parameters
+    ----------
+    config
+        The run.
+    parts
+        Its counted atlases.
+    surface
+        Surface evidence of every gene of the tumour's atlas.
+    atlases
+        All atlases, harmonised.
+    place
+        Indication, tissues of origin and tier table, as `place_of` gives them.
+    outside
+        Gene → sequence of its protein's part outside the cell, for twins. None: not known.
+
+    Raises
+    ------
+    InputError
+        No tumour can order the ranking.
+    """
+    from cartarget.evidence.panel import build_panel
+    from cartarget.safety.beside import harm_unmeasured
+    from cartarget.safety.toxicity import read_toxicity
+
+    indication, origin, tiers = place
+    _, controls, candidates, symbols = symbols_of(config, surface)
     primary = primary_of(parts, config)
     summaries = _one_scale(atlases, primary, parts)
     panel = build_panel(
@@ -227,6 +325,7 @@ def load_run(config: Config) -> Run:
         protein=config.thresholds.protein,
         primary=config.primary,
     )
+    panel = replace(panel, harmed=harm_unmeasured(panel, read_toxicity(tiers=tiers)))
     return Run(
         panel=panel,
         parts=parts,
@@ -240,6 +339,7 @@ def load_run(config: Config) -> Run:
         origin=origin,
         primary=primary.atlas,
         rare_unmeasured=_rare_unmeasured(panel, tiers),
+        outside=outside or {},
     )
 
 

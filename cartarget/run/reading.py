@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from cartarget.config import AtlasConfig, Config
 from cartarget.errors import InputError
-from cartarget.files import whole
+from cartarget.files import as_plain_text, whole
 from cartarget.genes import GeneTable, read_gene_table
 from cartarget.logic.gate import Gate
 from cartarget.run.deriving import Derived, read_run_derived
@@ -68,10 +68,10 @@ def read_step(config: Config) -> None:
     with whole(outside_path(config)) as temporary:
         _outside(sources).to_parquet(temporary, index=False)
     with whole(config.run_dir / "batches.tsv") as temporary:
-        pd.DataFrame(batches).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+        as_plain_text(pd.DataFrame(batches)).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
     with whole(config.run_dir / "genes_lost.tsv") as temporary:
         table = pd.concat(lost)[["atlas", "name", "reason"]] if lost else pd.DataFrame()
-        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+        as_plain_text(table).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
 
 
 def _tumors_first(config: Config) -> list[AtlasConfig]:

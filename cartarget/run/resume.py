@@ -10,7 +10,11 @@ from functools import cache
 from pathlib import Path
 
 from cartarget.config import Config
+from cartarget.files import sha256
 from cartarget.provenance import describe_config, portable, versions
+
+SMALL = 8_000_000
+"""Bytes up to which a file is read again to see whether it has changed."""
 
 
 def question(config: Config, *, keys: Iterable[str], inputs: Iterable[str | os.PathLike[str]]) -> str:
@@ -23,7 +27,8 @@ def question(config: Config, *, keys: Iterable[str], inputs: Iterable[str | os.P
     keys
         Keys of the configuration that the step reads.
     inputs
-        Files that it reads. Each is told by its size and the time of its last change, down to the nanosecond.
+        Files that it reads. Each is told by its size and the time of its last change, down to the nanosecond; a file of
+        up to 8 MB by its SHA-256 as well, since a table may be changed with the time and size kept (`rsync -t`).
 
     Returns
     -------
@@ -43,14 +48,21 @@ def question(config: Config, *, keys: Iterable[str], inputs: Iterable[str | os.P
     False
     """
     told = describe_config(config)
-    stats = {portable(path): Path(path).stat() for path in inputs}
+    files = {portable(path): Path(path) for path in inputs}
     content = {
         "code": _code(),
         "versions": versions(),
         "asked": {key: told[key] for key in keys},
-        "inputs": {path: [stat.st_size, stat.st_mtime_ns] for path, stat in sorted(stats.items())},
+        "inputs": {name: _state(path) for name, path in sorted(files.items())},
     }
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def _state(path: Path) -> list[int | str]:
+    """What tells a file from what it was: size, time of the last change, and the digest of a small one."""
+    stat = path.stat()
+    is_small = path.is_file() and stat.st_size <= SMALL
+    return [stat.st_size, stat.st_mtime_ns, sha256(path) if is_small else ""]
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ from tqdm import tqdm
 
 from cartarget.config import Config
 from cartarget.contracts import read_table, write_parts, write_table
-from cartarget.errors import InputError
-from cartarget.files import matching, sweep, whole
+from cartarget.files import on_disk, resource, sweep, whole
 from cartarget.provenance import journal
+from cartarget.run.checking import check_run
 from cartarget.run.counting import COUNTED, count_step
 from cartarget.run.inputs import (
     Run,
     counted_atlases,
+    input_paths,
     load_run,
-    outside_path,
     part_path,
     resource_paths,
     work_path,
@@ -68,20 +68,23 @@ class Step:
 
 def screen_step(config: Config) -> None:
     """Score and rank single antigens."""
+    write_table("antigens", antigen_table(config, load_run(config)), config.run_dir / "antigens")
+
+
+def antigen_table(config: Config, run: Run) -> pd.DataFrame:
+    """The `antigens` table of a run."""
     from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import with_antigen_columns, with_sweep
+    from cartarget.run.annotate import with_antigen_columns, with_marks, with_sweep
     from cartarget.run.relatives import with_relatives
     from cartarget.selection.screen import screen_antigens
 
-    run = load_run(config)
     table = screen_antigens(run.panel, floor=config.coverage_floor, surface=run.surface, controls=run.controls)
     symbols = pd.Index(run.panel.symbols).get_indexer(pd.Index(table["symbol"]))
     gates = Gates.singles(len(run.panel.symbols)).take(symbols)
     table = with_antigen_columns(table, run, gates=gates, limits=config.thresholds)
     table = with_sweep(table, run, config=config, name="symbol")
-    parts = pd.read_parquet(outside_path(config))
-    table = with_relatives(table, config, outside=dict(zip(parts["symbol"], parts["outside"], strict=True)))
-    write_table("antigens", table, config.run_dir / "antigens")
+    table = with_relatives(table, config, outside=run.outside)
+    return with_marks(table, table, floor=config.coverage_floor)
 
 
 def gates_step(config: Config) -> None:
@@ -89,15 +92,15 @@ def gates_step(config: Config) -> None:
     import numpy as np
 
     from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import with_gate_columns, with_sweep
+    from cartarget.run.annotate import with_gate_columns, with_marks, with_sweep
     from cartarget.selection.screen import expose, screen_gates
 
-    run = load_run(config)
+    run, antigens = load_run(config), read_table("antigens", config.run_dir / "antigens.parquet")
     found = screen_gates(
         run.panel, candidates=run.candidates, floor=config.coverage_floor, top=config.top, controls=run.controls
     )
     table = with_gate_columns(found.table, run, gates=found.gates, limits=config.thresholds)
-    table = with_sweep(table, run, config=config)
+    table = with_marks(with_sweep(table, run, config=config), antigens, floor=config.coverage_floor)
     write_table("gates", table, config.run_dir / "gates")
     ordered = found.gates.take(pd.Index(found.table["gate"]).get_indexer(pd.Index(table["gate"])))
     both = Gates.join([Gates.singles(len(run.panel.symbols)), ordered.pairs])
@@ -111,7 +114,7 @@ def gates_step(config: Config) -> None:
 def larger_step(config: Config) -> None:
     """Search gates of three to five antigens of the shapes asked for, and score the best like any gate."""
     from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import empty, with_gate_columns, with_sweep
+    from cartarget.run.annotate import empty, with_gate_columns, with_marks, with_sweep
     from cartarget.selection.larger import screen_larger
     from cartarget.selection.screen import expose
 
@@ -126,7 +129,8 @@ def larger_step(config: Config) -> None:
         if len(found.table):
             gates = Gates.parse(found.table["gate"].tolist(), panel=run.panel)
             table = with_gate_columns(found.table, run, gates=gates, limits=config.thresholds)
-            table = with_sweep(table, run, config=config)
+            antigens = read_table("antigens", config.run_dir / "antigens.parquet")
+            table = with_marks(with_sweep(table, run, config=config), antigens, floor=config.coverage_floor)
             exposure = expose(run.panel, gates=gates)
     write_table("gates", table, config.run_dir / "larger")
     write_table("exposure", exposure, config.run_dir / "larger_exposure")
@@ -134,14 +138,17 @@ def larger_step(config: Config) -> None:
 
 
 def trust_step(config: Config) -> None:
-    """Hold the first gates to account: held-out and resampled people, chance, contradictions, a second cohort."""
+    """Choose the shortlist, and hold it and the first gates to account: people, chance, contradictions, a cohort."""
     from cartarget.run.annotate import replications, run_conflicts, run_doublets
     from cartarget.selection.null import random_pairs
+    from cartarget.selection.shortlist import shortlist, with_cohort
     from cartarget.selection.trust import assess_gates
 
     run, asked, limits = load_run(config), config.trust, config.thresholds
-    gates = read_table("gates", config.run_dir / "gates.parquet")
-    first = gates.loc[gates["rank"].notna(), "gate"].head(asked.gates).tolist()
+    antigens, gates = (read_table(name, config.run_dir / f"{name}.parquet") for name in ("antigens", "gates"))
+    ideas = shortlist(gates, antigens=antigens, floor=config.coverage_floor)
+    ranked = gates.loc[gates["rank"].notna(), "gate"]
+    first = ranked[ranked.isin(ranked.head(asked.gates)) | (ranked.isin(ideas["gate"]) & (asked.gates > 0))].tolist()
     conflicts = run_conflicts(run, gates=first, bulk=limits.bulk)
     table, found = assess_gates(
         run.panel, gates=first, candidates=run.candidates, swept=gates, conflicts=conflicts, folds=asked.folds,
@@ -149,7 +156,9 @@ def trust_step(config: Config) -> None:
     )  # fmt: skip
     write_table("trust", table, config.run_dir / "trust")
     write_table("conflicts", conflicts, config.run_dir / "conflicts")
-    write_table("replication", replications(run, gates, gates=first, config=config), config.run_dir / "replication")
+    second = replications(run, gates, gates=first, config=config)
+    write_table("replication", second, config.run_dir / "replication")
+    write_table("shortlist", with_cohort(ideas, second), config.run_dir / "shortlist")
     write_table("doublets", run_doublets(run, gates=first, count=limits.count), config.run_dir / "doublets")
     random = random_pairs(run.panel, candidates=run.candidates, seed=config.seed, floor=config.coverage_floor)
     random.to_parquet(config.run_dir / "work" / "random.parquet", index=False)
@@ -188,7 +197,7 @@ def _write_argument(config: Config, run: Run) -> None:
     values = argued_thresholds(run.panel, unit=unit, base=base)
     others = [config.model_copy(update={"thresholds": config.thresholds.model_copy(update={key: v})}) for v in values]
     panels = [run.panel if v == base else load_run(other).panel for v, other in zip(values, others, strict=True)]
-    tiers = Path(config.tiers).read_text(encoding="utf-8")
+    tiers = resource(config.tiers).read_text(encoding="utf-8")
     tables = [read_table("gates", config.run_dir / f"{name}.parquet") for name in ("gates", "larger")]
     gates = [gate for table in tables for gate in table["gate"]]
     evidence = counted_evidence(panels, thresholds=values, base=base, unit=unit, tiers=tiers, gates=gates)
@@ -212,15 +221,17 @@ def run(config: Config, *, last: str = "report") -> Path:
     Raises
     ------
     InputError
-        A file that the run reads is not there; nothing is written.
+        Anything that `check_run` finds: a file that the run reads is not there, the indication is unknown …; nothing
+        is written.
     """
-    _look(STEPS[0].inputs(config))
+    check_run(config)
     steps = steps_until(last)
     for number, step in enumerate(steps, start=1):
         done = step.is_done(config)
         print(f"[{number}/{len(steps)}] {step.name}{': nothing has changed' * done}", file=sys.stderr, flush=True)
         if not done:
-            with journal(config.run_dir / "log" / f"{step.name}.log", title=step.name):
+            log = config.run_dir / "log" / f"{step.name}.log"
+            with on_disk(config.run_dir), journal(log, title=step.name):
                 step.do(config)
     return config.run_dir
 
@@ -228,15 +239,6 @@ def run(config: Config, *, last: str = "report") -> Path:
 def steps_until(last: str) -> tuple[Step, ...]:
     """The steps up to one of them, itself included."""
     return STEPS[: [step.name for step in STEPS].index(last) + 1]
-
-
-def _look(paths: Iterable[str]) -> None:
-    for path in paths:
-        if not Path(path).exists():
-            raise InputError(
-                f"{path}: no such file; check `data_dir` and the path in the configuration, fetch a public file with "
-                "`cartarget atlas fetch CONFIG`, and run in the folder that holds config/ and resources/"
-            )
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
@@ -250,17 +252,6 @@ def _tables(config: Config, *names: str) -> list[str]:
 
 def _inside(config: Config, *names: str) -> list[str]:
     return [f"{config.run_dir.as_posix()}/{name}" for name in names]
-
-
-def _atlas_files(config: Config) -> list[str]:
-    """Files of the atlases; a folder stands for its files, a pattern for those it matches."""
-    found: list[str] = []
-    for atlas in config.used_atlases:
-        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity):
-            for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
-                inside = sorted(p.as_posix() for p in named.iterdir() if p.is_file()) if named.is_dir() else []
-                found += inside or [named.as_posix()]
-    return found
 
 
 def _evidence(config: Config) -> list[str]:
@@ -280,7 +271,7 @@ STEPS: tuple[Step, ...] = (
         "read",
         read_step,
         keys=("atlases", "primary", "data_dir", "indication", "genes", "surface", "seed"),
-        inputs=lambda config: [*_atlas_files(config), *resource_paths(config)],
+        inputs=input_paths,
         outputs=lambda config: [
             *_stored(config),
             *_inside(config, "work/genes.parquet", "work/outside.parquet", "genes_lost.tsv", "batches.tsv"),
@@ -306,23 +297,23 @@ STEPS: tuple[Step, ...] = (
         "gates",
         gates_step,
         keys=(*JUDGED, "top"),
-        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *_tables(config, "antigens"), *resource_paths(config)],
         outputs=lambda config: [*_tables(config, "gates", "exposure"), *_inside(config, "work/search.json")],
     ),
     Step(
         "larger",
         larger_step,
         keys=(*JUDGED, "larger"),
-        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *_tables(config, "antigens"), *resource_paths(config)],
         outputs=lambda config: [*_tables(config, "larger", "larger_exposure"), *_inside(config, "work/larger.json")],
     ),
     Step(
         "trust",
         trust_step,
         keys=(*JUDGED, "trust", "seed"),
-        inputs=lambda config: [*_evidence(config), *_tables(config, "gates"), *resource_paths(config)],
+        inputs=lambda config: [*_evidence(config), *_tables(config, "antigens", "gates"), *resource_paths(config)],
         outputs=lambda config: [
-            *_tables(config, "trust", "conflicts", "replication", "doublets"),
+            *_tables(config, "shortlist", "trust", "conflicts", "replication", "doublets"),
             *_inside(config, "work/procedure.json", "work/random.parquet"),
         ],
     ),

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
 from cartarget.safety.known import Flags, known
+
+GRAVE = ("severe", "fatal")
+"""Severities of harm that make a gate unknown where the organ was not measured."""
 
 
 def names(flags: NDArray[np.bool_], labels: Sequence[str]) -> list[str]:
@@ -101,14 +105,57 @@ def rare_unmeasured(panel: Panel, gates: Gates, *, rare: Sequence[str]) -> list[
     -------
     Names separated by commas, one text a gate.
     """
+    return names(sensed(gates, ~measured_anywhere(panel, rare)), rare)
+
+
+def measured_anywhere(panel: Panel, places: Sequence[str]) -> Flags:
+    """Whether any source measured each antigen in tissues or cell types, antigens × places; a blocker is one too."""
     table, units = panel.populations, panel.units
-    unknown = np.ones((len(panel.symbols), len(rare)), dtype=bool)
-    for column, name in enumerate(rare):
+    found = np.zeros((len(panel.symbols), len(places)), dtype=bool)
+    for column, name in enumerate(places):
         own = ((table["tissue"] == name) | (table["cell_type"] == name)).to_numpy(dtype=bool) & panel.is_normal
         here = ((units["tissue"] == name) | (units["cell_type"] == name)).to_numpy(dtype=bool)
-        measured = panel.packed.is_measured[:, own].any(1) | (~np.isnan(panel.value[:, here])).any(1)
-        unknown[:, column] = ~measured
-    return names(sensed(gates, unknown), rare)
+        found[:, column] = panel.packed.is_measured[:, own].any(1) | (~np.isnan(panel.value[:, here])).any(1)
+    return found
+
+
+def harm_unmeasured(panel: Panel, events: pd.DataFrame) -> dict[str, str]:
+    """Antigens of which severe or fatal harm is on record in an organ in which no source measured them → the organs.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    events
+        `safety.toxicity.read_toxicity`: `symbol`, `organ`, `severity`.
+
+    Examples
+    --------
+    >>> import cartarget
+    >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
+    >>> atlas = cartarget.simulate_atlas(n_patients=2, n_donors=2, cells_per_population=4, n_background=0)
+    >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
+    >>> panel = cartarget.build_panel(atlas, symbols=["MSLN", "MET"], required=tiers.required)
+    >>> events = pd.DataFrame({"symbol": ["MSLN", "MSLN", "MET"], "organ": ["pleura", "lung", "pleura"],
+    ...                        "severity": ["severe", "fatal", "mild"]})
+    >>> harm_unmeasured(panel, events)
+    {'MSLN': 'pleura'}
+    """
+    grave = events[events["severity"].isin(GRAVE) & events["symbol"].isin(panel.symbols)]
+    organs = sorted(grave["organ"].unique())
+    is_known = measured_anywhere(panel, organs)
+    place = {organ: column for column, organ in enumerate(organs)}
+    pairs = zip(grave["symbol"], grave["organ"], strict=True)
+    open_pairs = sorted({(s, organ) for s, organ in pairs if not is_known[panel.index[s], place[organ]]})
+    return {symbol: ", ".join(organ for own, organ in open_pairs if own == symbol) for symbol, _ in open_pairs}
+
+
+def harm_notes(panel: Panel, gates: Gates) -> list[str]:
+    """Antigens that each gate senses with the organs of `Panel.harmed`, such as `CA9: bile duct`."""
+    held = {symbol: organs for symbol, organs in panel.harmed.items() if symbol in panel.index}
+    flags = np.zeros((len(panel.symbols), len(held)), dtype=bool)
+    flags[[panel.index[symbol] for symbol in held], np.arange(len(held))] = True
+    return names(sensed(gates, flags), [f"{symbol}: {organs}" for symbol, organs in held.items()])
 
 
 def protein_columns(panel: Panel, gates: Gates) -> dict[str, object]:

@@ -15,10 +15,10 @@ from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate, letter
 from cartarget.logic.shapes import conjunctions
-from cartarget.safety.beside import names
+from cartarget.safety.beside import names, sensed
 from cartarget.safety.conjunction import EXPOSED, NO_VALUE, UNRESOLVED, beside_the_point
 from cartarget.safety.judge import Judged
-from cartarget.safety.known import ROUNDING, UNSAFE, known
+from cartarget.safety.known import ROUNDING, UNKNOWN, UNSAFE, known
 from cartarget.safety.window import Levels, gate_levels, windows
 
 
@@ -58,6 +58,7 @@ def score(panel: Panel, gates: Gates, judged: Judged, levels: Levels, *, floor: 
         if not suffix:
             for name in ("n_donors", "n_observations"):
                 frame[f"liability_{name}"] = _behind(panel, name, place)
+            frame["liability_n_positive"] = _positive(judged, place)
             frame["liability_evidence"] = places.evidence(place)
             frame["liability_upper_population"] = places.name(bounding)
     by = frame["coverage_p10"] if panel.kind == "cells" else frame["coverage"]
@@ -72,13 +73,19 @@ def score(panel: Panel, gates: Gates, judged: Judged, levels: Levels, *, floor: 
     for tier in ("important", "tolerable", "origin"):
         frame[f"window_{tier}"] = getattr(window, tier)
     frame["safety_class"] = np.array(CLASSES, dtype=object)[final_class(panel, gates, judged)]
-    frame["is_safety_known"] = judged.is_known
+    frame["is_safety_known"] = judged.is_known & ~is_doubted(panel, gates)
     return frame.assign(**_tissues(panel, judged))
 
 
 def final_class(panel: Panel, gates: Gates, judged: Judged) -> NDArray[np.int64]:
-    """The class with the window asked too."""
-    return np.where(is_closed(panel, gates), UNSAFE, judged.safety_class)
+    """The class with the window asked too, and with the harm on record in organs that nothing measured."""
+    found = np.where(is_doubted(panel, gates), np.maximum(judged.safety_class, UNKNOWN), judged.safety_class)
+    return np.where(is_closed(panel, gates), UNSAFE, found)
+
+
+def is_doubted(panel: Panel, gates: Gates) -> NDArray[np.bool_]:
+    """Gates that sense an antigen of which severe harm is on record in an organ that nothing measured."""
+    return sensed(gates, np.array([[symbol in panel.harmed] for symbol in panel.symbols], dtype=bool))[:, 0]
 
 
 def is_closed(panel: Panel, gates: Gates) -> NDArray[np.bool_]:
@@ -260,6 +267,13 @@ def _behind(panel: Panel, name: str, place: NDArray[np.int64]) -> NDArray[np.flo
     """How many donors or observations stand behind a place; NaN for a summary or stain, which tells none."""
     told = np.append(panel.populations[name].to_numpy(dtype=np.float64), np.nan)
     return np.asarray(told[np.where(place < len(panel.populations), place, -1)])
+
+
+def _positive(judged: Judged, place: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many observations of a place are hit; NaN for a summary or stain."""
+    counted = np.hstack([judged.n_positive, np.full((len(place), 1), np.nan)])
+    own = np.where((place >= 0) & (place < judged.n_positive.shape[1]), place, -1)
+    return np.asarray(counted[np.arange(len(place)), own])
 
 
 def _worst(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from cartarget.errors import InputError
+from cartarget.files import resource
 from cartarget.safety.tiers import Tiers
 
 MODALITIES = (
@@ -36,7 +36,7 @@ def read_sourced(path: str | os.PathLike[str], names: Sequence[str], *, may_be_e
     2
     """
     try:
-        frame = pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+        frame = pd.read_csv(resource(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
     missing = [name for name in names if name not in frame]

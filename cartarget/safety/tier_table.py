@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from cartarget.atlas.names import name_key
 from cartarget.errors import InputError
+from cartarget.files import resource
 
 TIERS: dict[str, tuple[float, float]] = {
     "vital": (1.0, 0.05),
@@ -108,7 +108,7 @@ def read_rows(path: str | os.PathLike[str]) -> tuple[Row, ...]:
     'brain'
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = resource(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a table such as config/tissue_tiers.tsv") from error
     lines = [
@@ -119,8 +119,10 @@ def read_rows(path: str | os.PathLike[str]) -> tuple[Row, ...]:
     header = [cell.strip() for cell in lines[0][1]] if lines else []
     missing = [column for column in _NEEDED if column not in header]
     extra = [column for column in header if column not in COLUMNS]
-    if missing or extra:
-        fault = f"column {missing[0]!r} is missing" if missing else f"unknown column {extra[0]!r}"
+    twice = [column for column in COLUMNS if header.count(column) > 1]
+    if missing or extra or twice:
+        fault = f"column {missing[0]!r} is missing" if missing else f"unknown column {extra[0]!r}" if extra else ""
+        fault = fault or f"column {twice[0]!r} stands twice"
         raise InputError(f"{path}: {fault}; expected {', '.join(COLUMNS)}, separated by tabs")
     rows = {}
     for number, cells in lines[1:]:

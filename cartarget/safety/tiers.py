@@ -13,6 +13,9 @@ import pandas as pd
 from cartarget.atlas.names import NOT_STATED, is_missing, name_key
 from cartarget.safety.tier_table import ANYWHERE, COLUMNS, TIERS, Place, Row, name_pattern, read_rows
 
+TABLE = "config/tissue_tiers.tsv"
+"""The table that the package comes with."""
+
 
 @dataclass(frozen=True)
 class Tiers:
@@ -156,8 +159,8 @@ class Tiers:
         return Tiers(tuple(rows), self.path)
 
 
-def read_tiers(path: str | os.PathLike[str]) -> Tiers:
-    """Read and check a tier table.
+def read_tiers(path: str | os.PathLike[str] = TABLE) -> Tiers:
+    """Read and check a tier table; without a path the one that the package comes with, or the working directory's copy.
 
     A tab-separated file with the columns `tissue` (`any tissue`: a cell type wherever it lives), `cell_type`
     (empty: the whole tissue), `ontology_id` (UBERON or CL), `tier` (vital, important, tolerable, ignored),
@@ -177,7 +180,7 @@ def read_tiers(path: str | os.PathLike[str]) -> Tiers:
 
     Examples
     --------
-    >>> read_tiers("config/tissue_tiers.tsv").required[:2]
+    >>> read_tiers().required[:2]
     ('brain', 'heart')
     """
     return Tiers(read_rows(path), str(path))

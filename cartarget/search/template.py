@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,7 +48,7 @@ class Template:
         Raises
         ------
         GateError
-            The text does not parse, repeats a letter, or has more than five literals.
+            The text does not parse, holds something else than letters, repeats one, or has more than five literals.
 
         Examples
         --------
@@ -57,6 +58,9 @@ class Template:
         '(A | B) & ~C'
         """
         source = text if isinstance(text, Gate) else Gate.parse(text)
+        words = [] if isinstance(text, Gate) else [one for one in source.antigens if not re.fullmatch(r"[A-Z]\d*", one)]
+        if words:
+            raise GateError(f"template {text!r}: {words[0]!r} is no letter; write a shape such as 'A & (B | ~C)'")
         if not 1 <= source.n_literals <= MOST:
             raise GateError(f"template {str(text)!r} has {source.n_literals} literals: give 1 to {MOST}")
         if len(source.antigens) != source.n_literals:

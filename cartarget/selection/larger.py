@@ -12,11 +12,11 @@ from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
-from cartarget.logic.shapes import sub_gates
+from cartarget.logic.shapes import sub_gates, without
 from cartarget.safety.beside import rare_unmeasured
 from cartarget.search.objectives import rank as rank_objective
 from cartarget.search.search import search_gates
-from cartarget.search.template import Template
+from cartarget.search.template import MOST, Template
 from cartarget.selection.gains import gains
 from cartarget.selection.ranking import rank
 from cartarget.selection.screen import hardware, score_gates
@@ -120,18 +120,51 @@ def screen_larger(
     certificate = found.certificate.drop(columns="seconds")
     if not gates:
         return Larger(pd.DataFrame(), certificate)
-    parts = {gate: sub_gates(gate) for gate in gates}
+    table = score_beside_parts(panel, gates=gates, floor=floor, rare=rare)
+    return Larger(rank(table), certificate)
+
+
+def score_beside_parts(
+    panel: Panel, *, gates: Sequence[Gate], floor: float = 0.5, rare: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Score gates of any shape and size, with what each gains on the gates that are left when literals are deleted.
+
+    Of a gate of more than five literals only those are asked that lack a single one: the others are too many.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+    gates
+        The gates, each once.
+    floor, rare
+        As for `screen_larger`.
+
+    Returns
+    -------
+    One row a gate, in the order given: the columns of `gates`, without a rank.
+
+    Raises
+    ------
+    GateError
+        A gate kills cells in which it senses nothing, or names an antigen that the panel lacks.
+    """
+    parts = {gate: _parts(gate) for gate in gates}
     every = list(dict.fromkeys([*gates, *(part for own in parts.values() for part in own)]))
     listed = Gates.parse(every, panel=panel)
     frame = score_gates(panel, gates=listed, floor=floor)
     row = {gate: i for i, gate in enumerate(every)}
-    members = np.full((len(every), max(map(len, parts.values()))), -1, dtype=np.int64)
+    members = np.full((len(every), max(1, *map(len, parts.values()))), -1, dtype=np.int64)
     for gate, own in parts.items():
         members[row[gate], : len(own)] = [row[part] for part in own]
     first = listed.take(np.arange(len(gates)))
     table = frame.join(gains(frame, members=members)).iloc[: len(gates)]
-    table = table.assign(**hardware(first), control="", cell_types_unmeasured=rare_unmeasured(panel, first, rare=rare))
-    return Larger(rank(table), certificate)
+    return table.assign(**hardware(first), control="", cell_types_unmeasured=rare_unmeasured(panel, first, rare=rare))
+
+
+def _parts(gate: Gate) -> list[Gate]:
+    left = sub_gates(gate) if gate.n_literals <= MOST else [without(gate, [i]) for i in range(gate.n_literals)]
+    return [part for part in left if part is not None and not part.is_not_only]
 
 
 def _populations(panel: Panel) -> pd.DataFrame:

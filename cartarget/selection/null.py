@@ -64,8 +64,9 @@ def random_pair_null(
     -------
     One row a gate, in the order given: `gate`, `null_stratum`, `n_null`; `null_selectivity` and
     `null_window`, medians of the null; `selectivity_percentile` and `window_percentile` in [0, 1], higher
-    is better; `selectivity_p`, the chance that a random gate does as well. A missing window ranks below every other;
-    a gate whose own window is missing has a missing percentile of it.
+    is better; `selectivity_p`, the chance that one random gate does as well, not corrected for choosing the
+    gate among many. A missing window ranks below every other; a gate whose own window is missing has a missing
+    percentile of it.
 
     Raises
     ------

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import NOT, OF_TWO, Gates
 from cartarget.logic.gate import Gate
-from cartarget.safety.beside import protein_columns, thin_required
+from cartarget.safety.beside import harm_notes, protein_columns, thin_required
 from cartarget.safety.exposure_table import exposure_rows
 from cartarget.safety.judge import judge
 from cartarget.safety.known import UNSAFE
@@ -39,7 +40,7 @@ _HARDWARE = {
 }
 
 
-def score_gates(panel: Panel, *, gates: Gates, floor: float = 0.5) -> pd.DataFrame:
+def score_gates(panel: Panel, *, gates: Gates | str | Gate | Sequence[str | Gate], floor: float = 0.5) -> pd.DataFrame:
     """Score gates of any shape and size, unranked.
 
     Parameters
@@ -47,7 +48,7 @@ def score_gates(panel: Panel, *, gates: Gates, floor: float = 0.5) -> pd.DataFra
     panel
         Evidence on the antigens.
     gates
-        The gates, as from `Gates.parse(["CDH17 & CDH3"], panel=panel)`.
+        The gates, as text, as `Gate`, or as `Gates.parse(["CDH17 & CDH3"], panel=panel)` gives them.
     floor
         Coverage that makes a gate eligible.
 
@@ -63,14 +64,27 @@ def score_gates(panel: Panel, *, gates: Gates, floor: float = 0.5) -> pd.DataFra
     >>> adata = harmonise(small, tiers=tiers, origin=["colon", "rectum"])
     >>> panel = build_panel(adata, symbols=["CEACAM5", "MSLN", "MUC16"], required=tiers.required,
     ...                     origin=["colon", "rectum"])
-    >>> score_gates(panel, gates=Gates.parse(["CEACAM5 & MSLN"], panel=panel))["safety_class"].tolist()
+    >>> score_gates(panel, gates=["CEACAM5 & MSLN"])["safety_class"].tolist()
     ['safe']
     """
+    _require_panel(panel)
+    if not isinstance(gates, Gates):
+        gates = Gates.parse(gates, panel=panel)
     frame = score(panel, gates, judge(panel, gates), gate_levels(panel, gates), floor=floor)
     frame = frame.assign(**protein_columns(panel, gates), tissues_thin=thin_required(panel, gates))
+    frame["harm_unmeasured"] = harm_notes(panel, gates)
     frame.insert(0, "gate", gates.names(panel.symbols))
     frame["n_antigens"] = gates.size
     return frame
+
+
+def _require_panel(given: object) -> None:
+    if not isinstance(given, Panel):
+        raise InputError(
+            f"expected a Panel, found {type(given).__name__}; make one with cartarget.build_panel(atlas, "
+            "symbols=[...], required=tiers.required), or screen atlases in one call: "
+            'cartarget.screen(atlas, origin="colon")'
+        )
 
 
 def screen_antigens(
@@ -104,6 +118,7 @@ def screen_antigens(
     >>> screen_antigens(panel)[["symbol", "rank", "safety_class"]].values.tolist()
     [['MSLN', 1, 'unsafe'], ['CEACAM5', 2, 'unsafe']]
     """
+    _require_panel(panel)
     frame = score_gates(panel, gates=Gates.singles(len(panel.symbols)), floor=floor)
     frame = frame.drop(columns=["n_antigens", "liability_naive"])
     frame["gate"] = list(panel.symbols)
@@ -176,6 +191,7 @@ def screen_gates(
     >>> found.table["gate"].iloc[0]
     'CEACAM5 & MSLN'
     """
+    _require_panel(panel)
     kept = panel.take(candidates)
     scan = scan_pairs(kept, floor=floor, keep_redundant=top, progress=progress)
     rows = np.array([panel.index[symbol] for symbol in candidates], dtype=np.int64)

@@ -1,71 +1,168 @@
-"""What do we take to the meeting? At most fifteen ideas that differ, the best of each, with one line why."""
+"""What do we take to the meeting? At most fifteen ideas that differ, the best-supported gate of each, and why."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cartarget.contracts import CLASSES
 from cartarget.logic.gate import Gate
+from cartarget.safety.known import GAIN
+from cartarget.selection.marks import NO, YES, cohort_mark, marks, sensed
+from cartarget.selection.ranking import place_firm
 
 LENGTH = 15
 """Ideas that a meeting can argue over."""
 
+LEAST_WINDOW = 1.0
+"""Window (log2) that an idea needs: the tumour's lower quartile at twice the level of the worst vital tissue."""
+
 UNSAFE = CLASSES[-1]
 
-COLUMNS = ("gate", "rank", "safety_class", "coverage", "liability", "liability_population", "n_alike", "why")
+IDEAS, PRECEDENT = "ideas", "precedent"
+"""The two lists: all ideas, and those whose antigens have all been targets of products in patients."""
+
+COLUMNS = (
+    "list", "idea", "gate", "rank", "safety_class", "class_half", "class_twice", "is_firm", "window", "coverage",
+    "liability", "liability_population", "liability_n_positive", "liability_n_observations", "n_alike", "partners",
+    "why",
+)  # fmt: skip
+_SUPPORT = ("mark_membrane", "mark_cells", "mark_protein")
 
 
-def shortlist(gates: pd.DataFrame, *, antigens: pd.DataFrame | None = None, n: int = LENGTH) -> pd.DataFrame:
-    """Choose the best gate of each idea, down the ranking, until there are `n`.
+def listable(gates: pd.DataFrame) -> pd.Series:
+    """Whether a gate may stand on the shortlist.
 
-    Twenty gates `CELSR3 & X` are one idea: a gate that senses an antigen which a gate above it senses already is a
-    variation of that one, and is counted with it, not listed. Blockers may recur. Gates that are unsafe, not
-    eligible, redundant, or controls are no ideas.
+    It is ranked; unsafe at none of half, once and twice the threshold; has a window of `LEAST_WINDOW` or more; and
+    senses no antigen whose signal is that of another cell type (`contaminant`). A window that is missing, since no
+    vital tissue was measured, is none.
+    """
+    is_own = gates["contaminant"].fillna("").eq("") if "contaminant" in gates else True
+    is_wide = gates["window"].astype(float).ge(LEAST_WINDOW) if "window" in gates else True
+    return gates["rank"].notna() & place_firm(gates).lt(CLASSES.index(UNSAFE)) & is_wide & is_own
+
+
+def shortlist(
+    gates: pd.DataFrame, *, antigens: pd.DataFrame | None = None, floor: float = 0.5, n: int = LENGTH
+) -> pd.DataFrame:
+    """Choose the gates that a meeting should see, one an idea, down the ranking, until there are `n`.
+
+    Twenty gates `CELSR3 & X` are one idea: a gate that senses an antigen which an idea above it senses already is a
+    variation of that idea, and is counted with it, not listed. An idea is shown by the best-supported of its
+    near-equal gates: those of the same class at every threshold and less than 0.05 behind in selectivity. Support is
+    the marks that say yes, less those that say no (membrane, malignant cells, protein), and the antigens sensed that
+    were the target of a product in patients; of equal ones the best ranked is shown. Blockers may recur. What is not
+    `listable` is no idea.
 
     Parameters
     ----------
     gates
         The `gates` table, ranked. (The ranking holds single antigens too.)
     antigens
-        The `antigens` table, from which the line why says what the members are alone. None: it does not.
+        The `antigens` table, from which the line why says what the members are alone. None: it does not, and the list
+        of precedents is empty.
+    floor
+        Coverage that makes a gate eligible.
     n
-        Most ideas listed.
+        Most ideas in each list.
 
     Returns
     -------
     pandas.DataFrame
-        One row an idea, best first: `gate`, `rank`, `safety_class`, `coverage`, `liability`,
-        `liability_population`, `n_alike` (ranked gates not unsafe that vary this idea), `why` (one sentence).
-        No row if nothing qualifies; `why_empty` then says why.
+        The list `ideas`, then the list `precedent` (every antigen that is sensed was the target of a product in
+        patients), best first. One row an idea: `list`, `idea` (its number), `gate`, `rank`, classes, `is_firm`,
+        `window`, `coverage`, `liability`, `liability_population`, `n_alike` (listable gates that vary this idea),
+        `partners` (the antigens that they bring, best first, ten at most), `why` (one sentence), and with `antigens`
+        four marks and their reasons (`selection.marks`). No row if nothing qualifies; `why_empty` then says why.
 
     Examples
     --------
     >>> gates = pd.DataFrame({"gate": ["A & B", "A & C", "D & ~B"], "rank": [1, 2, 3], "safety_class": "safe",
-    ...                       "coverage": [0.9, 0.8, 0.7], "liability": 0.01, "liability_population": "lung"})
-    >>> shortlist(gates)[["gate", "n_alike"]].values.tolist()
-    [['A & B', 1], ['D & ~B', 0]]
+    ...                       "coverage": [0.9, 0.8, 0.7], "liability": 0.01, "liability_population": "lung",
+    ...                       "selectivity": [0.9, 0.8, 0.7], "window": 2.0})
+    >>> shortlist(gates)[["gate", "n_alike", "partners"]].values.tolist()
+    [['A & B', 1, 'C'], ['D & ~B', 0, '']]
     """
-    ranked = gates[gates["rank"].notna() & gates["safety_class"].ne(UNSAFE)].sort_values("rank", kind="stable")
+    fit = gates[listable(gates)].sort_values("rank", kind="stable")
+    treated = _treated(antigens)
+    found = [_ideas(fit, name=IDEAS, antigens=antigens, treated=treated, n=n)]
+    if treated:
+        known = [treated.issuperset(sensed(text)) for text in fit["gate"].astype(str)]
+        found.append(_ideas(fit[known], name=PRECEDENT, antigens=antigens, treated=treated, n=n))
+    ideas = pd.concat(found, ignore_index=True)
+    told = [f"cells_{name}" for name in ("malignant", "note")] + ["coverage_cells"]
+    if antigens is not None:
+        ideas = ideas.join(marks(ideas, antigens=antigens, floor=floor))
+    return ideas.drop(columns=told, errors="ignore")
+
+
+def with_cohort(ideas: pd.DataFrame, replication: pd.DataFrame) -> pd.DataFrame:
+    """Add the fifth mark: whether the coverage holds in a second cohort (`selection.replicate`)."""
+    told = [cohort_mark(str(gate), replication) for gate in ideas["gate"]]
+    return ideas.assign(mark_cohort=[mark for mark, _ in told], reason_cohort=[reason for _, reason in told])
+
+
+def _treated(antigens: pd.DataFrame | None) -> set[str]:
+    """Antigens that were the target of a product in patients."""
+    if antigens is None or "clinical" not in antigens:
+        return set()
+    return set(antigens.loc[antigens["clinical"].fillna("").ne(""), "symbol"])
+
+
+def _support(fit: pd.DataFrame, members: Sequence[tuple[str, ...]], treated: set[str]) -> NDArray[np.int64]:
+    marked = fit[[column for column in _SUPPORT if column in fit]]
+    told = (marked.eq(YES).sum(axis=1) - marked.eq(NO).sum(axis=1)).to_numpy(dtype=np.int64)
+    return told + np.array([len(treated.intersection(own)) for own in members], dtype=np.int64)
+
+
+def _ideas(fit: pd.DataFrame, *, name: str, antigens: pd.DataFrame | None, treated: set[str], n: int) -> pd.DataFrame:
+    members = [sensed(text) for text in fit["gate"].astype(str)]
+    ideas: list[list[int]] = []
     idea_of: dict[str, int] = {}
-    alike: list[int] = []
-    chosen: list[int] = []
-    for row, text in enumerate(ranked["gate"].astype(str)):
-        sensed = _sensed(text)
-        known = [idea_of[symbol] for symbol in sensed if symbol in idea_of]
+    shown: list[int] = []
+    support = _support(fit, members, treated)
+    for row, own in enumerate(members):
+        known = [idea_of[symbol] for symbol in own if symbol in idea_of]
         if known:
-            alike[min(known)] += 1
-        elif len(chosen) < n:
-            idea_of.update(dict.fromkeys(sensed, len(chosen)))
-            chosen.append(row)
-            alike.append(0)
-    table = ranked.iloc[chosen].reset_index(drop=True)
-    why = [_why(row, antigens) + _elsewhere(row) for row in table.to_dict("records")]
-    table = table.assign(n_alike=alike, why=why)
-    return table[list(COLUMNS)]
+            ideas[min(known)].append(row)
+        elif len(ideas) < n:
+            best = _best_supported(fit, row, members, support=support, taken=idea_of)
+            idea_of.update(dict.fromkeys(members[best], len(ideas)))
+            ideas.append([row] if row != best else [])
+            shown.append(best)
+    table = fit.iloc[shown].reset_index(drop=True)
+    partners = [_partners(members, best, alike) for best, alike in zip(shown, ideas, strict=True)]
+    why = [_why(row, antigens) + _elsewhere(row) + _notes(row, antigens) for row in table.to_dict("records")]
+    n_alike = [len(set(alike) - {best}) for best, alike in zip(shown, ideas, strict=True)]
+    table = table.assign(list=name, idea=range(1, len(table) + 1), n_alike=n_alike, partners=partners, why=why)
+    told = [column for column in ("cells_malignant", "cells_note", "coverage_cells") if column in table]
+    return table.reindex(columns=[*COLUMNS, *told])
+
+
+def _best_supported(
+    fit: pd.DataFrame,
+    row: int,
+    members: Sequence[tuple[str, ...]],
+    *,
+    support: NDArray[np.int64],
+    taken: Mapping[str, int],
+) -> int:
+    """The near-equal gate that shares an antigen with an idea's first, takes none of another, and is known best."""
+    place, own = place_firm(fit).to_numpy(), set(members[row])
+    same = (place == place[row]) & fit["safety_class"].eq(fit["safety_class"].iloc[row]).to_numpy()
+    same &= (fit["selectivity"] > fit["selectivity"].iloc[row] - GAIN).to_numpy(dtype=bool)
+    near = [i for i in same.nonzero()[0] if own & set(members[i]) and not any(symbol in taken for symbol in members[i])]
+    return int(max(near, key=lambda i: (support[i], -i)))
+
+
+def _partners(members: Sequence[tuple[str, ...]], best: int, alike: Sequence[int], *, most: int = 10) -> str:
+    found = dict.fromkeys(symbol for row in alike for symbol in members[row] if symbol not in members[best])
+    return ", ".join(list(found)[:most])
 
 
 def why_empty(gates: pd.DataFrame) -> str:
@@ -80,15 +177,21 @@ def why_empty(gates: pd.DataFrame) -> str:
         return "No gate was scored: the input left no candidate antigen, as the funnel says."
     if not gates["is_eligible"].fillna(False).astype(bool).any():
         return "No gate reaches the tumour: every coverage is below the floor of the run."
-    ranked = int(gates["rank"].notna().sum())
-    if not ranked:
+    ranked = gates[gates["rank"].notna()]
+    if ranked.empty:
         return "No gate competes: those that reach the tumour are controls, or gain nothing on their members."
-    return f"All {ranked} ranked gates are unsafe: each breaks the cap of some tissue outside the origin."
-
-
-def _sensed(text: str) -> tuple[str, ...]:
-    """Antigens that a gate must see; those that block it do not make the idea."""
-    return tuple(dict.fromkeys(part.symbol for part in Gate.parse(text).literals if not part.is_negated))
+    if ranked["safety_class"].eq(UNSAFE).all():
+        return f"All {len(ranked)} ranked gates are unsafe: each breaks the cap of some tissue outside the origin."
+    left = ranked[place_firm(ranked).lt(CLASSES.index(UNSAFE))]
+    if left.empty:
+        return "Every gate that is not unsafe is unsafe at half or at twice the threshold."
+    missing = int(left["window"].isna().sum())
+    if missing == len(left):
+        return "No gate has a window: no vital tissue was measured on a scale that compares with the tumour."
+    return (
+        f"{len(left)} gates are unsafe at no threshold, but none has a window of {LEAST_WINDOW:g} log2 or more without "
+        "an antigen that follows another cell type."
+    )
 
 
 def _why(row: Mapping[str, Any], antigens: pd.DataFrame | None) -> str:
@@ -100,19 +203,32 @@ def _why(row: Mapping[str, Any], antigens: pd.DataFrame | None) -> str:
         return f"{row['safety_class']} as a gate"
     alone = antigens.drop_duplicates("symbol").set_index("symbol")
     blockers = [part.symbol for part in gate.literals if part.is_negated]
-    sensed = _sensed(str(row["gate"]))
-    if all(_text(alone, symbol, "safety_class") == row["safety_class"] for symbol in sensed):
+    own = sensed(str(row["gate"]))
+    if all(_text(alone, symbol, "safety_class") == row["safety_class"] for symbol in own):
         return _gain(row)
-    before = ", ".join(_alone(alone, symbol) for symbol in sensed)
+    before = ", ".join(_alone(alone, symbol) for symbol in own)
     spared = f"; {' and '.join(blockers)} spares normal cells" if blockers else ""
     return before + spared
 
 
 def _elsewhere(row: Mapping[str, Any]) -> str:
-    """What the gate is at the threshold that suits it least, if that is worse."""
+    """Where the gate is worse: at half or twice the threshold, or if weaker stains count."""
+    own = CLASSES.index(row["safety_class"])
+    told = {"at half the threshold": row.get("class_half"), "at twice the threshold": row.get("class_twice")}
+    worse = [f"{kind} {where}" for where, kind in told.items() if isinstance(kind, str) and CLASSES.index(kind) > own]
     worst = row.get("class_worst")
-    worse = isinstance(worst, str) and CLASSES.index(worst) > CLASSES.index(row["safety_class"])
-    return f"; {worst} at another threshold" if worse else ""
+    if not worse and isinstance(worst, str) and CLASSES.index(worst) > own:
+        worse = [f"{worst} if a weaker stain counts"]
+    return "".join(f"; {text}" for text in worse)
+
+
+def _notes(row: Mapping[str, Any], antigens: pd.DataFrame | None) -> str:
+    """What a gene is, where that matters more than its level: proliferation, cancer-testis, oocyte."""
+    if antigens is None or "gene_note" not in antigens:
+        return ""
+    known = antigens.drop_duplicates("symbol").set_index("symbol")
+    told = [(symbol, _text(known, symbol, "gene_note")) for symbol in sensed(str(row["gate"]))]
+    return "".join(f"; {symbol}: {note}{'' if note.endswith('antigen') else ' gene'}" for symbol, note in told if note)
 
 
 def _alone(antigens: pd.DataFrame, symbol: str) -> str:

@@ -18,7 +18,8 @@ from cartarget.evidence.panel import Panel, build_panel
 from cartarget.evidence.part import Part
 from cartarget.evidence.people import gifts, of_donors
 from cartarget.logic.batch import Gates
-from cartarget.selection.ranking import AT_OTHER_THRESHOLDS, ranking_order
+from cartarget.logic.gate import quote
+from cartarget.selection.ranking import AT_OTHER_THRESHOLDS, is_firm, rank_again, ranking_order
 from cartarget.selection.screen import score_gates
 
 STAIN = ("Low", "Medium", "High")
@@ -161,6 +162,33 @@ def sweep_ranks(
     for column, name in zip(AT_OTHER_THRESHOLDS, (half, twice), strict=True):
         frame[column] = classes[found[name][1]] if name in found else pd.array([pd.NA] * len(frame), dtype="string")
     return frame
+
+
+def firm_first(
+    table: pd.DataFrame,
+    *,
+    sweep: Mapping[str, Panel],
+    half: str = "",
+    twice: str = "",
+    floor: float = 0.5,
+    name: str = "gate",
+) -> pd.DataFrame:
+    """Add ranks and classes at other thresholds and `is_firm` to ranked rows, and rank them again: the firm first.
+
+    Parameters
+    ----------
+    table
+        Ranked gates or antigens.
+    sweep, half, twice, floor
+        As for `sweep_ranks`.
+    name
+        Column of the name.
+    """
+    ranked = table[table["rank"].notna()]
+    ranked = ranked.assign(gate=ranked[name] if name == "gate" else ranked[name].map(quote))
+    found = sweep_ranks(ranked, sweep=sweep, half=half, twice=twice, floor=floor)
+    table = table.merge(found.drop(columns="gate").assign(**{name: ranked[name].array}), on=name, how="left")
+    return rank_again(table.assign(is_firm=is_firm(table)), name=name)
 
 
 def half_and_twice(kind: str, *, bulk: float, count: float) -> tuple[str, str]:

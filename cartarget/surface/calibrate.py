@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from cartarget.errors import InputError
+from cartarget.files import resource
 from cartarget.surface.grade import CUT, WEIGHED, WEIGHTS
 
 LABELS = Path("resources") / "surface_labels.tsv"
@@ -51,7 +52,7 @@ def read_labels(path: str | os.PathLike[str] = LABELS) -> pd.DataFrame:
     dtype('bool')
     """
     try:
-        frame = pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+        frame = pd.read_csv(resource(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table of labels") from error
     for column in ("symbol", "is_surface", "source", "source_title"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from cartarget.errors import GateError, InputError
+from cartarget.files import resource
 from cartarget.logic.gate import Gate
 
 DERIVED = Path("resources") / "derived_antigens.tsv"
@@ -85,7 +86,7 @@ def read_derived(*paths: str | os.PathLike[str]) -> dict[str, DerivedAntigen]:
 
 def _rows(path: str | os.PathLike[str]) -> list[tuple[str, DerivedAntigen]]:
     try:
-        frame = pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+        frame = pd.read_csv(resource(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
     for column in COLUMNS:

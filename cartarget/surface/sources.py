@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from itertools import groupby
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cartarget.atlas.formats.tables import opened
 from cartarget.errors import InputError
 from cartarget.genes import GeneTable, resolve
 from cartarget.surface.locations import Location, stance_of_hpa, stance_of_locations
@@ -334,7 +336,8 @@ def _first(found: pd.DataFrame) -> pd.DataFrame:
 
 def _read(path: str | os.PathLike[str]) -> pd.DataFrame:
     try:
-        return pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+        with opened(path) as handle:
+            return pd.read_csv(io.BytesIO(handle.read()), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
 

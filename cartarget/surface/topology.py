@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 from Bio.SeqFeature import SeqFeature, SimpleLocation
 
+from cartarget.atlas.formats.tables import opened
 from cartarget.errors import InputError
 from cartarget.genes import GeneTable, resolve
 
@@ -120,7 +121,8 @@ def read_topology(path: str | os.PathLike[str], *, genes: GeneTable | None) -> p
     [['MSLN', 'SP:1-36;NC:37-606', 570]]
     """
     try:
-        frame = pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+        with opened(path) as handle:
+            frame = pd.read_csv(io.BytesIO(handle.read()), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error
     named = next((name for name in _NAMES if name in frame), None)

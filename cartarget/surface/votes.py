@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
-from pathlib import Path
 
 import pandas as pd
 
+from cartarget.atlas.formats.tables import opened
 from cartarget.errors import InputError
+from cartarget.files import resource
 
 _SUFFIX = "_surface_flag"
 _IDENTIFIERS = {
@@ -94,6 +96,7 @@ def read_rescue(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 def _read_text(path: str | os.PathLike[str]) -> pd.DataFrame:
     try:
-        return pd.read_csv(Path(path), sep="\t", dtype=str, keep_default_na=False, quoting=3)
+        with opened(resource(path)) as handle:
+            return pd.read_csv(io.BytesIO(handle.read()), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a tab-separated table") from error

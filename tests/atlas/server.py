@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -18,7 +20,8 @@ class Manners:
     `body`: the whole file. `etag`: its version ("" for none). `ranges`: whether `Range` is honoured. `cut`: bytes
     after which the connection is closed, one number per request (None: not). `stall`: bytes after which nothing comes,
     one number per request. `claim`: the length that is claimed. `codes`: statuses answered before the file is served.
-    `retry_after`: that header beside them. `to`: where a redirect leads. `chunked`: no length at all.
+    `retry_after`: that header beside them. `to`: where a redirect leads. `chunked`: no length at all. `raw`: answers
+    given word for word before the file is served, one per request. `endless`: chunks without end.
     """
 
     body: bytes = b""
@@ -31,6 +34,8 @@ class Manners:
     retry_after: str = ""
     to: str = ""
     chunked: bool = False
+    raw: list[bytes] = field(default_factory=list)
+    endless: bool = False
 
 
 class Served:
@@ -80,6 +85,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, manners: Manners | None) -> None:
         if manners is None:
             self._status(404, Content_Length=0)
+        elif manners.raw:
+            self.wfile.write(manners.raw.pop(0))
+        elif manners.endless:
+            self._status(200, Transfer_Encoding="chunked")
+            while True:
+                self.wfile.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
         elif manners.to:
             self._status(302, Location=manners.to, Content_Length=0)
         elif manners.codes:
@@ -121,12 +132,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Served]:
-    """A server on a free port of loopback, stopped at the end."""
+def serving(certificate: Path | None = None) -> Iterator[Served]:
+    """A server on a free port of loopback, stopped at the end; encrypted with the cert.pem and key.pem of a folder."""
     handler = type("Handler", (_Handler,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    served = Served(f"http://127.0.0.1:{server.server_address[1]}")
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    served = Served(f"{'http' if certificate is None else 'https'}://127.0.0.1:{server.server_address[1]}")
     handler.served = served  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

@@ -33,6 +33,20 @@ def notes(adata) -> list[str]:
     return adata.uns["cartarget"]["notes"]
 
 
+def test_data_sets_that_are_called_after_a_person_are_numbered() -> None:
+    """One file a patient; d1 detects nothing, which a note tells. The data set of many is called as it is."""
+    values = np.array([[9.0, 9, 9, 9], [0, 0, 0, 0], [9, 9, 9, 9], [9, 9, 9, 9]])
+    adata = atlas(values, side=["tumor"] * 3 + ["normal"], dataset=["d0_cells", "d1_cells", "d2_cells", "liver"])
+    note = notes(adata)[-1]
+    assert [row["dataset"] for row in adata.uns["cartarget"]["batches"]] == [
+        "data set 1",
+        "data set 2",
+        "data set 3",
+        "liver",
+    ]
+    assert note == "batch: data set 2 (tumor) detects 0% of the genes, others 100%"
+
+
 def test_a_report_by_hand() -> None:
     values = np.array([[3.0, 1, 0, 0], [7, 1, 5, 5], [31, 31, 0.5, 0]])
     report = batch_report(atlas(values, side=["tumor", "tumor", "normal"])).set_index("side")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import shutil
 import subprocess
 import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,7 +177,7 @@ def test_a_file_that_is_there_is_checked_and_not_fetched(server: Served, setting
         ("a.gz", BODY[:5000] + b"\0" * 50 + BODY[5050:], "damaged"),
         ("a.zip", b"PK\3\4 and no more", "damaged or cut short"),
         ("a.h5ad", b"\x89HDF\r\n\x1a\n and no more", "damaged or cut short"),
-        ("a.h5ad", BODY, "something else came instead of a .h5ad file"),
+        ("a.h5ad", BODY, "a gzip file came instead of a .h5ad file"),
         ("a.txt", b"", "nothing came"),
     ],
 )
@@ -299,3 +301,173 @@ def test_a_killed_fetch_goes_on_where_it_stopped(server: Served, settings: Fetch
     assert not (settings.folder / "a" / "a.gz").exists()
     assert fetch([source(f"{server.address}/a.gz")], settings=settings)[0].read_bytes() == BODY
     assert server.asked["/a.gz"][-1] == "bytes=50000-"
+
+
+def answer(body: bytes, *, status: str = "200 OK", **headers: str) -> bytes:
+    """An answer word for word."""
+    lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body
+
+
+def started(server: Served, settings: Fetching, *, body: bytes) -> Source:
+    """A text of which 8 bytes of the first version have come, and the source to go on with."""
+    asked = source(f"{server.address}/a.txt", file="a.txt", checksum="")
+    server.paths["/a.txt"] = Manners(body, cut=[8, 0, 0, 0, 0])
+    with pytest.raises(InputError, match="8 bytes are kept"):
+        fetch([asked], settings=settings)
+    server.paths["/a.txt"].cut = []
+    return asked
+
+
+OLD, NEW = b"old one, 20 bytes...", b"NEW ONE, 20 BYTES..."
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Content_Range": "bytes 8-19/20", "ETag": '"v2"'}, id="another tag"),
+        pytest.param({"Content_Range": "bytes 8-19/20"}, id="no tag"),
+        pytest.param({"Content_Range": "bytes 8-19/24", "ETag": '"v1"'}, id="another size"),
+        pytest.param({"Content_Range": "bytes 0-19/20", "ETag": '"v1"'}, id="another range"),
+        pytest.param({"Content_Range": "bytes \xb2-19/20", "ETag": '"v1"'}, id="no number"),
+        pytest.param({"ETag": '"v1"'}, id="no range"),
+    ],
+)
+def test_a_range_of_another_version_is_not_appended(
+    server: Served, settings: Fetching, headers: dict[str, str]
+) -> None:
+    """The server ignores `If-Range`: what it sends is not what was begun, so the file starts over."""
+    asked = started(server, settings, body=OLD)
+    raw = answer(NEW[8:], status="206 Partial Content", Content_Length="12", **headers)
+    server.paths["/a.txt"] = Manners(NEW, etag='"v2"', raw=[raw])
+    assert fetch([asked], settings=settings)[0].read_bytes() == NEW
+    assert server.asked["/a.txt"][-2:] == ["bytes=8-", ""]
+
+
+def test_a_short_range_of_unknown_total_is_not_the_whole(server: Served, settings: Fetching) -> None:
+    """4 of the 12 bytes that are missing, and a total of `*`: the file is told to have 20 bytes by its first answer."""
+    asked = started(server, settings, body=OLD)
+    tag = {"Content_Length": "4", "ETag": '"v1"'}
+    server.paths["/a.txt"].raw = [answer(OLD[8:12], status="206 Partial", Content_Range="bytes 8-11/*", **tag)]
+    assert fetch([asked], settings=settings)[0].read_bytes() == OLD
+    assert server.asked["/a.txt"][-2:] == ["bytes=8-", "bytes=12-"]
+
+
+def test_a_range_of_a_file_of_unknown_size_is_not_the_whole(server: Served, settings: Fetching) -> None:
+    """The first answer was chunked and broke off; the second is a range of `*`. Nobody knows the end: start over."""
+    first = answer(b"8\r\nold one,\r\n", Transfer_Encoding="chunked", ETag='"v1"')
+    second = answer(OLD[8:12], status="206 Partial", Content_Range="bytes 8-11/*", Content_Length="4", ETag='"v1"')
+    server.paths["/a.txt"] = Manners(OLD, raw=[first, second])
+    asked = source(f"{server.address}/a.txt", file="a.txt", checksum="")
+    assert fetch([asked], settings=settings)[0].read_bytes() == OLD
+    assert server.asked["/a.txt"] == ["", "bytes=8-", ""]
+
+
+def test_three_at_once_after_a_bad_answer(server: Served, settings: Fetching) -> None:
+    """The first throws its web page away; the others wait for the lock meanwhile, and one of them brings the file."""
+    server.paths["/a.gz"] = Manners(BODY, stall=[20_000], raw=[answer(b"<html>busy</html>", Content_Length="17")])
+    asked = source(f"{server.address}/a.gz", checksum="")
+
+    def one(_: int) -> str:
+        try:
+            return fetch([asked], settings=settings)[0].read_bytes().hex()
+        except InputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(3) as pool:
+        told = sorted(pool.map(one, range(3)), key=len)
+    assert "a web page came instead of a .gz file" in told[0]
+    assert told[1:] == [BODY.hex()] * 2
+    assert leftovers(settings) == []
+
+
+def test_a_redirect_leads_to_http_or_https_alone(server: Served, settings: Fetching) -> None:
+    server.paths["/a.gz"] = Manners(to="ftp://127.0.0.1:1/a.gz")
+    with pytest.raises(InputError, match=r"led to ftp://127.0.0.1:1/a.gz, which is neither http nor https"):
+        fetch([source(f"{server.address}/a.gz")], settings=settings)
+
+
+def test_no_hop_of_an_encrypted_way_is_open(
+    server: Served, settings: Fetching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """https to http to https: the end is encrypted, and all the same who stood between could have led elsewhere."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate of the encrypted server")
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", "key.pem", "-out",
+         "cert.pem", *names], cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    with serving(certificate=tmp_path) as safe:
+        safe.paths["/a.gz"] = Manners(BODY)
+        safe.paths["/moved.gz"] = Manners(to=f"{safe.address}/a.gz")
+        assert fetch([source(f"{safe.address}/moved.gz")], settings=settings)[0].read_bytes() == BODY
+        server.paths["/open"] = Manners(to=f"{safe.address}/a.gz")
+        safe.paths["/b.gz"] = Manners(to=f"{server.address}/open")
+        with pytest.raises(InputError, match=r"led to http://.*/open, which is not encrypted; not followed"):
+            fetch([source(f"{safe.address}/b.gz", file="b.gz")], settings=settings)
+        assert not server.asked
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        pytest.param(
+            answer(BODY, Content_Length=str(len(BODY)), Content_Encoding="gzip"), "packed the file", id="gzip"
+        ),
+        pytest.param(answer(b"a\tb\n", Content_Length="\xb2"), "expected a number of bytes", id="superscript"),
+        pytest.param(answer(b"a\tb\n", Content_Length="9" * 5000), "expected a number of bytes", id="5,000 digits"),
+        pytest.param(answer(b"a\tb\n", Content_Length="-4"), "expected a number of bytes", id="negative"),
+        pytest.param(answer(b"a\tb\n", Content_Length="4, 4"), "expected a number of bytes", id="twice"),
+        pytest.param(
+            answer(b"\xef\xbb\xbf\n<!DOCTYPE html>", Content_Length="19"),
+            "a web page came instead of a .tsv",
+            id="page",
+        ),
+        pytest.param(answer(BODY, Content_Length=str(len(BODY))), "a gzip file came instead of a .tsv", id="packed"),
+        pytest.param(answer(b"PK\3\4zip", Content_Length="7"), "a zip archive came instead of a .tsv", id="zip"),
+        pytest.param(answer(b"\0\1\2\3", Content_Length="4"), "something else came instead of a .tsv", id="binary"),
+    ],
+)
+def test_what_is_not_the_table_is_not_pinned(server: Served, settings: Fetching, raw: bytes, message: str) -> None:
+    server.paths["/a.tsv"] = Manners(raw=[raw] * 3)
+    with pytest.raises(InputError, match=message):
+        fetch([source(f"{server.address}/a.tsv", file="a.tsv", checksum="")], settings=settings)
+    assert [path for path in settings.folder.rglob("*") if path.is_file()] == []
+    assert not settings.pins.exists()
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [(b"\n <html><p>Please log in", "a web page came, packed as a .gz"), (BODY, "a gzip file came, packed as a .gz")],
+)
+def test_what_is_packed_is_looked_at_too(server: Served, settings: Fetching, inner: bytes, message: str) -> None:
+    server.paths["/a.gz"] = Manners(gzip.compress(inner))
+    with pytest.raises(InputError, match=message):
+        fetch([source(f"{server.address}/a.gz", checksum="")], settings=settings)
+    assert [path for path in settings.folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_gz_file_may_be_told_to_be_packed(server: Served, settings: Fetching) -> None:
+    """Many servers say `Content-Encoding: gzip` of a .gz file as it is."""
+    server.paths["/a.gz"] = Manners(raw=[answer(BODY, Content_Length=str(len(BODY)), Content_Encoding="gzip")])
+    assert fetch([source(f"{server.address}/a.gz")], settings=settings)[0].read_bytes() == BODY
+
+
+@pytest.mark.parametrize("size", [None, 100_000])
+def test_a_body_without_end_is_bounded(
+    server: Served, settings: Fetching, monkeypatch: pytest.MonkeyPatch, size: int | None
+) -> None:
+    monkeypatch.setattr("cartarget.atlas.public.transfer.UNTOLD", 1_000_000)
+    server.paths["/a.txt"] = Manners(endless=True)
+    most = f"{size or 1_000_000:,}"
+    with pytest.raises(InputError, match=f"more than {most} bytes came; nothing of it is kept"):
+        fetch([source(f"{server.address}/a.txt", file="a.txt", checksum="", size=size)], settings=settings)
+    assert [path for path in settings.folder.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("said", ["\xb2", "9" * 5000, "-1", "soon", "Mon, 01 Jan 0001 00:00:00 GMT"])
+def test_a_strange_time_to_wait_is_no_time(server: Served, settings: Fetching, said: str) -> None:
+    server.paths["/a.gz"] = Manners(BODY, codes=[503], retry_after=said)
+    assert fetch([source(f"{server.address}/a.gz")], settings=settings)[0].read_bytes() == BODY

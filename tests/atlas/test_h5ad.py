@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 from cartarget.atlas import read_atlas
+from cartarget.atlas.notebook import from_anndata
 from cartarget.atlas.readers import h5ad, single_cell
 from cartarget.atlas.readers.h5ad import read_h5ad
 from cartarget.config import AtlasConfig, CellLabels, Config
@@ -93,7 +94,7 @@ def test_the_unit_does_not_depend_on_the_chunk_that_refuses(tmp_path, monkeypatc
 
 def test_whole_numbers_at_first_and_fractions_later_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(h5ad, "CHUNK", 2)
-    monkeypatch.setattr(h5ad, "_PEEK", 2)
+    monkeypatch.setattr(h5ad, "PEEK", 2)
     values = COUNTS.copy()
     values[4] = [0.5, 0.777, 0.317]
     with pytest.raises(InputError, match="whole numbers in the first 4 cells, but not after"):
@@ -224,3 +225,35 @@ def test_only_a_chunk_is_held_with_all_genes(tmp_path, monkeypatch):
     adata = read(tmp_path, make(), keep={"MSLN"})
     assert shapes == [(2, 3), (2, 3), (1, 3)]
     assert adata.n_vars == 1
+
+
+def test_an_antibody_beside_its_gene_is_kept_apart(tmp_path):
+    """The antibody HER2 (200 counts) beside ERBB2 (RNA, 3 counts), whose alias it is; in both directions."""
+    values = np.array([[3, 200, 1], [0, 90, 2], [1, 150, 0], [2, 70, 5], [4, 10, 0]], dtype=np.float32)
+    var = pd.DataFrame(
+        {"feature_types": ["Gene Expression", "Antibody Capture", "Gene Expression"]}, index=["ERBB2", "HER2", "KDR"]
+    )
+    adata = make(values, symbols=list(var.index), var=var)
+    atlas = read(tmp_path, adata)
+    assert atlas.var_names.tolist() == ["ERBB2", "KDR"]
+    assert atlas[:, "ERBB2"].X.toarray().ravel().tolist() == [3, 0, 1, 2, 4]
+    assert atlas.uns["cartarget"]["lost"].values.tolist() == [["HER2", "not a gene but Antibody Capture"]]
+    mine = from_anndata(adata, malignant=adata.obs["cell_type"] == "carcinoma", tissue="colon")
+    assert mine.var_names.tolist() == ["ERBB2", "KDR"] and mine.X.sum() == atlas.X.sum()
+
+
+def test_spots_of_visium_are_no_cells(tmp_path):
+    adata = make()
+    adata.obs["array_row"], adata.obs["array_col"] = range(adata.n_obs), 1
+    with pytest.raises(InputError, match="spots of Visium"):
+        read(tmp_path, adata)
+    with pytest.raises(InputError, match="spots of Visium"):
+        from_anndata(adata, malignant=[True] * adata.n_obs)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["anndata_archive_v0.5.0.h5ad", "cellxgene_nan.h5ad"])
+def test_a_file_of_an_old_anndata_is_told(shared_data, name):
+    atlas = AtlasConfig(name="old", reader="h5ad", path=f"formats/{name}", tissue="blood")
+    with pytest.raises(InputError, match=r"written by anndata before 0\.7; open it"):
+        read_atlas(atlas, config=Config(data_dir=str(shared_data)))

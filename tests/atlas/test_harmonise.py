@@ -121,3 +121,15 @@ def test_cells_that_name_no_place_are_told() -> None:
 def test_a_cell_type_that_is_not_known_is_listed_where_no_tissue_is_named() -> None:
     with pytest.raises(InputError, match="'cardiomyocit'; nearest: 'cardiomyocyte"):
         harmonise(atlas([("normal", "d", "unknown", "cardiomyocit")]), tiers=shipped(), origin=["lung"])
+
+
+def test_numbers_as_cell_types_are_told() -> None:
+    obs = pd.DataFrame(
+        {"side": "normal", "donor": "D", "tissue": "liver", "cell_type": ["0", "17", "17", "hepatocyte", "0"]},
+        index=list("abcde"),
+    )
+    obs.loc["e", "side"] = "tumor"
+    adata = ad.AnnData(np.ones((5, 1), dtype=np.float32), obs=obs, uns={"cartarget": {"kind": "cells"}})
+    found = harmonise(adata, tiers=read_tiers(), origin="colon")
+    [note] = found.uns["cartarget"]["notes"]
+    assert note.startswith("2 normal cell types are bare numbers ('0', '17'), 3 observations")

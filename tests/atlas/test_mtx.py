@@ -288,3 +288,13 @@ def test_recovered_libraries_are_what_normalisation_divided_by(shared_data):
         values = mmread(handle, spmatrix=True).tocsc()
     least = np.array([values.data[a:b].min() for a, b in zip(values.indptr[:-1], values.indptr[1:], strict=True)])
     assert 10_000 / (np.exp2(least) - 1) == pytest.approx(library, rel=2e-3)
+
+
+def test_a_prefix_of_geo_is_passed_over_where_one_sample_is_there(folder):
+    expected = read(folder, tissue="colon").X.toarray()
+    for path in list(folder.iterdir()):
+        path.rename(folder / f"GSM1_{path.name}")
+    assert (read(folder, tissue="colon").X.toarray() == expected).all()
+    shutil.copy(folder / "GSM1_matrix.mtx.gz", folder / "GSM2_matrix.mtx.gz")
+    with pytest.raises(InputError, match=r"no matrix\.mtx"):
+        read(folder, tissue="colon")

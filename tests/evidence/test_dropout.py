@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from cartarget.evidence.detection import detection_at, detection_from_counts, de
 from cartarget.evidence.dropout import (
     corrected_coverage,
     coverage_corrected,
+    never_below_liability,
     protected_exposure,
     residual_exposure,
     residual_liability,
@@ -257,3 +259,24 @@ def test_an_unknown_rate_gives_a_blocker_no_credit_and_no_correction():
     assert residual_exposure(0.1, antigen=0.7, detection=np.nan) == 0.7
     assert protected_exposure(0.1, antigen=0.7, detection=np.nan) == 0
     assert np.isnan(coverage_corrected(0.1, first=0.3, second=0.3, op=1, detection_first=np.nan, detection_second=0.5))
+
+
+@given(st.lists(st.tuples(unit, unit, unit, unit, st.booleans()), min_size=1, max_size=20), st.randoms())
+def test_a_residual_liability_is_never_below_the_liability(rows, random):
+    """What is missing says nothing; a gate without a blocker has no residual."""
+    hole = lambda value: np.nan if random.random() < 0.2 else value  # noqa: E731
+    columns = list(zip(*[(hole(a), hole(b), hole(c), hole(d), e) for a, b, c, d, e in rows], strict=True))
+    blocked = np.array(columns[4])
+    own = [np.where(blocked, column, np.nan) for column in columns[:2]]
+    residual = pd.DataFrame({
+        "liability_residual": own[0], "liability_residual_upper": own[1], "liability_residual_population": "own",
+    })  # fmt: skip
+    table = pd.DataFrame({"liability": columns[2], "liability_upper": columns[3], "liability_population": "counted"})
+    found = never_below_liability(residual, table=table, blocked=blocked)
+    for name, other in (("liability_residual", "liability"), ("liability_residual_upper", "liability_upper")):
+        assert found.loc[~blocked, name].isna().all()
+        expected = np.fmax(residual[name], table[other])[blocked]
+        np.testing.assert_array_equal(found.loc[blocked, name], expected)
+    is_own = ~(found["liability_residual"] > np.nan_to_num(residual["liability_residual"], nan=-1))
+    assert found.loc[is_own, "liability_residual_population"].eq("own").all()
+    assert found.loc[~is_own, "liability_residual_population"].eq("counted").all()

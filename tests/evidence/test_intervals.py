@@ -46,6 +46,19 @@ def test_the_interval_holds_the_fraction_and_lies_in_unit(p, n):
     assert low < 1
 
 
+@pytest.mark.parametrize("cells", [[3, 7, 11], [30, 41, 1000, 17, 5, 5, 83], range(1, 200)])
+def test_an_interval_ends_at_1_where_every_patient_is_hit(cells):
+    """Weights that sum to 1 but for rounding give a mean that is 1 but for rounding."""
+    weight = np.array([m / (1 + 0.3 * (m - 1)) for m in cells])
+    weight /= weight.sum()
+    for mean in (np.ones(len(weight)) @ weight, 1 - 2**-52, 1 + 2**-51):
+        low, high = fraction_interval(mean, len(weight))
+        assert high == 1 and 0 < low < 1
+    for mean in (2**-60, -(2**-60)):
+        low, high = fraction_interval(mean, len(weight))
+        assert low == 0 and 0 < high < 1
+
+
 def test_nothing_observed_is_everything_possible():
     assert [float(end) for end in fraction_interval(0.0, 0.0)] == [0.0, 1.0]
 

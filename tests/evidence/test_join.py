@@ -85,7 +85,7 @@ def test_a_place_of_which_all_cells_stand_elsewhere_is_no_population() -> None:
     two.uns["cartarget"]["atlas"] = "second"
     panel = panel_of(one, two, symbols=["A", "B"])
     assert panel.n_twice == 5
-    assert panel.populations[["population", "n_observations"]].values.tolist() == [["p", 2], ["lung", 3]]
+    assert panel.populations[["population", "n_observations"]].values.tolist() == [["patient 1", 2], ["lung", 3]]
     assert panel.packed.is_measured.all()
     assert np.isfinite(panel.patient_weight).all()
 
@@ -96,7 +96,7 @@ def test_a_patient_of_whom_no_cell_is_left_weighs_nothing() -> None:
     two = one[one.obs["donor"] == "p"].copy()
     two.uns["cartarget"] = {**two.uns["cartarget"], "atlas": "second", "assay": "nuclei"}
     panel = panel_of(one, two, symbols=["A"])
-    assert panel.populations["population"].tolist() == ["p", "q"]
+    assert panel.populations["population"].tolist() == ["patient 1", "patient 2"]
     assert panel.patient_weight.sum() == pytest.approx(1.0)
 
 
@@ -106,7 +106,7 @@ def test_an_antigen_that_one_atlas_lacks_stays_measured_in_the_others() -> None:
     part = named(full[full.obs["tissue"] == "lung"][:, ["A"]].copy(), "lacks B")
     panel = panel_of(named(full, "full"), part, symbols=["A", "B"])
     table = panel.populations
-    assert table["population"].tolist() == ["p", "heart", "lung [full]", "lung [lacks B]"]
+    assert table["population"].tolist() == ["patient 1", "heart", "lung [full]", "lung [lacks B]"]
     assert panel.packed.is_measured.tolist() == [[True] * 4, [True, True, True, False]]
     assert panel.fraction[0].tolist() == [1.0] * 4, "the lung that lacks B still tells of A"
 
@@ -121,6 +121,21 @@ def test_an_antigen_that_an_atlas_of_tumours_lacks_is_no_candidate() -> None:
     assert panel.kind == "cells" and panel.packed.is_measured[1].tolist() == [True, False]
     with pytest.raises(InputError, match="atlas bulk: candidate 'B' is not among its genes"):
         panel_of(named(full, "full"), bulk, symbols=["A", "B"], primary="bulk")
+
+
+def test_patients_are_numbered_and_not_named() -> None:
+    """Ten of one atlas; two of them again as nuclei in a second, which keep their numbers."""
+    ids = [f"MRN-{number:02d}" for number in range(10)]
+    one = observations("cells", dict.fromkeys(ids, np.ones((2, 1))), {"lung": {"d": np.ones((1, 1))}}, symbols=["A"])
+    two = observations("cells", dict.fromkeys(["MRN-03", "MRN-09"], np.ones((2, 1))), {}, symbols=["A"])
+    panel = panel_of(named(one, "first"), named(two, "second", assay="nuclei"), symbols=["A"])
+    names = panel.populations["population"].tolist()
+    assert names[:3] == ["patient 01", "patient 02", "patient 03"]
+    assert [name for name in names if name.startswith(("patient 04", "patient 10"))] == [
+        f"patient {number} ({assay})" for number in ("04", "10") for assay in ("cells", "nuclei")
+    ]
+    assert not [name for name in names for patient in ids if patient in name]
+    assert set(ids) < set(panel.packed.donors), "people are still told apart"
 
 
 def test_names_are_unique_and_say_what_tells_them_apart() -> None:

@@ -104,7 +104,9 @@ def test_who_is_drawn_twice_counts_as_two() -> None:
     drawn = of_donors(panel, rows_of(panel, ["d", "d", "e", "p", "p"]))
     assert drawn.packed.donors == ("d", "d #2", "e", "p", "p #2")
     table = drawn.populations
-    assert table["population"].tolist() == ["p", "p #2", "lung"], "a patient who is drawn twice is two; q is not here"
+    assert table["population"].tolist() == ["patient 1", "patient 1 #2", "lung"], (
+        "a patient who is drawn twice is two; q is not here"
+    )
     assert table["n_observations"].tolist() == [2, 2, 12]
     assert drawn.fraction[0].tolist() == pytest.approx([1.0, 1.0, 6 / 12], abs=0.02)
     assert drawn.packed.segments["n_donors"].tolist() == [1] * 5, "each draw is a donor of its own"

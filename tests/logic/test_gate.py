@@ -107,6 +107,27 @@ def test_words_and_precedence() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("CEACAM5 & !MSLN", "CEACAM5 & ~MSLN"), ("CEACAM5∧¬MSLN", "CEACAM5 & ~MSLN"), ("X ∨ Y", "X | Y"),
+        ("X && Y || Z", "(X & Y) | Z"), ("X and not Y", "X & ~Y"), ("X And Not(Y oR Z)", "X & ~Y & ~Z"),
+        ("ANDX & NOTCH1 & ORM1", "ANDX & NOTCH1 & ORM1"), ("X & `and`", "X & `and`"), ("X & `!Y`", "X & `!Y`"),
+    ],
+)  # fmt: skip
+def test_other_spellings_of_operators_are_read_as_what_they_mean(text: str, means: str) -> None:
+    gate = Gate.parse(text)
+    assert gate == Gate.parse(means)
+    assert Gate.parse(str(gate)) == gate
+    assert "!MSLN" not in gate.antigens
+
+
+@pytest.mark.parametrize("text", ["X !Y", "X! & Y", "X not Y", "X + Y", "X, Y", "X ! = Y"])
+def test_what_only_looks_like_a_gate_is_refused(text: str) -> None:
+    with pytest.raises(GateError, match="does not parse at character"):
+        Gate.parse(text)
+
+
+@pytest.mark.parametrize(
     ("text", "place"),
     [
         ("", 1), ("A &", 4), ("A B", 3), ("(A | B", 7), ("A & )", 5), ("`open", 1), ("``", 1), ("A ~ B", 3),

@@ -48,6 +48,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
 
     def _visit(report: Path, address: str = "", **options: Any) -> Any:
         context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+        context.set_default_timeout(90_000)
         page = context.new_page()
         trouble: list[str] = []
         page.on("console", lambda message: trouble.append(f"console {message.type}: {message.text}"))
@@ -60,7 +61,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         )
         page.add_init_script(WATCH)
         page.goto(report.as_uri() + address)
-        page.wait_for_selector("html[data-ready=yes]", timeout=15_000)
+        page.wait_for_selector("html[data-ready=yes]", timeout=90_000)
         opened.append((page, trouble))
         return page
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from report_run import NAMES, _summary
+from report_run import NAMES, _summary, write_shortlist
 
 from cartarget.atlas.harmonise import harmonise
 from cartarget.atlas.readers.simulate import simulate_atlas
@@ -17,6 +17,7 @@ from cartarget.logic.batch import Gates
 from cartarget.report.argue import counted_evidence, write_evidence
 from cartarget.safety.tiers import read_tiers
 from cartarget.selection.screen import expose, screen_antigens, screen_gates
+from cartarget.selection.sweep import firm_first
 
 TIERS = "config/tissue_tiers.tsv"
 ORIGIN = ["colon", "rectum"]
@@ -42,10 +43,13 @@ def make_counted_run(folder: Path, panels: list[Panel]) -> Path:
     panel = panels[0]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "work").mkdir()
-    antigens = screen_antigens(panel)
+    sweep = {"2 counts": panels[1]}
+    antigens = firm_first(screen_antigens(panel), sweep=sweep, twice="2 counts", name="symbol")
     found = screen_gates(panel, candidates=panel.symbols, top=400, progress=False)
+    table = firm_first(found.table, sweep=sweep, twice="2 counts")
     write_table("antigens", antigens, folder / "antigens")
-    write_table("gates", found.table, folder / "gates")
+    write_table("gates", table, folder / "gates")
+    write_shortlist(folder)
     both = Gates.join([Gates.singles(len(panel.symbols)), found.gates.pairs])
     write_table("exposure", expose(panel, gates=both), folder / "exposure")
     texts = dict.fromkeys(("release", "licence", "citation"), "")
@@ -60,7 +64,7 @@ def make_counted_run(folder: Path, panels: list[Panel]) -> Path:
     }
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     tiers = Path(TIERS).read_text(encoding="utf-8")
-    gates = found.table["gate"].tolist()
+    gates = table["gate"].tolist()
     evidence = counted_evidence(panels, thresholds=THRESHOLDS, base=1.0, unit="counts", tiers=tiers, gates=gates)
     write_evidence(evidence, folder / "work" / "argue.npz")
     return folder

@@ -7,7 +7,7 @@ const { decode } = await import(`${assets}/payload.js`);
 const { openEvidence } = await import(`${assets}/counted.js`);
 const { judgeOf } = await import(`${assets}/judge.js`);
 const { readGate } = await import(`${assets}/gate.js`);
-const { redundantOf, rankRows, ideasOf } = await import(`${assets}/rerank.js`);
+const { aroundOf, firmOf, redundantOf, rankRows, ideasOf } = await import(`${assets}/rerank.js`);
 const { detailsOf, exposureOf } = await import(`${assets}/details.js`);
 
 const { block, texts, closing, tie, settings, exposed } = JSON.parse(readFileSync(given, "utf8"));
@@ -19,8 +19,9 @@ const result = settings.map((one, i) => {
   const now = judge(one);
   const single = now.singles(), judged = now.gates(gates);
   const redundant = redundantOf(gates, judged, single, ev.gain);
-  const ranked = rankRows(judged, { tie, competes: Array.from(redundant, (is) => !is) });
-  const ideas = ideasOf(ranked.order, { rank: ranked.rank, kind: judged.kind, gates }).map(({ g, alike }) => [g, alike]);
+  const firm = firmOf(judged.kind, gates, aroundOf(ev.thresholds, one.threshold, ev.isCells).map((threshold) => judge({ ...one, threshold })));
+  const ranked = rankRows(judged, { firm, tie, competes: Array.from(redundant, (is) => !is) });
+  const ideas = ideasOf(ranked.order, { rank: ranked.rank, judged, firm, gates, gain: ev.gain }).map(({ g, alike }) => [g, alike]);
   return { redundant: [...redundant], rank: [...ranked.rank], ideas, quick: [...judged.liability].map((value) => (Number.isNaN(value) ? null : value)), where: [...judged.where],
     kind: [...judged.kind], rows: gates.map((gate) => detailsOf(ev, now, gate, one)), exposure: exposed && i === 0 ? gates.map((gate) => exposureOf(ev, now, gate)) : [] };
 });

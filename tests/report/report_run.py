@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cartarget.contracts import columns, write_table
+from cartarget.contracts import columns, read_table, write_table
 from cartarget.logic.gate import quote
+from cartarget.selection.shortlist import shortlist, with_cohort
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 NAMES = [
@@ -115,6 +116,7 @@ def make_run(
     folder.mkdir(parents=True, exist_ok=True)
     write_table("antigens", antigens, folder / "antigens")
     write_table("gates", gates, folder / "gates")
+    write_shortlist(folder)
     write_table("exposure", pd.concat(listed, ignore_index=True), folder / "exposure")
     (folder / "summary.json").write_text(json.dumps(_summary(names, rng) | summary), encoding="utf-8")
     return folder
@@ -451,6 +453,13 @@ def _tissue(tissue: str, tier: str, required: bool) -> dict[str, Any]:
     }
 
 
+def write_shortlist(folder: Path) -> None:
+    """The shortlist of a run's tables, without a second cohort."""
+    antigens, gates = (read_table(name, folder / f"{name}.parquet") for name in ("antigens", "gates"))
+    ideas = shortlist(gates, antigens=antigens)
+    write_table("shortlist", with_cohort(ideas, pd.DataFrame({"gate": []})), folder / "shortlist")
+
+
 def make_unknown_run(folder: Path) -> Path:
     """A run in which nothing is known: one antigen, no coverage, no measured tissue, an empty summary."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -466,6 +475,7 @@ def make_unknown_run(folder: Path) -> Path:
     nothing = {"fraction_lower": 0.0, "fraction_upper": 1.0, "is_measured": False, "is_thin": False}
     write_table("antigens", antigens, folder / "antigens")
     write_table("gates", pd.DataFrame(columns=list(columns("gates"))), folder / "gates")
+    write_shortlist(folder)
     write_table(
         "exposure",
         pd.DataFrame(

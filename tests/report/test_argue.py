@@ -110,6 +110,17 @@ def expected(panel: Panel, gates: Gates, floor: float) -> pd.DataFrame:
     return frame.join(gains(frame, members=members)).assign(control="")
 
 
+def around(panels: list[Panel], settings: dict[str, Any], gates: Gates) -> dict[str, Any]:
+    """Classes at half and at twice the threshold; panels are counted at 1, 2 ..."""
+    at = settings["threshold"] + 1
+    found = {}
+    for name, value in (("class_half", at // 2), ("class_twice", 2 * at)):
+        if 1 <= value <= len(panels):
+            moved = argued(panels[value - 1], tiers=settings["tiers"], tolerated=settings["tolerated"])
+            found[name] = expected(moved, gates, settings["floor"])["safety_class"].to_numpy()
+    return found
+
+
 def ties(frame: pd.DataFrame) -> list[int]:
     """Places of gates by what ranks them when class and selectivity are alike."""
     window = frame["window"].astype(float).fillna(-np.inf).round(6)
@@ -183,10 +194,10 @@ def hold_together(panels: list[Panel], tmp_path: Path) -> None:
         for name in FLAGS:
             assert page[name].tolist() == frame[name].tolist(), name
         assert np.array(result["redundant"], bool).tolist() == frame["is_redundant"].tolist()
-        ranked = rank(frame)
+        ranked = rank(frame.assign(**around(panels, settings, gates)))
         places = ranked.set_index("gate")["rank"].reindex(frame["gate"])
         assert result["rank"] == places.fillna(-1).astype(int).tolist()
-        ideas = shortlist(ranked)
+        ideas = shortlist(ranked.drop(columns="window"))
         assert [(frame["gate"][g], alike) for g, alike in result["ideas"]] == list(
             zip(ideas["gate"], ideas["n_alike"], strict=True)
         )
@@ -197,6 +208,12 @@ def hold_together(panels: list[Panel], tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_the_page_judges_as_the_package_does(seed: int, kind: str, tmp_path: Path) -> None:
     hold_together([random_panel(seed, kind=kind)], tmp_path)
+
+
+@pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
+def test_harm_on_record_that_nothing_measured_is_a_doubt_on_the_page_too(tmp_path: Path) -> None:
+    panel = random_panel(3, kind="cells")
+    hold_together([replace(panel, harmed={panel.symbols[0]: "bile duct", panel.symbols[2]: "pleura"})], tmp_path)
 
 
 @pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
@@ -258,7 +275,7 @@ def test_thresholds_of_another_run_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "unit", "base", "values"),
-    [("samples", "CPM", 8.0, [4, 8, 16]), ("cells", "counts", 5.0, [1, 2, 3, 5]), ("cells", "log1p", 1.0, [1])],
+    [("samples", "CPM", 8.0, [4, 8, 16]), ("cells", "counts", 5.0, [2, 5, 10]), ("cells", "log1p", 1.0, [1])],
 )
 def test_thresholds_to_argue_about(kind: str, unit: str, base: float, values: list[float]) -> None:
     assert argued_thresholds(random_panel(0, kind=kind), unit=unit, base=base) == values

@@ -45,14 +45,20 @@ def settled(page: Any, act: Callable[[], object]) -> None:
     page.wait_for_function("(before) => document.documentElement.dataset.argued !== before", arg=before)
 
 
-def judged(run: Path, panel: Panel, *, floor: float = 0.5) -> pd.DataFrame:
-    """The gates of the file as the package ranks them on another panel."""
+def judged(
+    run: Path, panel: Panel, *, half: Panel | None = None, twice: Panel | None = None, floor: float = 0.5
+) -> pd.DataFrame:
+    """The gates of the file as the package ranks them on another panel, and at half and twice its threshold."""
     table = read_table("gates", run / "gates.parquet")
     gates = Gates.join([Gates.singles(len(panel.symbols)), Gates.parse(table["gate"].tolist(), panel=panel)])
     members = np.where((gates.size == 2)[:, None], gates.rows, -1)
     members[gates.has_blocker, 1] = -1
     frame = score_gates(panel, gates=gates, floor=floor)
     frame = frame.join(gains(frame, members=members)).iloc[len(panel.symbols) :]
+    own = gates.take(np.arange(len(panel.symbols), len(gates)))
+    for name, other in (("class_half", half), ("class_twice", twice)):
+        if other is not None:
+            frame[name] = score_gates(other, gates=own, floor=floor)["safety_class"].to_numpy()
     return rank(frame.reset_index(drop=True).assign(control=table["control"]))
 
 
@@ -86,12 +92,12 @@ def test_a_tolerated_tissue_ranks_as_in_the_package(argue: Any, run: Path, panel
     chip = argue.locator("#argue .chip").first
     tissue = chip.evaluate("(chip) => chip.firstChild.textContent")
     settled(argue, chip.click)
-    theirs = judged(run, argued(panels[0], tolerated=[tissue]))
+    theirs = judged(run, argued(panels[0], tolerated=[tissue]), twice=argued(panels[1], tolerated=[tissue]))
     assert shown(argue) == expected(theirs)
     assert ideas(argue) == shortlist(theirs)["gate"].tolist()
     said = argue.locator("#argue-said").inner_text()
     assert said.startswith(f"Tolerating {tissue} ")
-    before = judged(run, panels[0])
+    before = judged(run, panels[0], twice=panels[1])
     good = [set(part.loc[part["rank"].notna() & part["safety_class"].isin(["safe", "origin-only"]), "gate"])
             for part in (before, theirs)]  # fmt: skip
     if good[1] - good[0]:
@@ -106,8 +112,8 @@ def test_threshold_floor_and_caps_rank_as_in_the_package(argue: Any, run: Path, 
     settled(argue, lambda: argue.get_by_label("Coverage floor").fill("0.3"))
     settled(argue, lambda: argue.get_by_label("cap of vital tissues").fill("0.2"))
     settled(argue, lambda: argue.get_by_label("weight of important tissues").fill("0.9"))
-    moved = argued(panels[1], tiers={"vital": {"weight": 1.0, "cap": 0.2}, "important": {"weight": 0.9, "cap": 0.2}})
-    theirs = judged(run, moved, floor=0.3)
+    tiers = {"vital": {"weight": 1.0, "cap": 0.2}, "important": {"weight": 0.9, "cap": 0.2}}
+    theirs = judged(run, argued(panels[1], tiers=tiers), half=argued(panels[0], tiers=tiers), floor=0.3)
     assert shown(argue) == expected(theirs)
     gate = theirs["gate"].iloc[0]
     argue.locator("#gate-grid tbody a").first.click()
@@ -210,7 +216,7 @@ def test_a_gate_of_three_has_a_page_with_every_way_to_carry_its_antigens(
 
 
 def test_without_evidence_the_page_says_so(run: Path, visit: Visit, tmp_path: Path) -> None:
-    for name in ("antigens.parquet", "gates.parquet", "exposure.parquet", "summary.json"):
+    for name in ("antigens.parquet", "gates.parquet", "shortlist.parquet", "exposure.parquet", "summary.json"):
         (tmp_path / name).write_bytes((run / name).read_bytes())
     page = visit(render_report(tmp_path))
     assert page.locator("#argue-open").is_hidden()

@@ -91,7 +91,7 @@ def test_columns_can_be_shown_and_explain_themselves(report: Path, visit: Visit)
     chooser = page.locator("#antigen-grid .menu")
     chooser.locator("summary").click()
     chooser.get_by_label("Surface evidence").check()
-    assert set(column(page, "#antigen-grid", "Surface evidence")) == {"voted"}
+    assert set(column(page, "#antigen-grid", "Surface evidence")) == {"surface"}
     page.locator("#antigen-grid thead th[data-column=liability]").hover()
     tip = page.locator("#tip").inner_text()
     assert "posterior median" in tip and "lower is better" in tip and "max(weight" in tip

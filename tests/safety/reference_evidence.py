@@ -174,8 +174,11 @@ def take_power(found: list[Population], panel: object, symbols: Sequence[str]) -
         i: frozenset(np.array(symbols)[panel.packed.is_measured[:, i]])  # type: ignore[attr-defined]
         for i in range(len(table))
     }
+    patients = sorted({one.name for one in found if (one.side, one.kind) == ("tumor", "cells")})
+    called = {name: f"patient {n:0{len(str(len(patients)))}d}" for n, name in enumerate(patients, start=1)}
     for population in found:
-        rows = [i for i, row in enumerate(table.itertuples()) if _same(population, row)]
+        name = called.get(population.name, population.name)
+        rows = [i for i, row in enumerate(table.itertuples()) if _same(population, name, row)]
         if len(rows) > 1:  # the same place with other antigens measured; too little power may clear an antigen
             weak = {i: {s for k, s in enumerate(symbols) if power[k, i] < LEAST_POWER} for i in rows}
             rows = [i for i in rows if given[i] <= population.given and population.given - given[i] <= weak[i]]
@@ -184,7 +187,7 @@ def take_power(found: list[Population], panel: object, symbols: Sequence[str]) -
     weigh(found, symbols)
 
 
-def _same(population: Population, row: object) -> bool:
+def _same(population: Population, name: str, row: object) -> bool:
     columns = ("side", "kind", "assay", "tissue", "cell_type", "n_donors", "n_observations")
     equal = all(getattr(row, name) == getattr(population, name) for name in columns)
-    return equal and str(row.population).startswith(population.name)  # type: ignore[attr-defined]
+    return equal and str(row.population).startswith(name)  # type: ignore[attr-defined]

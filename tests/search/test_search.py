@@ -369,3 +369,14 @@ def test_a_bound_of_ones_own_is_used() -> None:
         symbols=[f"G{i}" for i in range(6)], top=10,
     )  # fmt: skip
     assert found.table["gate"].tolist() == [text for *_, text in expected]
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), "nan", ""])
+def test_a_missing_donor_is_no_patient(gap: object) -> None:
+    """Two of four malignant cells have no donor: as a patient of their own they would halve the coverage."""
+    obs = pd.DataFrame({"side": "tumor", "donor": ["P1", "P1", gap, gap]}, index=list("abcd"))
+    obs.loc["e"] = ["normal", "D1"]
+    obs["population"] = obs["side"]
+    adata = anndata.AnnData(np.ones((5, 2), dtype=np.float32), obs=obs, var=pd.DataFrame(index=["A", "B"]))
+    with pytest.raises(InputError, match=r"donor holds .* for 2 of 5 observations \(tumor 2\)"):
+        search_gates(adata, templates=["A & B"], progress=False)

@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from cartarget.errors import GateError
 from cartarget.logic.gate import Gate
 from cartarget.logic.shapes import shapes, without
 from cartarget.search.branch import plan_of
@@ -107,3 +108,9 @@ def test_open_branches_bound_by_smaller_templates() -> None:
                 assert smaller.n_literals < template.n_literals
                 gone = {template.order[i] for i in range(template.n_literals)} - {template.order[i] for i in positions}
                 assert without(template.gate, gone) is not None
+
+
+def test_a_symbol_is_no_letter() -> None:
+    with pytest.raises(GateError, match="'EPCAM' is no letter; write a shape such as"):
+        Template.of("EPCAM & B", negate=True)
+    assert Template.of("Z9 & ~B", negate=False).name == "A & ~B"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cartarget.logic.gate import Gate
-from cartarget.selection.shortlist import shortlist, why_empty
+from cartarget.selection.marks import marks
+from cartarget.selection.shortlist import shortlist, why_empty, with_cohort
 
 
 def table(names: list[str], **more: object) -> pd.DataFrame:
@@ -20,6 +22,8 @@ def table(names: list[str], **more: object) -> pd.DataFrame:
             "is_eligible": True,
             "coverage": 0.9,
             "liability": 0.01,
+            "selectivity": np.linspace(0.9, 0.1, len(names)),
+            "window": 2.0,
             "liability_population": "lung",
         }
     )
@@ -75,14 +79,116 @@ def test_an_empty_shortlist_says_why(frame: pd.DataFrame, word: str) -> None:
 @given(st.lists(st.tuples(st.sampled_from("ABCDEFGH"), st.sampled_from("ABCDEFGH")), max_size=40))
 def test_ideas_never_share_a_sensed_antigen_and_every_gate_is_counted_once(pairs: list[tuple[str, str]]) -> None:
     names = list(dict.fromkeys(str(Gate.parse(f"{a} & {b}")) if a != b else a for a, b in pairs))
-    found = shortlist(table(names))
+    found = shortlist(table(names), n=100)
     sensed = [symbol for name in found["gate"] for symbol in Gate.parse(name).antigens]
     assert len(sensed) == len(set(sensed))
     assert len(found) + found["n_alike"].sum() == len(names)
     assert not names or found["gate"].iloc[0] == names[0]
 
 
-def test_an_idea_that_another_threshold_worsens_says_so() -> None:
-    worst = pd.array(["unsafe", "safe", None], dtype="string")
-    why = shortlist(table(["A & B", "C & D", "E & F"], class_worst=worst))["why"].tolist()
-    assert why == ["safe as a gate; unsafe at another threshold", "safe as a gate", "safe as a gate"]
+def test_an_idea_that_another_threshold_or_stain_worsens_says_so() -> None:
+    moved = {
+        "class_half": pd.array(["origin-only", "safe", None], dtype="string"),
+        "class_twice": pd.array(["safe", "safe", None], dtype="string"),
+        "class_worst": pd.array(["origin-only", "unsafe", None], dtype="string"),
+    }
+    why = shortlist(table(["A & B", "C & D", "E & F"], **moved))["why"].tolist()
+    assert why == [
+        "safe as a gate; origin-only at half the threshold", "safe as a gate; unsafe if a weaker stain counts",
+        "safe as a gate",
+    ]  # fmt: skip
+
+
+def marked(symbols: str, **more: object) -> pd.DataFrame:
+    """Antigens by letter, all on the membrane by experiment."""
+    status = {"surface_status": "experiment", "surface_reason": "CAR T in patients"}
+    return pd.DataFrame({"symbol": list(symbols), "safety_class": "unsafe", "liability_population": "lung"}).assign(
+        **status, **more
+    )
+
+
+def test_what_is_unsafe_at_half_or_twice_the_threshold_is_no_idea() -> None:
+    half, twice = ["unsafe", "safe", "origin-only"], ["safe", "unsafe", "safe"]
+    found = shortlist(table(["A & B", "C & D", "E & F"], class_half=half, class_twice=twice))
+    assert found["gate"].tolist() == ["E & F"]
+
+
+def test_an_idea_needs_a_window_of_one_doubling() -> None:
+    found = shortlist(table(["A & B", "C & D", "E & F"], window=[0.99, 1.0, np.nan]))
+    assert found["gate"].tolist() == ["C & D"], "a window that is not known is none"
+
+
+def test_an_antigen_that_follows_another_cell_type_carries_no_idea() -> None:
+    flagged = pd.array(["B", "", None], dtype="string")
+    assert shortlist(table(["A & B", "C & D", "E & F"], contaminant=flagged))["gate"].tolist() == ["C & D", "E & F"]
+
+
+def test_a_near_equal_gate_that_is_better_supported_shows_the_idea() -> None:
+    told = {"mark_membrane": "yes", "mark_cells": "unknown", "mark_protein": ["no", "yes", "yes", "yes"]}
+    scores = {"selectivity": [0.90, 0.86, 0.84, 0.80]}
+    frame = table(["A & B", "A & C", "A & D", "C & E"], **told, **scores)
+    found = shortlist(frame)
+    assert found["gate"].tolist() == ["A & C"], "A & D is 0.06 behind, so it is not near"
+    assert found["n_alike"].tolist() == [3]
+    assert found["partners"].tolist() == ["B, D, E"]
+    worse = shortlist(frame.assign(class_half=["safe", "unknown", "safe", "safe"]))
+    assert worse["gate"].tolist() == ["A & B", "C & E"], "a gate of another class around the threshold is not near"
+
+
+def test_a_target_of_a_product_in_patients_supports_a_gate_and_makes_the_second_list() -> None:
+    antigens = marked("ABCD", clinical=pd.array(["CAR T", None, "CAR T", "CAR T"], dtype="string"))
+    frame = table(["A & B", "A & C", "D"], selectivity=[0.90, 0.89, 0.5])
+    found = shortlist(frame, antigens=antigens)
+    assert found[["list", "idea", "gate"]].values.tolist() == [
+        ["ideas", 1, "A & C"], ["ideas", 2, "D"], ["precedent", 1, "A & C"], ["precedent", 2, "D"],
+    ]  # fmt: skip
+
+
+def test_every_mark_has_its_reason() -> None:
+    stained = {"protein_stained": [0.75, 0.25, None], "n_protein_stained": [12.0, 12.0, None]}
+    antigens = marked("ABC", **stained).assign(n_protein_ratio=[None, 40, None], surface_score=[5.0, 1.2, None])
+    antigens.loc[1:, "surface_status"] = ["surface", "unknown"]
+    frame = table(["A", "A & B", "C & ~A"], class_half=["safe", "unknown", None], class_twice=["safe", "safe", None])
+    found = marks(frame.assign(coverage_cells=[0.7, None, None], cells_malignant=[None, 0.2, None]), antigens=antigens)
+    assert found.filter(like="mark_").values.tolist() == [
+        ["yes", "yes", "yes", "yes"], ["partly", "no", "partly", "no"], ["unknown", "unknown", "unknown", "unknown"],
+    ]  # fmt: skip
+    assert found["reason_membrane"].tolist()[:2] == [
+        "A: CAR T in patients",
+        "A: CAR T in patients; B: CAR T in patients",
+    ]
+    assert found["reason_cells"].tolist() == [
+        "70% of the malignant cells that were counted", "20% of the malignant cells that were counted",
+        "no malignant cells were counted",
+    ]  # fmt: skip
+    assert found["reason_protein"].iloc[1] == (
+        "A: 9 of 12 patients stain; B: 3 of 12 patients stain; found by mass spectrometry in 40 tumours"
+    )
+    assert found["reason_thresholds"].tolist() == [
+        "safe at half the threshold; safe at twice the threshold",
+        "unknown at half the threshold; safe at twice the threshold", "the threshold cannot be moved",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verdict", "mark"), [("holds", "yes"), ("uncertain", "partly"), ("drops", "no"), ("not measured", "unknown")]
+)
+def test_a_second_cohort_marks_the_ideas_that_it_measured(verdict: str, mark: str) -> None:
+    second = {"gate": ["A & B"], "atlas": "other", "verdict": verdict, "coverage_second": 0.8, "n_patients_second": 40}
+    ideas = with_cohort(shortlist(table(["A & B", "C"])), pd.DataFrame(second))
+    assert ideas["mark_cohort"].tolist() == [mark, "unknown"]
+    assert ideas["reason_cohort"].iloc[1] == "no second cohort was asked"
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"class_half": "unsafe"}, "unsafe at half or at twice"),
+        ({"window": np.nan}, "no vital tissue was measured"),
+        ({"window": 0.5}, "none has a window of 1 log2"),
+    ],
+)
+def test_a_shortlist_that_the_rules_emptied_says_which(more: dict[str, object], word: str) -> None:
+    frame = table(["A & B"], **more)
+    assert shortlist(frame).empty
+    assert word in why_empty(frame)

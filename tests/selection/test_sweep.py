@@ -12,7 +12,14 @@ from cartarget.evidence.people import gifts, of_donors
 from cartarget.logic.batch import Gates
 from cartarget.selection.ranking import rank
 from cartarget.selection.screen import score_gates
-from cartarget.selection.sweep import _people, rank_intervals, sweep_panels, sweep_ranks
+from cartarget.selection.sweep import (
+    _people,
+    firm_first,
+    half_and_twice,
+    rank_intervals,
+    sweep_panels,
+    sweep_ranks,
+)
 from tests.panels import REQUIRED, observations, protein
 from tests.selection.test_crossfit import panel_of, world
 
@@ -58,6 +65,26 @@ def test_a_threshold_that_breaks_a_cap_shows_in_class_and_rank() -> None:
     assert table.loc["B", "class_worst"] == "safe"
     nothing = sweep_ranks(ranked, sweep={})
     assert nothing.drop(columns="gate").isna().all(axis=None), "no sweep is not a sweep that changes nothing"
+
+
+def test_what_is_firm_ranks_before_what_needs_one_threshold() -> None:
+    """B is safe at 5, 10 and 20 CPM; A, of more coverage, is unsafe at 5."""
+    normal = {name: {f"{name}{i}": np.array([[7.0, 0.0]]) for i in range(25)} for name in ("heart", "lung", "colon")}
+    tumor = {f"p{i}": np.array([[30.0, 30.0 if i < 20 else 0.0]]) for i in range(25)}
+    adata = observations("samples", tumor, normal, symbols=["A", "B"])
+    panel = build_panel(adata, symbols=["A", "B"], required=REQUIRED)
+    sweep = sweep_panels([adata], symbols=["A", "B"], required=REQUIRED)
+    ranked = rank(score_gates(panel, gates=Gates.parse(["A", "B"], panel=panel)))
+    assert ranked["gate"].tolist() == ["A", "B"]
+    half, twice = half_and_twice("samples", bulk=10, count=1)
+    firm = firm_first(ranked, sweep=sweep, half=half, twice=twice)
+    assert firm["gate"].tolist() == ["B", "A"]
+    assert firm["rank"].tolist() == [1, 2]
+    assert firm["is_firm"].tolist() == [True, False]
+    assert firm[["class_half", "class_twice"]].values.tolist() == [["safe", "safe"], ["unsafe", "safe"]]
+    unmoved = firm_first(ranked, sweep={})
+    assert unmoved["gate"].tolist() == ["A", "B"]
+    assert unmoved["is_firm"].isna().all(), "a threshold that cannot be moved tells nothing"
 
 
 def test_the_sweep_moves_one_threshold_at_a_time() -> None:

@@ -41,7 +41,7 @@ def test_bad_tables_are_refused(tmp_path: Path, text: str, message: str) -> None
 def test_a_truncated_gzip_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "votes.tsv.gz"
     file.write_bytes(gzip.compress(b"symbol\ta\n" + b"X\t1\n" * 1000)[:-20])
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"votes.tsv.gz: truncated or damaged gzip"):
         read_votes(file)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,11 +14,14 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet
 import pytest
 
 from cartarget.config import Config, load_config
 from cartarget.contracts import TABLES, read_table
+from cartarget.evidence.store import read_part
+from cartarget.logic.gate import Gate
 from cartarget.run.steps import STEPS
 from tests.workflow.place import DELIVERED, ENVIRONMENT, RUN, SMALL, call, command, delivered, workplace
 
@@ -49,6 +55,48 @@ def test_a_run_leaves_what_it_promises(by_command: Path) -> None:
     told = json.loads((run / "provenance.json").read_text())
     assert told["command"] == "cartarget run results/demo/config.yaml"
     assert str(by_command) not in (run / "provenance.json").read_text() + (run / "report.html").read_text()
+
+
+def test_what_a_run_delivers_names_no_person(by_command: Path) -> None:
+    run = by_command / "results" / "demo"
+    people = {name for part in run.glob("work/evidence/*") for name in read_part(part).donors}
+    assert {"patient01", "donor01"} < people
+    for name in DELIVERED:
+        text = told_by(run / name)
+        assert not [person for person in people if person in text], name
+    assert "patient 1" in told_by(run / "exposure.tsv") and "patient 1" in told_by(run / "report.html")
+
+
+def test_gates_of_a_run_agree_with_what_they_are_made_of(by_command: Path) -> None:
+    """The best member is the best-ranked part, gains are differences from it, and a missed blocker only adds harm."""
+    run = by_command / "results" / "demo"
+    gates, antigens = (read_table(name, run / f"{name}.parquet") for name in ("gates", "antigens"))
+    singles = antigens.set_index("symbol")
+    paired = gates[gates["best_member"].notna()]
+    best = [Gate.parse(name).antigens[0] for name in paired["best_member"]]
+    for row, own in zip(paired.itertuples(), best, strict=True):
+        sensed = [one.symbol for one in Gate.parse(row.gate).literals if not one.is_negated]
+        assert (
+            singles["rank"].reindex(sensed).idxmin() == own if singles["rank"].reindex(sensed).notna().any() else True
+        )
+    for column, sign in (("coverage", 1), ("window", 1), ("selectivity", 1), ("liability", -1)):
+        gain = sign * (paired[column].to_numpy(float) - singles[column].reindex(best).to_numpy(float))
+        np.testing.assert_allclose(paired[f"gain_{column}"].to_numpy(float), gain, atol=1e-9)
+    blocked = gates[gates["gate"].str.contains("~")]
+    assert len(blocked)
+    for end in ("", "_upper"):
+        residual = blocked[f"liability_residual{end}"].to_numpy(float, na_value=np.nan)
+        assert (residual >= blocked[f"liability{end}"].to_numpy(float, na_value=np.nan)).all()
+    assert (blocked["liability_residual_upper"] >= blocked["liability_residual"]).all()
+
+
+def told_by(path: Path) -> str:
+    """All text of a file: of a table its cells, of a page what is packed in it too."""
+    if path.suffix == ".parquet":
+        return pyarrow.parquet.read_table(path).to_pandas().to_csv()
+    text = path.read_text(encoding="utf-8")
+    packed = re.findall(r"H4sI[A-Za-z0-9+/=]{100,}", text)
+    return "\n".join([text, *(gzip.decompress(base64.b64decode(block)).decode("latin-1") for block in packed)])
 
 
 def test_command_and_workflow_give_the_same_bytes(by_command: Path, by_snakemake: Path) -> None:

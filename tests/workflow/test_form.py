@@ -136,3 +136,10 @@ def test_a_wrong_key_stops_before_any_work(given: str, message: str) -> None:
     told = snakemake("--dry-run", "--config", given)
     assert told.returncode != 0
     assert message in told.stdout + told.stderr
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("name: a\ntop: 5\nname: b\n")
+    plan = snakemake("--dry-run", "--configfile", str(tmp_path / "run.yaml"))
+    assert plan.returncode != 0
+    assert "run.yaml, line 3: the key 'name' stands on line 1 too" in plan.stdout + plan.stderr

@@ -3,6 +3,13 @@ rule trust:
         steps["trust"].inputs(asked),
     output:
         work["trust"],
+        "<results>/shortlist.parquet",
+        report(
+            "<results>/shortlist.tsv",
+            caption="../report/shortlist.rst",
+            category="Shortlist",
+            labels={"table": "ideas for a meeting", "run": asked.name},
+        ),
         "<results>/trust.parquet",
         report(
             "<results>/trust.tsv",

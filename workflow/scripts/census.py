@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+# Under --sdm conda the package is not installed: it lies around this file.
+sys.path += [str(up) for up in Path(__file__).resolve().parents if (up / "cartarget" / "errors.py").is_file()][:1]
 
 from cartarget.atlas.public.census import fetch_census
 from cartarget.errors import CartargetError

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path.cwd()))  # under --sdm conda the package is this folder
+# Under --sdm conda the package is not installed: it lies around this file.
+sys.path += [str(up) for up in Path(__file__).resolve().parents if (up / "cartarget" / "errors.py").is_file()][:1]
 
 from cartarget.config import parse_config
 from cartarget.errors import CartargetError

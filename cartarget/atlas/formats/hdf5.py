@@ -1,19 +1,25 @@
-"""Damaged HDF5 files, told apart before they can do harm.
+"""HDF5 files where the library itself fails: damaged ones are told apart first, and a full disk is borne.
 
 The HDF5 library may loop for ever, or end the process, on a file whose heap of texts is damaged. So a child process
-looks first: it visits every object and reads every attribute and text, and is given up after a while.
+looks first: it visits every object and reads every attribute and text, and is given up after a while. It also ends the
+process if the disk is full when it closes a file. So it writes to a file object that tells it of no failure.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cartarget.errors import CartargetError, InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 SECONDS = 60.0
 """What a child may take, and one second more for each `PER_SECOND` bytes of the file."""
@@ -89,3 +95,80 @@ def guarded(path: str | os.PathLike[str], *, what: str) -> Iterator[None]:
     except Exception as error:  # what these libraries raise over damage has no common kind
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise InputError(f"{path}: truncated, damaged or not {what} ({said})") from error
+
+
+def write_h5ad(adata: AnnData, path: str | os.PathLike[str], *, compression: str | None = None) -> None:
+    """Write an `.h5ad`, as `AnnData.write_h5ad` does; a full disk is an error, and never the end of the process.
+
+    Parameters
+    ----------
+    adata
+        What to write. Its texts become categories, in place.
+    path
+        The file; give a temporary path (`cartarget.files.whole`).
+    compression
+        Of all arrays. None: none.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the file cannot be written for another reason.
+    """
+    import h5py
+    from anndata.io import write_elem
+
+    adata.strings_to_categoricals()
+    with _Bearing(os.fspath(path), "w+") as raw:
+        try:
+            with h5py.File(raw, "w") as handle:
+                write_elem(handle, "/", adata, dataset_kwargs={"compression": compression} if compression else {})
+        finally:
+            if raw.failure is not None:
+                raise raw.failure
+
+
+class _Bearing(io.FileIO):
+    """A file that goes on after a failure and keeps it in `failure`.
+
+    What is written from then on is held if it is small: the library reads its own tables again before it closes a file.
+    """
+
+    SMALL = 1 << 20
+
+    def __init__(self, name: str, mode: str) -> None:
+        super().__init__(name, mode)
+        self.failure: OSError | None = None
+        self.held: list[tuple[int, bytes]] = []
+
+    def write(self, data: Any) -> int:
+        start, octets = self.tell(), memoryview(data).cast("B")
+        done = 0
+        try:
+            while self.failure is None and done < len(octets):
+                done += super().write(octets[done:]) or 0
+        except OSError as error:
+            self.failure = error
+        if self.failure is not None:
+            self.held += [(start, bytes(octets))] if len(octets) <= self.SMALL else []
+            self.seek(start + len(octets))
+        return len(octets)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+    def readinto(self, buffer: Any) -> int:
+        start, octets = self.tell(), memoryview(buffer).cast("B")
+        found = super().readinto(octets) or 0
+        if self.failure is None:
+            return found
+        octets[found:] = bytes(len(octets) - found)
+        for at, data in self.held:
+            low, high = max(at, start), min(at + len(data), start + len(octets))
+            if low < high:
+                octets[low - start : high - start] = data[low - at : high - at]
+        self.seek(start + len(octets))
+        return len(octets)

@@ -9,12 +9,11 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from cartarget.atlas.formats.bounded import LONGEST, most_unpacked, too_much
 from cartarget.atlas.formats.tables import opened
 from cartarget.errors import InputError
 
 BLOCK = 1 << 20
-LONGEST = 64 << 20
-"""Bytes after which a line without an end is no line."""
 
 
 def lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
@@ -25,7 +24,8 @@ def lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
     Raises
     ------
     InputError
-        The file is absent, cannot be read, is cut short or damaged, or is no text of lines.
+        The file is absent, cannot be read, is cut short or damaged, unpacks to more than 200 times its size, or is no
+        text of lines.
 
     Examples
     --------
@@ -54,13 +54,23 @@ def _unpacked(path: Path) -> Iterator[bytes]:
         else:
             with open(path, "rb") as handle:
                 blocks = iter(lambda: handle.read(BLOCK), b"")
-                yield from _from_gzip(blocks, path) if path.suffix == ".gz" else blocks
+                yield from _within(_from_gzip(blocks, path), path) if path.suffix == ".gz" else blocks
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check data_dir and the atlas's path, or fetch it") from None
     except zlib.error as error:
         raise InputError(f"{path}: truncated or damaged ({error}); fetch the file again") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _within(blocks: Iterator[bytes], path: Path) -> Iterator[bytes]:
+    """The same blocks, as long as they are not more than the file may unpack to."""
+    most, here = most_unpacked(path), 0
+    for block in blocks:
+        here += len(block)
+        if here > most:
+            raise too_much(path, most)
+        yield block
 
 
 def _from_gzip(blocks: Iterator[bytes], path: Path) -> Iterator[bytes]:

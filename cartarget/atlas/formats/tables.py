@@ -21,6 +21,7 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.csv
 
+from cartarget.atlas.formats.bounded import bounded, most_unpacked
 from cartarget.errors import InputError
 from cartarget.genes import GeneTable, resolve
 
@@ -52,12 +53,13 @@ class NumberTable:
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a file for reading bytes, decompressed when its name ends in `.gz`, or in `.zip` (with one file in it).
+    """Open a text for reading bytes, decompressed when its name ends in `.gz`, or in `.zip` (with one file in it).
 
     Raises
     ------
     InputError
-        The file is absent, cannot be read, or (while it is read) its gzip stream is truncated or damaged.
+        The file is absent, cannot be read, or (while it is read) its gzip stream is truncated or damaged, it unpacks to
+        more than 200 times its size, or a line has no end within 64 MB.
 
     Examples
     --------
@@ -69,10 +71,11 @@ def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     try:
         if str(path).endswith(".zip"):
             with zipfile.ZipFile(path) as archive, _inside(archive, path) as handle:
-                yield handle
+                yield bounded(handle, path, most=most_unpacked(path))
                 return
-        with gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb") as handle:
-            yield handle  # type: ignore[misc]
+        is_packed = str(path).endswith(".gz")
+        with gzip.open(path, "rb") if is_packed else open(path, "rb") as handle:
+            yield bounded(handle, path, most=most_unpacked(path) if is_packed else None)  # type: ignore[arg-type]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check data_dir and the atlas's path") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -1,7 +1,7 @@
 """Cells of CELLxGENE Census, brought into an `.h5ad` file.
 
 `cellxgene-census` pins other versions of the libraries that cartarget stands on, so this runs in an environment of its
-own (`workflow/envs/census.yaml`): it imports nothing of cartarget but errors and files.
+own (`workflow/envs/census.yaml`): it imports nothing of cartarget but errors, files and formats.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from cartarget.atlas.formats.hdf5 import write_h5ad
 from cartarget.errors import InputError
 from cartarget.files import whole
 
@@ -78,7 +79,7 @@ def fetch_census(path: str | os.PathLike[str], *, release: str, cells: str, most
             "condition columns of its obs?"
         ) from error
     with whole(path) as temporary:
-        adata.write_h5ad(temporary, compression="gzip")
+        write_h5ad(adata, temporary, compression="gzip")
     return adata
 
 

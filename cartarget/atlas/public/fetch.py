@@ -20,12 +20,16 @@ from typing import IO
 from cartarget.atlas.formats.hdf5 import probe
 from cartarget.atlas.public.pins import add_pin, digest, read_pins
 from cartarget.atlas.public.sources import Source
-from cartarget.atlas.public.transfer import CHUNK, Patience, check_room, download
+from cartarget.atlas.public.transfer import CHUNK, Patience, check_room, download, memory_of
 from cartarget.errors import InputError
 
 PER_HOST = 2
 """Files that are asked of one server at a time."""
 
+LOOKED_AT = 4096
+"""First bytes by which text is told from a web page or an archive."""
+
+_NEVER_PACKED = ("a web page", "a gzip file")
 _MAGIC = {".gz": b"\x1f\x8b", ".zip": b"PK", ".xlsx": b"PK", ".h5ad": b"\x89HDF", ".h5": b"\x89HDF"}
 
 
@@ -177,7 +181,7 @@ def _have(
 
     with _locked(part) as handle:
         if path.exists():  # another process was quicker
-            part.unlink(missing_ok=True)
+            handle.truncate(0)
             return
         was_resumed = handle.seek(0, 2) > 0
         get(handle)
@@ -215,10 +219,29 @@ def mirrored(address: str, *, mirror: str) -> str:
 
 @contextmanager
 def _locked(part: Path) -> Iterator[IO[bytes]]:
-    """`part` for this process alone; another that wants it waits."""
-    with open(part, "ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield handle
+    """`part` for this process alone; another that wants it waits.
+
+    Who waited may hold a file that has been thrown away or put in its place since: that is not `part` any more.
+    """
+    while True:
+        with open(part, "ab") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is(handle, part):
+                try:
+                    yield handle
+                finally:
+                    if _is(handle, part) and not part.stat().st_size:
+                        part.unlink()
+                        memory_of(part).unlink(missing_ok=True)
+                return
+
+
+def _is(handle: IO[bytes], path: Path) -> bool:
+    """Whether an open file still is the one under its name."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _verify(part: Path, source: Source, expected: str, address: str) -> None:
@@ -244,23 +267,43 @@ def _check(path: Path, expected: str, *, what: str) -> None:
 def _damage(path: Path, *, suffix: str) -> str:
     """What is wrong with a file that no checksum vouches for; empty: nothing."""
     with open(path, "rb") as handle:
-        first = handle.read(8)
-    magic = _MAGIC.get(suffix)
-    if magic and not first.startswith(magic):
-        what = "a web page" if first.lstrip()[:1] == b"<" else "something else"
-        return f"{what} came instead of a {suffix} file"
+        first = handle.read(LOOKED_AT)
+    magic = _MAGIC.get(suffix, ())
+    if not first:
+        return "nothing came"
+    if not first.startswith(magic) if magic else _kind(first) != "text":
+        return f"{_kind(first)} came instead of a {suffix} file"
     try:
         if suffix == ".gz":
-            with gzip.open(path, "rb") as unpacked:
-                while unpacked.read(CHUNK):
-                    pass
-        elif suffix in (".zip", ".xlsx"):
+            inner = _unpacked(path)
+            return f"{_kind(inner)} came, packed as a {suffix} file" if _kind(inner) in _NEVER_PACKED else ""
+        if suffix in (".zip", ".xlsx"):
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()
             return f"{bad} in the archive is damaged" if bad else ""
-        elif magic:
+        if magic:
             trouble = probe(path)
             return f"the file is damaged or cut short ({trouble})" if trouble else ""
     except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
         return f"the file is damaged or cut short ({error})"
-    return "" if path.stat().st_size else "nothing came"
+    return ""
+
+
+def _unpacked(path: Path) -> bytes:
+    """The first bytes of what is packed, which is read to its end."""
+    with gzip.open(path, "rb") as unpacked:
+        first = unpacked.read(LOOKED_AT)
+        while unpacked.read(CHUNK):
+            pass
+    return first
+
+
+def _kind(first: bytes) -> str:
+    """What a file is, by its first bytes."""
+    known = {"a gzip file": b"\x1f\x8b", "a zip archive": b"PK\x03\x04", "an HDF5 file": b"\x89HDF"}
+    for name, magic in known.items():
+        if first.startswith(magic):
+            return name
+    if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return "a web page"
+    return "something else" if b"\0" in first else "text"

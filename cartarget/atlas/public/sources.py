@@ -101,7 +101,7 @@ def read_sources(path: str | os.PathLike[str] | None = None) -> tuple[Source, ..
         with open(path, encoding="utf-8", newline="") as handle:
             rows = list(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run in the folder of cartarget's checkout") from None
+        raise InputError(f"{path}: cannot be read ({error}); install cartarget again") from None
     names = [field.name for field in fields(Source)]
     if not rows or rows[0] != names:
         raise InputError(f"{path}, line 1: found {rows[0] if rows else 'nothing'}; expected the columns {names}")

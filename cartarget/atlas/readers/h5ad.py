@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
     from cartarget.genes import GeneTable
 
-_PLACES = ("layers/counts", "layers/raw_counts", "layers/umi", "raw/X", "X")
+PLACES = ("layers/counts", "layers/raw_counts", "layers/umi", "raw/X", "X")
 """Where values may be: the first that holds whole numbers is read, else the first without negative ones."""
 
 _SYMBOLS = ("feature_name", "gene_symbols", "gene_symbol", "gene_name", "symbol", "hgnc_symbol", "gene_short_name")
-_PEEK = 256
-_DEPTHS = ("n_counts", "raw_sum", "total_counts", "nCount_RNA", "n_umi", "nUMI")
+GENES = ("gene expression", "gene", "rna", "")
+"""What a feature that is a gene is called, in lower case."""
+
+PEEK = 256
+"""Cells by which the values of a place are judged."""
+DEPTHS = ("n_counts", "raw_sum", "total_counts", "nCount_RNA", "n_umi", "nUMI")
 """Columns of obs that tell a cell's counts over all genes."""
 
 
@@ -90,30 +94,76 @@ def read_store(
         if key not in handle:
             raise InputError(f"{where}: it holds no {key!r}, so it is not an .h5ad file; write one with anndata")
     cells = _elem(handle["obs"])
+    if not hasattr(cells, "columns"):
+        raise InputError(
+            f"{where}: written by anndata before 0.7; open it with that version and save it with a newer one"
+        )
     cells.index = cells.index.astype(str)
     uns = handle.get("uns", {})
     cells = with_organism(cells, {name: _elem(uns[name]) for name in ORGANISM if name in uns})
     obs, is_kept, notes = label_cells(cells, atlas=atlas, where=f"{where}: obs")
-    if depth := next((name for name in _DEPTHS if name in cells), None):
+    if depth := next((name for name in DEPTHS if name in cells), None):
         obs["n_counts"] = pd.to_numeric(cells[depth], errors="coerce").to_numpy(dtype=np.float64)[is_kept]
     place = _place(handle, where)
-    labels = _labels(handle, place)
+    var, raw = _elem(handle["var"]), _elem(handle["raw/var"]) if place == "raw/X" else None
+    refuse_spots(cells, where=where)
+    labels, other = gene_labels(var, raw=raw), other_features(var if raw is None else raw)
     n_cells, n_genes = _open(handle[place]).shape
     if (n_cells, n_genes) != (len(cells), len(labels)):
         raise InputError(
             f"{where}: {place} is {n_cells} × {n_genes}, but there are {len(cells)} cells and {len(labels)} genes"
         )
     return build_cells(
-        _chunks(handle[place], is_kept, name=atlas.name),
+        (chunk[:, (other == "").to_numpy()] for chunk in _chunks(handle[place], is_kept, name=atlas.name)),
         obs=obs,
-        labels=labels,
+        labels=labels[(other == "").to_numpy()].reset_index(drop=True),
         atlas=atlas,
         where=f"{where}: {place}",
         files=[{"path": where, "sha256": sha256}],
         genes=genes,
         keep=keep,
+        lost=lost_features(labels, other),
         notes=[f"values are read from {place}", *notes],
     )
+
+
+def other_features(var: pd.DataFrame) -> pd.Series:
+    """What each feature is that is no gene (`Antibody Capture`, `CRISPR Guide Capture` …); empty for genes.
+
+    Examples
+    --------
+    >>> other_features(pd.DataFrame({"feature_types": ["Gene Expression", "Antibody Capture"]})).tolist()
+    ['', 'Antibody Capture']
+    """
+    column = next((name for name in ("feature_types", "feature_type") if name in var), None)
+    if column is None:
+        return pd.Series("", index=var.index, dtype=object)
+    types = var[column].astype(object).where(var[column].notna(), "").astype(str).str.strip()
+    is_gene = types.str.casefold().isin(GENES)
+    return types.mask(is_gene, "") if is_gene.any() else pd.Series("", index=var.index, dtype=object)
+
+
+def lost_features(labels: pd.DataFrame, other: pd.Series) -> pd.DataFrame:
+    """The features that are no genes, as names lost on the way."""
+    is_other = (other != "").to_numpy()
+    return pd.DataFrame({
+        "name": labels.iloc[:, -1].to_numpy()[is_other], "reason": "not a gene but " + other[is_other].to_numpy()
+    })  # fmt: skip
+
+
+def refuse_spots(cells: pd.DataFrame, *, where: str) -> None:
+    """Refuse Visium: a spot or bin is no cell, and what two antigens do in it says nothing of one cell.
+
+    Raises
+    ------
+    InputError
+        `obs` has the columns `array_row` and `array_col` of Space Ranger.
+    """
+    if {"array_row", "array_col"} <= set(cells.columns):
+        raise InputError(
+            f"{where}: these are spots of Visium (obs has array_row and array_col), of several cells each, in which "
+            "no gate can be counted; give single cells or nuclei"
+        )
 
 
 def _elem(element: Any) -> Any:
@@ -138,23 +188,48 @@ def _rows(values: Any, start: int, stop: int) -> sparse.csr_matrix:
 
 
 def _place(handle: Any, where: str) -> str:
-    there = [place for place in _PLACES if place in handle]
+    there = [place for place in PLACES if place in handle]
     if not there:
-        raise InputError(f"{where}: no values; expected them in one of {', '.join(_PLACES)}")
-    is_positive = {}
-    for place in there:
-        data = _rows(_open(handle[place]), 0, _PEEK).data
+        raise InputError(f"{where}: no values; expected them in one of {', '.join(PLACES)}")
+    return choose_place({place: _rows(_open(handle[place]), 0, PEEK).data for place in there})
+
+
+def choose_place(first: Mapping[str, NDArray[np.floating]]) -> str:
+    """The place whose values are read: the first with whole numbers, else the first without negative ones.
+
+    Parameters
+    ----------
+    first
+        Place → the values of its first cells that are not zero.
+
+    Examples
+    --------
+    >>> choose_place({"layers/scaled": np.array([-1.5]), "X": np.array([0.5]), "raw/X": np.array([2.0])})
+    'raw/X'
+    """
+    for place, data in first.items():
         if len(data) and (data == np.rint(data)).all() and data.min() >= 0:
             return place
-        is_positive[place] = not (data < 0).any()
-    return next((place for place in there if is_positive[place]), there[0])
+    return next((place for place, data in first.items() if not (data < 0).any()), next(iter(first)))
 
 
-def _labels(handle: Any, place: str) -> pd.DataFrame:
-    """What each column is called: its symbol and its Ensembl id as far as the file has them."""
-    var = _elem(handle["var"])
-    if place == "raw/X":
-        raw = _elem(handle["raw/var"])
+def gene_labels(var: pd.DataFrame, *, raw: pd.DataFrame | None = None) -> pd.DataFrame:
+    """What each column is called: its symbol and its Ensembl id as far as `var` has them.
+
+    Parameters
+    ----------
+    var
+        Genes, as in an AnnData; symbols may stand in its index or in `feature_name`, `gene_symbols` …
+    raw
+        The genes of `raw`, if the values come from there.
+
+    Examples
+    --------
+    >>> var = pd.DataFrame({"feature_name": ["EPCAM"]}, index=["ENSG00000119888.17"])
+    >>> gene_labels(var).to_dict("records")
+    [{'ensembl': 'ENSG00000119888.17', 'symbol': 'EPCAM'}]
+    """
+    if raw is not None:
         var = raw.join(var[var.columns.difference(raw.columns)], how="left")
     names = pd.Series(var.index.astype(str), index=var.index)
     texts = [names] + [var[column].astype(object) for column in var]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from cartarget.genes import GeneTable
 
+MOST_ROWS = 5_000_000
+"""Genes or cells that a matrix in text may have."""
+
 _EXPRESSION = "Gene Expression"
 
 
@@ -99,15 +102,21 @@ def _file(folder: Path, *names: str, atlas: AtlasConfig) -> Path:
 
 
 def _maybe(folder: Path, *names: str) -> Path | None:
-    choices = [folder / f"{name}{suffix}" for name in names for suffix in (".gz", "")]
-    return next((path for path in choices if path.is_file()), None)
+    """The file of one of these names, plain or gzipped; else the only one that ends so, as GEO names it (`GSM1_…`)."""
+    files = [f"{name}{suffix}" for name in names for suffix in (".gz", "")]
+    exact = next((folder / file for file in files if (folder / file).is_file()), None)
+    prefixed = [path for file in files for path in folder.glob(f"*_{file}")]
+    return exact if exact or len(prefixed) != 1 else prefixed[0]
 
 
 def _table(path: Path, *, has_header: bool) -> pd.DataFrame:
     """A tab-separated table as text, each line with the same number of fields."""
     with opened(path) as handle:
+        octets = handle.read()
+        if octets.count(b"\n") > MOST_ROWS:
+            raise InputError(f"{path}: more than {MOST_ROWS:,} lines; expected one per gene or cell")
         try:
-            lines = handle.read().decode("utf-8-sig").splitlines()
+            lines = octets.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError:
             raise InputError(f"{path}: not text in UTF-8") from None
     rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))

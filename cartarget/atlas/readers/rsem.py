@@ -183,7 +183,7 @@ def _tissues() -> tuple[Path, dict[str, str]]:
     """Where the table of prefixes is, and the tissue of each prefix."""
     table = resource(_RESOURCE)
     if not table.is_file():
-        raise InputError(f"{_RESOURCE}: no such file; run in the folder of cartarget's checkout")
+        raise InputError(f"{_RESOURCE}: no such file; install cartarget again")
     frame = pd.read_csv(table, sep="\t", dtype=str)
     return table, dict(zip(frame["prefix"], frame["tissue"], strict=True))
 

@@ -3,7 +3,7 @@
 import { readGate, membersOf, ALONE, SHAPES_OF_TWO } from "./gate.js";
 import { openEvidence } from "./counted.js";
 import { judgeOf, placeName, behind, evidenceOf, KINDS } from "./judge.js";
-import { redundantOf, rankRows, ideasOf } from "./rerank.js";
+import { redundantOf, aroundOf, firmOf, rankRows, ideasOf } from "./rerank.js";
 import { detailsOf, exposureOf } from "./details.js";
 
 const NEGATIVE = ["housekeeping", "intracellular", "random"];
@@ -38,6 +38,8 @@ export function openArgument(block, { antigens, gates, larger, run }) {
   const start = { threshold: ev.base, floor: run.thresholds.coverage_floor ?? 0.5, surface: run.config?.surface?.min_score ?? 0, tolerated: [],
     tiers: Object.fromEntries(Object.entries(ev.reference).map(([tier, both]) => [tier, { ...both }])) };
 
+  const { isListable, support } = supportOf({ gates, antigens, pairs, symbols: ev.symbols });
+
   const evaluate = (settings) => {
     const now = judge(settings);
     const single = now.singles();
@@ -46,12 +48,14 @@ export function openArgument(block, { antigens, gates, larger, run }) {
     const redundant = redundantOf(pairs.gates, gated, single, ev.gain);
     const enough = ({ rows }) => rows.every((row) => score[row] >= settings.surface);
     const competes = Array.from(redundant, (is, g) => !is && !negative.gates[g] && enough(pairs.gates[g]));
-    const ranked = { gates: rankRows(gated, { tie: ties.gates, competes }),
-      antigens: rankRows(lone, { tie: ties.antigens, competes: alone.rows.map((_, g) => !negative.antigens[g] && enough(alone.gates[g])) }) };
-    const ideas = ideasOf(ranked.gates.order, { rank: ranked.gates.rank, kind: gated.kind, gates: pairs.gates });
+    const others = aroundOf(ev.thresholds, settings.threshold, ev.isCells).map((threshold) => judge({ ...settings, threshold }));
+    const firm = { gates: firmOf(gated.kind, pairs.gates, others), antigens: firmOf(lone.kind, alone.gates, others) };
+    const ranked = { gates: rankRows(gated, { firm: firm.gates, tie: ties.gates, competes }),
+      antigens: rankRows(lone, { firm: firm.antigens, tie: ties.antigens, competes: alone.rows.map((_, g) => !negative.antigens[g] && enough(alone.gates[g])) }) };
+    const ideas = ideasOf(ranked.gates.order, { rank: ranked.gates.rank, judged: gated, firm: firm.gates, gates: pairs.gates, gain: ev.gain, isListable, support: (g) => support[g] });
     const standing = new Float64Array(ev.n).fill(Infinity);
     ranked.antigens.order.forEach((g, place) => { standing[alone.gates[g].rows[0]] = place; });
-    return { symbols: ev.symbols, standing, settings, now, single, gates: gated, antigens: lone, redundant, ranked, ideas: ideas.map(({ g, alike }) => ({ row: pairs.rows[g], g, alike })) };
+    return { symbols: ev.symbols, standing, settings, now, single, gates: gated, antigens: lone, redundant, firm, isMoved: others.length > 0, ranked, ideas: ideas.map(({ g, alike }) => ({ row: pairs.rows[g], g, alike })) };
   };
 
   const closingLarger = larger && arrays["larger.closing"] ? closingOf(arrays, "larger") : () => null;
@@ -72,6 +76,18 @@ export function openArgument(block, { antigens, gates, larger, run }) {
     current() { return this.now ?? (this.base ??= evaluate(start)); },
     details: (result, gate) => detailsOf(ev, result.now, gate, result.settings),
     exposure: (result, gate) => exposureOf(ev, result.now, gate) };
+}
+
+const LEAST_WINDOW = 1; // log2
+
+/** What the shortlist asks of a gate beside its class, and how well each is supported; none of it moves with a reader's settings. */
+function supportOf({ gates, antigens, pairs, symbols }) {
+  const isTreated = (symbol) => Boolean(antigens.rowOf.has(symbol) && antigens.told(antigens.rowOf.get(symbol), "clinical"));
+  const marked = (row, word) => ["mark_membrane", "mark_cells", "mark_protein"].filter((name) => gates.by[name] && gates.told(row, name) === word).length;
+  const support = pairs.rows.map((row, g) => marked(row, "yes") - marked(row, "no")
+    + new Set(pairs.gates[g].shape.sensed.map((letter) => symbols[pairs.gates[g].rows[letter]]).filter(isTreated)).size);
+  const isListable = (g) => (gates.told(pairs.rows[g], "window") ?? -1) >= LEAST_WINDOW && !gates.told(pairs.rows[g], "contaminant");
+  return { isListable, support };
 }
 
 /** Columns that are reckoned for a row when it is asked for. */
@@ -111,6 +127,7 @@ export function overrides(argument, result, name) {
     liability: of((g) => known(judged.liability[g])), liability_population: of((g) => placeName(argument.ev, judged.where[g])), liability_evidence: of((g) => evidenceOf(argument.ev, judged.where[g])),
     liability_n_donors: of((g) => behind(argument.ev, judged.where[g], "n_donors")), liability_n_observations: of((g) => behind(argument.ev, judged.where[g], "n_observations")),
     selectivity: of((g) => judged.selectivity[g]), is_eligible: of((g) => judged.isEligible[g] === 1),
+    liability_n_positive: () => null, is_firm: of((g) => (result.isMoved ? result.firm[name][g] === judged.kind[g] : null)), class_half: () => null, class_twice: () => null,
   };
   const slow = detailed(argument.ev);
   const all = { ...quick, ...Object.fromEntries(slow.map((field) => [field, detail(field)])) };

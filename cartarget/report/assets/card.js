@@ -10,6 +10,7 @@ import { readGate, symbolsOf } from "./gate.js";
 import { howSure, disagreements, clinicalHistory } from "./trust.js";
 import { bodyView } from "./body.js";
 import { surfaceOf } from "./topology.js";
+import { evidenceStrip, movedText, nameCaveats } from "./marks.js";
 
 /** What the run concluded about safety, in words. */
 export function verdict(table, i, rows) {
@@ -48,6 +49,7 @@ function liabilityNote(value, text) {
   const place = value("liability_population"), from = value("liability_upper_population"), donors = value("liability_n_donors");
   const where = place && [donors === null ? place : `${place} (${plural(donors, "donor")})`, RESTS_ON[value("liability_evidence")]].filter(Boolean).join(", ");
   if (value("liability_upper") === null || (text("liability_upper") === text("liability") && (!from || from === place))) return where ? `in ${where}` : "";
+  if (value("liability_n_positive") === 0) return `none seen: 0 of ${countText(value("liability_n_observations"))} in ${place}${value("liability_upper") === null ? "" : `, at most ${text("liability_upper")}${from && from !== place ? ` in ${from}` : ""}`}`;
   const up = `up to ${text("liability_upper")}`;
   if (from && place && from !== place) return `in ${where}; ${up}, in ${from}`;
   return where || from ? `${up} in ${where ?? from}` : up;
@@ -128,10 +130,11 @@ function tumorProtein(value) {
   return said.length ? `${said.join("; ")}.` : null;
 }
 
-function caveats(table, i) {
+function caveats(model, table, i) {
   const value = (name) => table.value(i, name);
   const blocked = table.name === "gates" && readGate(table.key.get(i))?.blockers.size > 0;
   const list = [
+    ...nameCaveats(model, table, i),
     value("proxy_note") && ["Proxy", value("proxy_note")],
     value("proxies") && ["Proxies", `judged by the genes in brackets: ${value("proxies")}.`],
     value("tissues_unresolved") && ["Experiment to do", `stain or count single cells in ${names(value("tissues_unresolved")).join(", ")}: the evidence at hand cannot tell whether one cell carries what the gate asks for.`],
@@ -217,11 +220,11 @@ export function drawCard(model, table, name) {
         table.isOwn && "your own, not among the gates of this file", table.isLarger && "of three or more",
         model.argument?.now && (table.isLarger && !model.argument.find(name) ? "as in the run: not argued" : "as argued"),
         table.value(i, "is_redundant") && "redundant", table.value(i, "is_eligible") === false && "below the coverage floor"].filter(Boolean).join(" · ")),
-      el("div", { class: "card-name" }, el("h2", { id: "card-title", tabindex: "-1" }, name), pill(table.value(i, "safety_class"))),
-      el("p", { class: "verdict" }, verdict(table, i, rows))),
+      el("div", { class: "card-name" }, el("h2", { id: "card-title", tabindex: "-1" }, name), pill(table.value(i, "safety_class"), { isFirm: table.value(i, "is_firm"), moved: movedText((column) => table.value(i, column)) })),
+      el("p", { class: "verdict" }, verdict(table, i, rows)), evidenceStrip(model, table, i)),
     figures(table, i), members(model, table, i), countedTogether(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
     titled("How sure?", howSure(model, name)), section("In normal tissue", bodyView(model.run, rows), tissueTable(model.run, rows)), titled("Sources that disagree", disagreements(model, name)),
-    surface(model, table, i), titled("In patients", clinicalHistory(model, name)), caveats(table, i), sources(model), everything(table, i),
+    surface(model, table, i), titled("In patients", clinicalHistory(model, name)), caveats(model, table, i), sources(model), everything(table, i),
   ].flat(Infinity).filter(Boolean);
 }
 

@@ -28,7 +28,9 @@ export function openEvidence({ header, arrays }) {
   const first = new Int32Array(P + 1);
   for (const p of header.owner) first[p + 1] += 1;
   for (let p = 0; p < P; p += 1) first[p + 1] += first[p];
-  return { ...header, arrays, n, P, first, isCells: header.kind === "cells", W: header.starts.at(-1), S: header.owner.length,
+  const isHarmed = new Uint8Array(n); // severe harm is on record in an organ that nothing measured
+  header.symbols.forEach((symbol, row) => { isHarmed[row] = Number(header.harmed.includes(symbol)); });
+  return { ...header, arrays, n, P, first, isHarmed, isCells: header.kind === "cells", W: header.starts.at(-1), S: header.owner.length,
     width: Math.max(1, Math.ceil(units.length / 32)), rowOf: new Map(header.symbols.map((symbol, i) => [symbol, i])),
     cells: each(isCells), samples: each((place) => !isCells(place)), enough: each((place) => isCells(place) && manyCells(place)),
     tells: each((place) => place.n_donors >= header.enough_donors && (!isCells(place) || manyCells(place))),

@@ -75,10 +75,11 @@ const SHAPES = {
 };
 
 /** A safety class as shape, word and quiet colour. */
-export function pill(kind) {
+export function pill(kind, { isFirm = null, moved = "" } = {}) {
   const shape = svg("svg", { viewBox: "0 0 12 12", width: 11, height: 11, "aria-hidden": "true" },
     svg("path", { d: SHAPES[kind] ?? SHAPES.unknown, "fill-rule": "evenodd", fill: "currentColor" }));
-  return el("span", { class: `pill pill-${kind ?? "unknown"}` }, shape, kind ?? "not judged");
+  const shown = el("span", { class: `pill pill-${kind ?? "unknown"}${isFirm === false ? " pill-soft" : ""}` }, shape, kind ?? "not judged");
+  return isFirm === false ? el("span", { class: "pill-pair" }, shown, el("small", { class: "not-firm" }, moved || "not at half or twice")) : shown;
 }
 
 /** The address of a card. */

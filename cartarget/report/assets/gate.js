@@ -90,7 +90,7 @@ export const symbolsOf = (text) => readGate(text)?.symbols ?? [];
 /** Every way to carry n antigens, from all of them to none. */
 export const combinations = (n) => Array.from({ length: 2 ** n }, (_, line) => Array.from({ length: n }, (__, i) => ((line >> (n - 1 - i)) & 1) === 0));
 
-const quoted = (symbol) => (PLAIN.test(symbol) && !["AND", "OR", "NOT"].includes(symbol) ? symbol : `\`${symbol.replaceAll("`", "``")}\``);
+const quoted = (symbol) => (PLAIN.test(symbol) && !["AND", "OR", "NOT"].includes(symbol.toUpperCase()) ? symbol : `\`${symbol.replaceAll("`", "``")}\``);
 
 /** The text of a gate of two antigens, as the run would write it. */
 export function gateText(a, operator, b) {

@@ -233,6 +233,7 @@ function judgeOne(ev, about, gate, counted, room) {
     if (open & home) isHomeDoubt = true;
   }
   for (let r = 0; r < about.R; r += 1) { if (room.undecided[r] & about.required.outside[r]) doubt = true; if (room.undecided[r] & about.required.inside[r]) isHomeDoubt = true; }
+  if (gate.shape.parts.some(({ plain }) => plain.some((letter) => ev.isHarmed[gate.rows[letter]]))) doubt = true;
   if (isClosed(about, gate)) isUnsafe = true;
   const { value: liability, where } = worstPlace(ev, gate, exposuresOf(ev, about, room, 0));
   return { coverage, reach, liability, where, kind: isUnsafe ? 3 : doubt ? 2 : isHome || isHomeDoubt ? 1 : 0, isKnown: !doubt && !isHomeDoubt, selectivity: reach - (liability ?? 0) };

@@ -3,6 +3,7 @@
 import { el, pill, linkTo, names, byId } from "./dom.js";
 import { readGate } from "./gate.js";
 import { makeGrid } from "./grid.js";
+import { movedText } from "./marks.js";
 
 const ANTIGENS = ["rank", "symbol", "safety_class", "coverage", "liability", "liability_population", "window", "selectivity",
   "liability_origin", "is_protein_known", "surface_score"];
@@ -11,7 +12,7 @@ const GATES = ["rank", "gate", "safety_class", "coverage", "liability", "liabili
 
 function dresser(table, kind) {
   return (node, column, value, row) => {
-    if (column.name === "safety_class" && value) node.replaceChildren(pill(value));
+    if (column.name === "safety_class" && value) node.replaceChildren(pill(value, { isFirm: table.value(row, "is_firm"), moved: movedText((name) => table.value(row, name)) }));
     else if (column.name === "symbol" || column.name === "gate") {
       const control = table.value(row, "control");
       node.replaceChildren(el("a", { href: linkTo(value, kind) }, value), ...(control ? [el("small", { class: "tag" }, control)] : []));

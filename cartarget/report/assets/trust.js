@@ -42,7 +42,7 @@ export function howSure(model, name) {
       lines.push(pair("People held out", `coverage ${fractionText(value("coverage_heldout"))}, liability ${fractionText(value("liability_heldout")) || "unknown"}, on those who had no part in choosing; chosen in ${countText(value("n_chosen"))} of ${plural(value("n_folds"), "fold")}.`));
     } else if (value("n_folds")) lines.push(pair("People held out", `not among the first in any of ${plural(value("n_folds"), "fold")}.`));
     if (value("rank_lower") !== null) lines.push(pair("People resampled", `rank ${countText(value("rank_lower"))} to ${countText(value("rank_upper"))} in 95 %; the same class in ${share(value("class_share"))}${value("is_interval_narrow") ? "; too few patients to trust it" : ""}.`));
-    if (value("selectivity_percentile") !== null) lines.push(pair("Chance", `better than ${share(value("selectivity_percentile"))} of ${plural(value("n_null"), "random gate")} of the same shape and expression (p = ${value("selectivity_p").toPrecision(2)}).`));
+    if (value("selectivity_percentile") !== null) lines.push(pair("Chance", `better than ${share(value("selectivity_percentile"))} of ${plural(value("n_null"), "random gate")} of the same shape and expression (p = ${value("selectivity_p").toPrecision(2)} for one gate, not corrected for choosing it among many).`));
   }
   for (const i of rowsOf(replication, name)) {
     const value = (column) => replication.value(i, column);
