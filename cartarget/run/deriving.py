@@ -100,6 +100,30 @@ class Derived:
         )
 
 
+def with_inherited_harm(events: pd.DataFrame, surface: pd.DataFrame) -> pd.DataFrame:
+    """Harm on record, with what is known of a gene standing for each antigen derived from it too.
+
+    Parameters
+    ----------
+    events
+        `safety.toxicity.read_toxicity`: `symbol` and more.
+    surface
+        Surface evidence of a run: `symbol` and `derived` (`Derived.table`).
+
+    Examples
+    --------
+    >>> surface = pd.DataFrame({"symbol": ["A", "D"], "derived": [None, "A & B"]})
+    >>> with_inherited_harm(pd.DataFrame({"symbol": ["A"], "organ": ["lung"]}), surface).values.tolist()
+    [['A', 'lung'], ['D', 'lung']]
+    """
+    derived = surface.dropna(subset="derived")
+    named = [
+        events[events["symbol"].isin(Gate.parse(text).antigens)].assign(symbol=name)
+        for name, text in zip(derived["symbol"], derived["derived"], strict=True)
+    ]
+    return pd.concat([events, *named], ignore_index=True).drop_duplicates(ignore_index=True)
+
+
 def read_run_derived(path: str, *, genes: GeneTable | None) -> Derived:
     """Read the derived antigens of a run.
 

@@ -62,7 +62,10 @@ def test_what_an_expression_is_as_a_gate_it_is_as_an_antigen(done: Path) -> None
     antigen, gate = antigens.loc["Fusion"], gates.loc["CEACAM5 & MSLN"]
     for name in ("coverage", "coverage_p10", "liability", "liability_upper", "selectivity"):
         assert antigen[name] == pytest.approx(gate[name], abs=1e-9), name
-    assert antigen["safety_class"] == gate["safety_class"]
+    assert antigen["safety_class"] == gate["safety_class"] == "unknown"
+    assert (antigen["harm_unmeasured"], gate["harm_unmeasured"]) == ("Fusion: pleura", "MSLN: pleura")
+    harm = {name: set(antigens.loc[name, "toxicity"].split("; ")) for name in ("Fusion", "CEACAM5", "MSLN")}
+    assert harm["Fusion"] == harm["CEACAM5"] | harm["MSLN"], "harm through a gene is harm through the antigen"
 
 
 def test_they_stand_in_gates_and_exposure_by_a_name_that_parses(done: Path) -> None:
