@@ -27,6 +27,7 @@ from cartarget.evidence.purity import coverage_range
 from cartarget.evidence.tumor_protein import tumor_protein
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import quote
+from cartarget.run.deriving import with_inherited_harm
 from cartarget.run.inputs import Run
 from cartarget.safety.beside import rare_unmeasured
 from cartarget.safety.conjunction import EXPOSED
@@ -177,7 +178,7 @@ def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     targets["text"] = (
         targets["modality"] + ", " + targets["indication"] + ", " + targets["status"] + " (" + targets["id"] + ")"
     )
-    events = read_toxicity(tiers=run.tiers)
+    events = with_inherited_harm(read_toxicity(tiers=run.tiers), run.surface)
     events["text"] = events["organ"] + ", " + events["severity"] + " (" + events["source"] + ")"
     return table.assign(
         clinical=table["symbol"].map(targets.groupby("symbol")["text"].agg("; ".join)),

@@ -48,6 +48,14 @@ class Derived:
                     f"holds the gene {name!r}; give the derived antigen another name"
                 )
 
+    def _reason(self, name: str, lacking: list[str], same: str | None) -> str:
+        """Why it is a candidate, or none."""
+        if lacking:
+            return f"not every tumour measures {', '.join(lacking)}, of which it is derived"
+        if same is not None:
+            return f"scored alone: {same}, read from the same genes, stands in gates"
+        return f"stands for {self.antigens[name].stands_for}"
+
     def table(self, surface: pd.DataFrame, *, measured: Collection[str]) -> pd.DataFrame:
         """Surface evidence of genes, with a row for each derived antigen behind.
 
@@ -62,29 +70,25 @@ class Derived:
         -------
         DataFrame
             `surface` with the columns `derived` (the expression; empty for genes) and `proxy_note`. An antigen of which
-            the tumours measured every gene is a candidate, unless it is one candidate gene under another name: that is
-            scored alone, and the gene stands in gates.
+            the tumours measured every gene is a candidate, unless a candidate gene or an earlier derived one is read
+            from the very same: then it is scored alone, and the other stands in gates.
         """
-        candidates = set(surface.loc[surface["is_candidate"], "symbol"])
-        held = set(self.held(measured))
+        in_gates = {symbol: symbol for symbol in surface.loc[surface["is_candidate"], "symbol"]}
         rows = []
         for name, gate in self.expressions.items():
             lacking = [gene for gene in gate.antigens if gene not in measured]
-            is_renamed = not gate.operator and gate.symbol in candidates
-            note = self.antigens[name].note
+            same = in_gates.get(str(gate)) if not lacking else None
+            if not lacking:
+                in_gates.setdefault(str(gate), name)
             rows.append(
                 {
                     "symbol": name,
                     "surface_sources": "",
                     "surface_status": STATUS,
-                    "surface_reason": f"not every tumour measures {', '.join(lacking)}, of which it is derived"
-                    if lacking
-                    else f"scored alone: gates name the gene, {gate}"
-                    if is_renamed
-                    else note,
-                    "is_candidate": name in held and not is_renamed,
+                    "surface_reason": self._reason(name, lacking, same),
+                    "is_candidate": not lacking and same is None,
                     "derived": str(gate),
-                    "proxy_note": note,
+                    "proxy_note": self.antigens[name].note,
                 }
             )
         if not rows:
@@ -94,6 +98,30 @@ class Derived:
         return pd.concat([surface.assign(derived=None, proxy_note=None), added], ignore_index=True).astype(
             {"is_candidate": bool}
         )
+
+
+def with_inherited_harm(events: pd.DataFrame, surface: pd.DataFrame) -> pd.DataFrame:
+    """Harm on record, with what is known of a gene standing for each antigen derived from it too.
+
+    Parameters
+    ----------
+    events
+        `safety.toxicity.read_toxicity`: `symbol` and more.
+    surface
+        Surface evidence of a run: `symbol` and `derived` (`Derived.table`).
+
+    Examples
+    --------
+    >>> surface = pd.DataFrame({"symbol": ["A", "D"], "derived": [None, "A & B"]})
+    >>> with_inherited_harm(pd.DataFrame({"symbol": ["A"], "organ": ["lung"]}), surface).values.tolist()
+    [['A', 'lung'], ['D', 'lung']]
+    """
+    derived = surface.dropna(subset="derived")
+    named = [
+        events[events["symbol"].isin(Gate.parse(text).antigens)].assign(symbol=name)
+        for name, text in zip(derived["symbol"], derived["derived"], strict=True)
+    ]
+    return pd.concat([events, *named], ignore_index=True).drop_duplicates(ignore_index=True)
 
 
 def read_run_derived(path: str, *, genes: GeneTable | None) -> Derived:

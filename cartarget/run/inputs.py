@@ -307,6 +307,7 @@ def build_run(
         No tumour can order the ranking.
     """
     from cartarget.evidence.panel import build_panel
+    from cartarget.run.deriving import with_inherited_harm
     from cartarget.safety.beside import harm_unmeasured
     from cartarget.safety.toxicity import read_toxicity
 
@@ -325,7 +326,8 @@ def build_run(
         protein=config.thresholds.protein,
         primary=config.primary,
     )
-    panel = replace(panel, harmed=harm_unmeasured(panel, read_toxicity(tiers=tiers)))
+    events = with_inherited_harm(read_toxicity(tiers=tiers), surface)
+    panel = replace(panel, harmed=harm_unmeasured(panel, events))
     return Run(
         panel=panel,
         parts=parts,

@@ -20,6 +20,7 @@ ROWS = {
     "Lewis Y": "Fusion & (EPCAM | CLDN4)",
     "GD2": "ST8SIA1 & B4GALNT1",  # not in the atlas
     "MSLN.2": "MSLN",
+    "Twice": "CEACAM5 & MSLN",
 }
 
 
@@ -46,6 +47,7 @@ def test_they_are_antigens_marked_as_proxies(done: Path) -> None:
         "Fusion": "CEACAM5 & MSLN",
         "Lewis Y": "CEACAM5 & MSLN & (CLDN4 | EPCAM)",
         "MSLN.2": "MSLN",
+        "Twice": "CEACAM5 & MSLN",
     }
     assert "it stands for what Fusion is, and misses the rest" in antigens.loc["Fusion", "proxy_note"]
     assert set(antigens.loc[["Fusion", "Lewis Y"], "surface_status"]) == {"derived"}
@@ -60,7 +62,10 @@ def test_what_an_expression_is_as_a_gate_it_is_as_an_antigen(done: Path) -> None
     antigen, gate = antigens.loc["Fusion"], gates.loc["CEACAM5 & MSLN"]
     for name in ("coverage", "coverage_p10", "liability", "liability_upper", "selectivity"):
         assert antigen[name] == pytest.approx(gate[name], abs=1e-9), name
-    assert antigen["safety_class"] == gate["safety_class"]
+    assert antigen["safety_class"] == gate["safety_class"] == "unknown"
+    assert (antigen["harm_unmeasured"], gate["harm_unmeasured"]) == ("Fusion: pleura", "MSLN: pleura")
+    harm = {name: set(antigens.loc[name, "toxicity"].split("; ")) for name in ("Fusion", "CEACAM5", "MSLN")}
+    assert harm["Fusion"] == harm["CEACAM5"] | harm["MSLN"], "harm through a gene is harm through the antigen"
 
 
 def test_they_stand_in_gates_and_exposure_by_a_name_that_parses(done: Path) -> None:
@@ -68,10 +73,10 @@ def test_they_stand_in_gates_and_exposure_by_a_name_that_parses(done: Path) -> N
     own = gates[gates["gate"].str.contains("Fusion|`Lewis Y`")]
     assert (own["n_antigens"] == 2).any()
     assert own["proxies"].notna().all()
-    assert gates.loc[~gates["gate"].str.contains("Fusion|`Lewis Y`|MSLN.2"), "proxies"].isna().all()
+    assert gates.loc[~gates["gate"].str.contains("Fusion|`Lewis Y`|MSLN.2|Twice"), "proxies"].isna().all()
     fusion = own.loc[own["gate"].str.contains("Fusion") & ~own["gate"].str.contains("Lewis"), "proxies"]
     assert set(fusion) == {"Fusion (CEACAM5 & MSLN)"}
-    assert not gates.loc[gates["n_antigens"] == 2, "gate"].str.contains("MSLN.2", regex=False).any(), "gates name MSLN"
+    assert not gates.loc[gates["n_antigens"] == 2, "gate"].str.contains("MSLN.2|Twice").any(), "gates name the first"
     exposed = read_table("exposure", done / "exposure.parquet")
     assert {"Fusion", "`Lewis Y`"} <= set(exposed["gate"].astype(str))
 
@@ -80,7 +85,9 @@ def test_those_that_cannot_be_told_say_why(done: Path) -> None:
     table = pd.read_parquet(done / "work" / "genes.parquet").set_index("symbol")
     assert table.loc["GD2", "surface_reason"] == "not every tumour measures B4GALNT1, ST8SIA1, of which it is derived"
     assert not table.loc["GD2", "is_candidate"]
-    assert table.loc["MSLN.2", "surface_reason"] == "scored alone: gates name the gene, MSLN"
+    assert table.loc["MSLN.2", "surface_reason"] == "scored alone: MSLN, read from the same genes, stands in gates"
+    assert table.loc["Twice", "surface_reason"] == "scored alone: Fusion, read from the same genes, stands in gates"
+    assert table.loc["Fusion", "surface_reason"] == "stands for what Fusion is"
     text = (done / "summary.json").read_text()
     assert "with derived antigens" in text and "derived, so proxies: Fusion, Lewis Y" in text
     assert "of which it is derived" in text
