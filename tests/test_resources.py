@@ -45,6 +45,13 @@ def test_the_tumors_of_the_bulk_set_are_there() -> None:
     assert "liver" not in read_indication("chol").origin, "hepatocytes cannot be spared in cholangiocarcinoma"
 
 
+def test_an_indication_has_an_identifier_and_spares_no_neighbor_of_its_origin() -> None:
+    found = read_indications()
+    assert [key for key, row in found.items() if key != "simulated" and not IDENTIFIER.match(row.source)] == []
+    assert found["uvm"].origin == ("eye",) and found["rb"].origin == ("retina",)
+    assert not any({"cartilage", "peripheral nerve"} & set(found[key].origin) for key in ("ews", "os", "nbl"))
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -142,8 +149,9 @@ def test_each_lineage_has_six_to_twelve_markers_of_its_own_and_one_cell_type() -
     assert table["cl_id"].str.fullmatch(r"CL:\d{7}(\|CL:\d{7})*").all()
     assert {key for cell in table["own_of"] for key in cell.split("|") if key} <= set(read_indications())
     own = {key: set(table.loc[table["own_of"].str.split("|").map(lambda keys, key=key: key in keys), "lineage"])
-           for key in ("lihc", "odg", "ucs")}  # fmt: skip
-    assert own == {"lihc": {"hepatocyte"}, "odg": {"Schwann/neural"}, "ucs": {"fibroblast", "smooth muscle"}}
+           for key in ("lihc", "odg", "ucs", "rb")}  # fmt: skip
+    assert own == {"lihc": {"hepatocyte"}, "odg": {"Schwann/neural"}, "ucs": {"fibroblast", "smooth muscle"},
+                   "rb": {"neuroendocrine"}}  # fmt: skip
 
 
 def test_genes_are_named_as_what_they_are_once() -> None:
