@@ -12,7 +12,7 @@ import pytest
 from cartarget.cli import app
 from cartarget.config import AtlasConfig, Config, Trust
 from cartarget.contracts import read_table
-from cartarget.errors import InputError
+from cartarget.errors import ConfigError
 from cartarget.logic.gate import Gate
 from cartarget.provenance import write_provenance
 from cartarget.run.steps import run
@@ -57,7 +57,16 @@ def number(cell):
 
 def bulk(**given):
     atlas = AtlasConfig(name="bulk", reader="rsem_counts", path=".")
-    return Config(**{"name": "hostile", "indication": "read", "primary": "bulk", "atlases": [atlas]} | given)
+    return Config(
+        **{
+            "name": "hostile",
+            "indication": "read",
+            "primary": "bulk",
+            "atlases": [atlas],
+            "surface": {"every_gene": True},
+        }
+        | given
+    )
 
 
 def test_hostile_names_go_through_a_whole_run_as_text(here):
@@ -83,7 +92,7 @@ def test_hostile_names_go_through_a_whole_run_as_text(here):
 
 def test_the_ranking_rests_on_the_evidence_that_it_names(here):
     with pytest.raises(
-        InputError, match=r"primary: single_cell, but no counted atlas holds tumour cells; .* set the other primary"
+        ConfigError, match=r"primary: single_cell, but no counted atlas has a reader of cells .* or set primary: bulk"
     ):
         run(bulk(primary="single_cell"))
     assert not list(here.glob("results/hostile/*.parquet"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from cartarget.evidence.conflicts import cells_source, find_conflicts, panel_sou
 from cartarget.evidence.detection import detection_rates
 from cartarget.evidence.dropout import corrected_coverage, never_below_liability, residual_liability
 from cartarget.evidence.lineage import highest_normal, read_gene_notes, read_markers, whose_signal
-from cartarget.evidence.panel import build_panel
+from cartarget.evidence.panel import Panel, build_panel
 from cartarget.evidence.part import measured_in_tumor
 from cartarget.evidence.positivity import dense
 from cartarget.evidence.proteome import proteome_organs
@@ -236,18 +236,27 @@ def with_marks(table: pd.DataFrame, antigens: pd.DataFrame, *, floor: float) -> 
     return table.assign(contaminant=doubtful)
 
 
-def with_sweep(table: pd.DataFrame, run: Run, *, config: Config, name: str = "gate") -> pd.DataFrame:
-    """Add the rank and the class of each ranked row at other thresholds, and rank again: the firm ones first."""
+def run_sweep(run: Run, *, config: Config, symbols: Sequence[str]) -> dict[str, Panel]:
+    """Panels of the run at the thresholds of the sweep."""
     limits, panel = config.thresholds, run.panel
-    ranked = table.loc[table["rank"].notna(), name]
-    ranked = (ranked if name == "gate" else ranked.map(quote)).tolist()
     sweep = sweep_panels(
-        run.parts, symbols=Gates.parse(ranked, panel=panel).members(panel.symbols),
+        run.parts, symbols=symbols,
         required=panel.required, stand_in=panel.stand_in, origin=panel.origin, summaries=run.summaries,
         proteins=run.atlases.of_role("protein"), bulk=limits.bulk, count=limits.count, protein=limits.protein,
         primary=config.primary,
     )  # fmt: skip
-    sweep = {key: replace(moved, harmed=panel.harmed) for key, moved in sweep.items()}
+    return {key: replace(moved, harmed=panel.harmed) for key, moved in sweep.items()}
+
+
+def with_sweep(
+    table: pd.DataFrame, run: Run, *, config: Config, sweep: Mapping[str, Panel] | None = None, name: str = "gate"
+) -> pd.DataFrame:
+    """Add the rank and the class of each ranked row at other thresholds, and rank again: the firm ones first."""
+    limits, panel = config.thresholds, run.panel
+    if sweep is None:
+        ranked = table.loc[table["rank"].notna(), name]
+        named = (ranked if name == "gate" else ranked.map(quote)).tolist()
+        sweep = run_sweep(run, config=config, symbols=Gates.parse(named, panel=panel).members(panel.symbols))
     half, twice = half_and_twice(panel.kind, bulk=limits.bulk, count=limits.count)
     return firm_first(table, sweep=sweep, half=half, twice=twice, floor=config.coverage_floor, name=name)
 

@@ -77,8 +77,7 @@ class OpenRun:
         InputError
             In memory, more than `MOST_PAIRED` genes are candidates.
         """
-        from cartarget.run.annotate import with_gate_columns, with_sweep
-        from cartarget.selection.screen import screen_gates
+        from cartarget.run.steps import gate_table
 
         if self._folder is None and len(self.run.candidates) > MOST_PAIRED:
             raise InputError(
@@ -87,15 +86,7 @@ class OpenRun:
                 "of your own: .score([...])"
             )
 
-        def screen() -> pd.DataFrame:
-            found = screen_gates(
-                self.run.panel, candidates=self.run.candidates, floor=self.config.coverage_floor, top=self.config.top,
-                controls=self.run.controls,
-            )  # fmt: skip
-            table = with_gate_columns(found.table, self.run, gates=found.gates, limits=self.config.thresholds)
-            return with_sweep(table, self.run, config=self.config)
-
-        return self._table("gates", screen)
+        return self._table("gates", lambda: gate_table(self.config, self.run, antigens=self.antigens)[0])
 
     @cached_property
     def exposure(self) -> pd.DataFrame:
@@ -133,11 +124,9 @@ class OpenRun:
     @cached_property
     def _reasons(self) -> dict[str, str]:
         """Why each gene that the panel lacks is no candidate."""
-        import pandas as pd
+        from cartarget.run.summary import why_not
 
-        from cartarget.run.summary import _why_not as why_not
-
-        return why_not(self.run, pd.DataFrame({"symbol": self.run.panel.symbols}))
+        return why_not(self.run)
 
     def score(self, gates: str | Gate | Iterable[str | Gate]) -> Scored:
         """Score gates of any shape and size from the run's evidence.
@@ -162,7 +151,7 @@ class OpenRun:
         """
         from cartarget.contracts import conform
         from cartarget.logic.batch import Gates
-        from cartarget.run.annotate import with_gate_columns
+        from cartarget.run.annotate import with_gate_columns, with_marks
         from cartarget.selection.larger import score_beside_parts
         from cartarget.selection.screen import expose
 
@@ -174,7 +163,7 @@ class OpenRun:
         table = score_beside_parts(run.panel, gates=asked, floor=config.coverage_floor, rare=run.tiers.rare)
         listed = Gates.parse(asked, panel=run.panel)
         table = with_gate_columns(table, run, gates=listed, limits=config.thresholds)
-        table = _at_other_thresholds(table, run, config=config)
+        table = with_marks(_at_other_thresholds(table, run, config=config), self.antigens, floor=config.coverage_floor)
         table["rank"] = table["gate"].map(self._ranks)
         return Scored(conform("gates", table), conform("exposure", expose(run.panel, gates=listed)), tuple(notes))
 

@@ -17,6 +17,7 @@ READERS_OF = {
     "shown": (*ASSAYS["single_cell"], "simulated"),
     "normal": ASSAYS["summary"],
     "protein": ("ihc",),
+    "proteome": ("proteome",),
     "tumor_protein": ("ihc_cancer", "cptac"),
 }
 """Role of an atlas → readers whose atlases can have it."""

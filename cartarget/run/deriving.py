@@ -83,6 +83,7 @@ class Derived:
             rows.append(
                 {
                     "symbol": name,
+                    "aliases": "",
                     "surface_sources": "",
                     "surface_status": STATUS,
                     "surface_reason": self._reason(name, lacking, same),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from tqdm import tqdm
@@ -29,6 +29,9 @@ from cartarget.run.inputs import (
 )
 from cartarget.run.reading import read_step
 from cartarget.run.resume import question
+
+if TYPE_CHECKING:
+    from cartarget.selection.screen import Screened
 
 TSV_GATES = 200
 PART = 1000
@@ -92,15 +95,10 @@ def gates_step(config: Config) -> None:
     import numpy as np
 
     from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import with_gate_columns, with_marks, with_sweep
-    from cartarget.selection.screen import expose, screen_gates
+    from cartarget.selection.screen import expose
 
     run, antigens = load_run(config), read_table("antigens", config.run_dir / "antigens.parquet")
-    found = screen_gates(
-        run.panel, candidates=run.candidates, floor=config.coverage_floor, top=config.top, controls=run.controls
-    )
-    table = with_gate_columns(found.table, run, gates=found.gates, limits=config.thresholds)
-    table = with_marks(with_sweep(table, run, config=config), antigens, floor=config.coverage_floor)
+    table, found = gate_table(config, run, antigens=antigens)
     write_table("gates", table, config.run_dir / "gates")
     ordered = found.gates.take(pd.Index(found.table["gate"]).get_indexer(pd.Index(table["gate"])))
     both = Gates.join([Gates.singles(len(run.panel.symbols)), ordered.pairs])
@@ -109,6 +107,23 @@ def gates_step(config: Config) -> None:
     best = set(table["gate"].head(TSV_GATES))
     write_parts("exposure", parts, config.run_dir / "exposure", in_tsv=lambda rows: rows["gate"].isin(best))
     _write_json(config.run_dir / "work" / "search.json", {"n_gates": found.n_gates, "n_eligible": found.n_eligible})
+
+
+def gate_table(config: Config, run: Run, *, antigens: pd.DataFrame) -> tuple[pd.DataFrame, Screened]:
+    """The `gates` table of a run, and what the screen found."""
+    from cartarget.run.annotate import run_sweep, with_gate_columns, with_marks, with_sweep
+    from cartarget.selection.screen import screen_gates
+    from cartarget.selection.sweep import half_and_twice
+
+    limits, sweep = config.thresholds, run_sweep(run, config=config, symbols=run.panel.symbols)
+    half, twice = half_and_twice(run.panel.kind, bulk=limits.bulk, count=limits.count)
+    found = screen_gates(
+        run.panel, candidates=run.candidates, floor=config.coverage_floor, top=config.top, controls=run.controls,
+        half=sweep.get(half), twice=sweep.get(twice),
+    )  # fmt: skip
+    table = with_gate_columns(found.table, run, gates=found.gates, limits=limits)
+    table = with_sweep(table, run, config=config, sweep=sweep)
+    return with_marks(table, antigens, floor=config.coverage_floor), found
 
 
 def larger_step(config: Config) -> None:

@@ -69,7 +69,7 @@ def describe(
             "and how sure are we?"
         ),
         "funnel": _funnel(config, run, antigens, gates, search),
-        "funnel_genes": _why_not(run, antigens),
+        "funnel_genes": why_not(run),
         "aliases": _aliases(run),
         "tissues": _tissues(run),
         "people": _people(run),
@@ -156,11 +156,11 @@ def _funnel(
     ]
 
 
-def _why_not(run: Run, antigens: pd.DataFrame) -> dict[str, str]:
+def why_not(run: Run) -> dict[str, str]:
     """Every gene of the input that is no candidate, with the step and the reason."""
     surface = run.surface[~run.surface["is_candidate"]]
     reasons = dict(zip(surface["symbol"], surface["surface_reason"], strict=True))
-    negative = set(antigens.loc[antigens["control"].isin(NEGATIVE), "symbol"])
+    negative = set(run.controls.loc[run.controls["kind"].isin(NEGATIVE), "symbol"]) & set(run.panel.symbols)
     reasons |= dict.fromkeys(negative & set(reasons), "control gene: scored outside the candidate set")
     lost = run.atlases[run.primary].uns["cartarget"]["lost"]
     for name, reason in zip(lost["name"].astype(str), lost["reason"].astype(str), strict=True):

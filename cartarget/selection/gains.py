@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 
 from cartarget.contracts import CLASSES
 from cartarget.safety.known import GAIN
-from cartarget.selection.ranking import ranking_order
+from cartarget.selection.ranking import place_firm, ranking_order
 
 
 def gains(frame: pd.DataFrame, *, members: NDArray[np.int64]) -> pd.DataFrame:
     """Compare each gate with its sub-gates.
 
-    A gate is redundant unless it gains on **each** of them: a better safety class, or 0.05 in selectivity. What it adds
-    is told against the best-ranked one.
+    A gate is redundant unless it gains on **each** of them: a better safety class, a better worst class at half, once
+    and twice the threshold, or 0.05 in selectivity. What it adds is told against the best-ranked one.
 
     Parameters
     ----------
     frame
-        Scored gates with a default index, as from `cartarget.score_gates`; every sub-gate is among them.
+        Scored gates with a default index, as from `cartarget.score_gates`; every sub-gate is among them; `class_half`
+        and `class_twice` where the threshold was moved.
     members
         Gates × sub-gates: rows of `frame`; −1 for none. A gate without any is never redundant.
 
@@ -38,11 +39,13 @@ def gains(frame: pd.DataFrame, *, members: NDArray[np.int64]) -> pd.DataFrame:
     [[False, None], [False, 'A']]
     """
     place = frame["safety_class"].map({label: i for i, label in enumerate(CLASSES)}).to_numpy(dtype=np.int64)
+    firm = place_firm(frame).to_numpy(dtype=np.int64)
     selectivity = frame["selectivity"].to_numpy(dtype=np.float64)
     order = np.empty(len(frame), dtype=np.int64)
     order[frame.index.get_indexer(ranking_order(frame))] = np.arange(len(frame))
     given = members >= 0
-    better = (place[:, None] < place[members]) | (selectivity[:, None] >= selectivity[members] + GAIN - 1e-9)
+    better = (place[:, None] < place[members]) | (firm[:, None] < firm[members])
+    better |= selectivity[:, None] >= selectivity[members] + GAIN - 1e-9
     best = members[np.arange(len(members)), np.where(given, order[members], len(frame)).argmin(axis=1)]
     has = given.any(axis=1)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cartarget.contracts import CLASSES
 from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import NOT, OF_TWO, Gates
@@ -18,10 +21,12 @@ from cartarget.safety.exposure_table import exposure_rows
 from cartarget.safety.judge import judge
 from cartarget.safety.known import UNSAFE
 from cartarget.safety.scan import Scan, scan_pairs
-from cartarget.safety.scores import is_closed, score
+from cartarget.safety.scores import final_class, is_closed, score
 from cartarget.safety.window import gate_levels, windows
 from cartarget.selection.gains import gains
-from cartarget.selection.ranking import rank
+from cartarget.selection.ranking import AT_OTHER_THRESHOLDS, rank
+
+Table = TypeVar("Table", pd.DataFrame, pd.Series)
 
 REDUNDANT_SHARE = 0.1
 """Share of the table of gates that shows the best redundant ones."""
@@ -157,6 +162,8 @@ def screen_gates(
     floor: float = 0.5,
     top: int = 10_000,
     controls: pd.DataFrame | None = None,
+    half: Panel | None = None,
+    twice: Panel | None = None,
     progress: bool = True,
 ) -> Screened:
     """Score `A`, `A | B`, `A & B` and `A & ~B` over all candidates, and rank those that gain on their members.
@@ -173,6 +180,9 @@ def screen_gates(
         Rows of the table beside the controls; a tenth of them shows the best redundant gates.
     controls
         As for :func:`screen_antigens`.
+    half, twice
+        Evidence on the same antigens at half and at twice the threshold, where it can be moved: the worst class of the
+        three comes first, and the search is done at half the threshold too, where fewer gates are within caps.
     progress
         Show a progress bar.
 
@@ -192,13 +202,14 @@ def screen_gates(
     'CEACAM5 & MSLN'
     """
     _require_panel(panel)
-    kept = panel.take(candidates)
-    scan = scan_pairs(kept, floor=floor, keep_redundant=top, progress=progress)
-    rows = np.array([panel.index[symbol] for symbol in candidates], dtype=np.int64)
-    pairs = Gates.of_two(rows[scan.a], rows[scan.b], scan.op)
-    chosen = _reachable(panel, pairs, scan, top)
-    gates = Gates.join([Gates.singles(len(panel.symbols)), pairs.take(chosen)])
-    frame = score_gates(panel, gates=gates, floor=floor)
+    scan, chosen = _scanned(panel, candidates, floor=floor, top=top, progress=progress)
+    if half is not None:
+        chosen = _distinct(Gates.join([chosen, _scanned(half, candidates, floor=floor, top=top, progress=progress)[1]]))
+    gates = Gates.join([Gates.singles(len(panel.symbols)), chosen])
+    frame = _in_parts(gates, lambda part: score_gates(panel, gates=part, floor=floor))
+    for name, other in zip(AT_OTHER_THRESHOLDS, (half, twice), strict=True):
+        if other is not None:
+            frame[name] = _in_parts(gates, partial(_classes, other)).to_numpy()
     frame["row"] = np.arange(len(frame))
     frame["control"] = control_column(frame["gate"], controls).where(frame["n_antigens"] == 1, "")
     members = np.where((gates.size == 2)[:, None], gates.rows[:, :2], -1)
@@ -215,6 +226,31 @@ def screen_gates(
         n_gates=scan.n_gates + len(candidates),
         n_eligible=scan.n_eligible + int(frame.loc[: len(panel.symbols) - 1, "is_eligible"].sum()),
     )
+
+
+def _scanned(panel: Panel, candidates: Sequence[str], *, floor: float, top: int, progress: bool) -> tuple[Scan, Gates]:
+    """Every gate of two over the candidates scanned, and those that can reach the table."""
+    scan = scan_pairs(panel.take(candidates), floor=floor, keep_redundant=top, progress=progress)
+    rows = np.array([panel.index[symbol] for symbol in candidates], dtype=np.int64)
+    pairs = Gates.of_two(rows[scan.a], rows[scan.b], scan.op)
+    return scan, pairs.take(_reachable(panel, pairs, scan, top))
+
+
+def _distinct(gates: Gates) -> Gates:
+    """Each gate once, the first of equal ones."""
+    _, first = np.unique(np.column_stack([gates.kind, gates.rows]), axis=0, return_index=True)
+    return gates.take(np.sort(first))
+
+
+def _in_parts(gates: Gates, table: Callable[[Gates], Table]) -> Table:
+    """A table of gates, with those of one part in memory at a time."""
+    starts = range(0, len(gates), PART)
+    parts = [table(gates.take(np.arange(low, min(low + PART, len(gates))))) for low in starts]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _classes(panel: Panel, gates: Gates) -> pd.Series:
+    return pd.Series(np.array(CLASSES, dtype=object)[final_class(panel, gates, judge(panel, gates))])
 
 
 def _reachable(panel: Panel, pairs: Gates, scan: Scan, top: int) -> NDArray[np.int64]:

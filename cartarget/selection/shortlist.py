@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cartarget.contracts import CLASSES
 from cartarget.logic.gate import Gate
 from cartarget.safety.known import GAIN
-from cartarget.selection.marks import NO, YES, cohort_mark, marks, sensed
+from cartarget.selection.marks import NO, PARTLY, YES, cohort_mark, marks, sensed
 from cartarget.selection.ranking import place_firm
 
 LENGTH = 15
@@ -32,19 +32,23 @@ COLUMNS = (
     "liability", "liability_population", "liability_n_positive", "liability_n_observations", "n_alike", "partners",
     "why",
 )  # fmt: skip
+PRECLINICAL = "preclinical"
+"""Status of a product that no patient has had."""
+_OF_CELLS = ("coverage_cells", "cells_malignant", "cells_note")
 _SUPPORT = ("mark_membrane", "mark_cells", "mark_protein")
 
 
 def listable(gates: pd.DataFrame) -> pd.Series:
     """Whether a gate may stand on the shortlist.
 
-    It is ranked; over cap at none of half, once and twice the threshold; has a window of `LEAST_WINDOW` or more; and
-    senses no antigen whose signal is that of another cell type (`contaminant`). A window that is missing, since no
-    vital tissue was measured, is none.
+    It is ranked; over cap at none of half, once and twice the threshold; has a window of `LEAST_WINDOW` or more; senses
+    no antigen whose signal is that of another cell type (`contaminant`); and nothing that is only partly known to be on
+    the membrane. A window that is missing, since no vital tissue was measured, is none.
     """
+    is_outside = gates["mark_membrane"].ne(PARTLY) if "mark_membrane" in gates else True
     is_own = gates["contaminant"].fillna("").eq("") if "contaminant" in gates else True
     is_wide = gates["window"].astype(float).ge(LEAST_WINDOW) if "window" in gates else True
-    return gates["rank"].notna() & place_firm(gates).lt(CLASSES.index(UNSAFE)) & is_wide & is_own
+    return gates["rank"].notna() & place_firm(gates).lt(CLASSES.index(UNSAFE)) & is_wide & is_own & is_outside
 
 
 def shortlist(
@@ -92,13 +96,12 @@ def shortlist(
     treated = _treated(antigens)
     found = [_ideas(fit, name=IDEAS, antigens=antigens, treated=treated, n=n)]
     if treated:
-        known = [treated.issuperset(sensed(text)) for text in fit["gate"].astype(str)]
+        known = np.array([treated.issuperset(sensed(text)) for text in fit["gate"].astype(str)], dtype=bool)
         found.append(_ideas(fit[known], name=PRECEDENT, antigens=antigens, treated=treated, n=n))
-    ideas = pd.concat(found, ignore_index=True)
-    told = [f"cells_{name}" for name in ("malignant", "note")] + ["coverage_cells"]
+    ideas = pd.concat([one for one in found if len(one)] or found[:1], ignore_index=True)
     if antigens is not None:
         ideas = ideas.join(marks(ideas, antigens=antigens, floor=floor))
-    return ideas.drop(columns=told, errors="ignore")
+    return ideas.drop(columns=list(_OF_CELLS))
 
 
 def with_cohort(ideas: pd.DataFrame, replication: pd.DataFrame) -> pd.DataFrame:
@@ -111,7 +114,8 @@ def _treated(antigens: pd.DataFrame | None) -> set[str]:
     """Antigens that were the target of a product in patients."""
     if antigens is None or "clinical" not in antigens:
         return set()
-    return set(antigens.loc[antigens["clinical"].fillna("").ne(""), "symbol"])
+    told = antigens["clinical"].fillna("").str.split("; ")
+    return set(antigens.loc[[any(one and PRECLINICAL not in one for one in rows) for rows in told], "symbol"])
 
 
 def _support(fit: pd.DataFrame, members: Sequence[tuple[str, ...]], treated: set[str]) -> NDArray[np.int64]:
@@ -122,6 +126,8 @@ def _support(fit: pd.DataFrame, members: Sequence[tuple[str, ...]], treated: set
 
 def _ideas(fit: pd.DataFrame, *, name: str, antigens: pd.DataFrame | None, treated: set[str], n: int) -> pd.DataFrame:
     members = [sensed(text) for text in fit["gate"].astype(str)]
+    if fit.empty:
+        return pd.DataFrame(columns=[*COLUMNS, *_OF_CELLS])
     ideas: list[list[int]] = []
     idea_of: dict[str, int] = {}
     shown: list[int] = []
@@ -140,8 +146,7 @@ def _ideas(fit: pd.DataFrame, *, name: str, antigens: pd.DataFrame | None, treat
     why = [_why(row, antigens) + _elsewhere(row) + _notes(row, antigens) for row in table.to_dict("records")]
     n_alike = [len(set(alike) - {best}) for best, alike in zip(shown, ideas, strict=True)]
     table = table.assign(list=name, idea=range(1, len(table) + 1), n_alike=n_alike, partners=partners, why=why)
-    told = [column for column in ("cells_malignant", "cells_note", "coverage_cells") if column in table]
-    return table.reindex(columns=[*COLUMNS, *told])
+    return table.reindex(columns=[*COLUMNS, *_OF_CELLS])
 
 
 def _best_supported(
@@ -190,7 +195,7 @@ def why_empty(gates: pd.DataFrame) -> str:
         return "No gate has a window: no vital tissue was measured on a scale that compares with the tumour."
     return (
         f"{len(left)} gates are over cap at no threshold, but none has a window of {LEAST_WINDOW:g} log2 or more "
-        "without an antigen that follows another cell type."
+        "without an antigen that follows another cell type or is only partly known to be on the membrane."
     )
 
 

@@ -187,6 +187,7 @@ def firm_first(
     ranked = table[table["rank"].notna()]
     ranked = ranked.assign(gate=ranked[name] if name == "gate" else ranked[name].map(quote))
     found = sweep_ranks(ranked, sweep=sweep, half=half, twice=twice, floor=floor)
+    found = found.drop(columns=[column for column in AT_OTHER_THRESHOLDS if column in table])
     table = table.merge(found.drop(columns="gate").assign(**{name: ranked[name].array}), on=name, how="left")
     return rank_again(table.assign(is_firm=is_firm(table)), name=name)
 

@@ -115,6 +115,7 @@ def read_topology(path: str | os.PathLike[str], *, genes: GeneTable | None) -> p
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> file = Path(tempfile.mkdtemp()) / "topology.tsv"
     >>> _ = file.write_text("symbol\\ttopology\\nMSLN\\tSP:1-36;NC:37-606\\n")
     >>> read_topology(file, genes=None).values.tolist()

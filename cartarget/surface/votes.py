@@ -41,6 +41,7 @@ def read_votes(path: str | os.PathLike[str]) -> pd.DataFrame:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> file = Path(tempfile.mkdtemp()) / "votes.tsv"
     >>> _ = file.write_text("symbol\\tmine\\tyours\\nCEACAM5\\t1\\t1\\nACTB\\t0\\t\\n")
     >>> read_votes(file).sum(axis=1).to_dict()

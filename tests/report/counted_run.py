@@ -45,7 +45,7 @@ def make_counted_run(folder: Path, panels: list[Panel]) -> Path:
     (folder / "work").mkdir()
     sweep = {"2 counts": panels[1]}
     antigens = firm_first(screen_antigens(panel), sweep=sweep, twice="2 counts", name="symbol")
-    found = screen_gates(panel, candidates=panel.symbols, top=400, progress=False)
+    found = screen_gates(panel, candidates=panel.symbols, top=400, twice=panels[1], progress=False)
     table = firm_first(found.table, sweep=sweep, twice="2 counts")
     write_table("antigens", antigens, folder / "antigens")
     write_table("gates", table, folder / "gates")

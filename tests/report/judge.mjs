@@ -18,8 +18,10 @@ const judge = judgeOf(ev, Array.from({ length: ev.n }, (_, row) => own.get(row))
 const result = settings.map((one, i) => {
   const now = judge(one);
   const single = now.singles(), judged = now.gates(gates);
-  const redundant = redundantOf(gates, judged, single, ev.gain);
-  const firm = firmOf(judged.kind, gates, aroundOf(ev.thresholds, one.threshold, ev.isCells).map((threshold) => judge({ ...one, threshold })));
+  const others = aroundOf(ev.thresholds, one.threshold, ev.isCells).map((threshold) => judge({ ...one, threshold }));
+  const firm = firmOf(judged.kind, gates, others), firmAlone = Uint8Array.from(single.kind);
+  for (const other of others) other.singles().kind.forEach((kind, row) => { firmAlone[row] = Math.max(firmAlone[row], kind); });
+  const redundant = redundantOf(gates, { judged, firm }, { alone: single, firmAlone }, ev.gain);
   const ranked = rankRows(judged, { firm, tie, competes: Array.from(redundant, (is) => !is) });
   const ideas = ideasOf(ranked.order, { rank: ranked.rank, judged, firm, gates, gain: ev.gain }).map(({ g, alike }) => [g, alike]);
   return { redundant: [...redundant], rank: [...ranked.rank], ideas, quick: [...judged.liability].map((value) => (Number.isNaN(value) ? null : value)), where: [...judged.where],

@@ -99,9 +99,9 @@ def judged_in_node(
     return list(json.loads((folder / "out.json").read_text()))
 
 
-def expected(panel: Panel, gates: Gates, floor: float) -> pd.DataFrame:
+def expected(panel: Panel, gates: Gates, floor: float, **moved: Any) -> pd.DataFrame:
     """The package's scores; a gate of two antigens or more is held against the antigens that it senses."""
-    frame = score_gates(panel, gates=gates, floor=floor)
+    frame = score_gates(panel, gates=gates, floor=floor).assign(**moved)
     members = np.full((len(gates), gates.rows.shape[1]), -1)
     for shape, at, rows in gates.batches():
         if len(shape.antigens) > 1:
@@ -171,7 +171,8 @@ def hold_together(panels: list[Panel], tmp_path: Path) -> None:
     found = judged_in_node(panels, expected(panels[0], gates, 0.5), asked, tmp_path)
     for settings, result in zip(asked, found, strict=True):
         moved = argued(panels[settings["threshold"]], tiers=settings["tiers"], tolerated=settings["tolerated"])
-        frame, (median, upper) = expected(moved, gates, settings["floor"]), exposures(moved, gates)
+        frame = expected(moved, gates, settings["floor"], **around(panels, settings, gates))
+        median, upper = exposures(moved, gates)
         page = pd.DataFrame(result["rows"]).reindex(
             columns=[*TEXTS, *PLACES, *LISTS, *NUMBERS, *PEOPLE, *FLAGS, "people_population"]
         )
@@ -194,7 +195,7 @@ def hold_together(panels: list[Panel], tmp_path: Path) -> None:
         for name in FLAGS:
             assert page[name].tolist() == frame[name].tolist(), name
         assert np.array(result["redundant"], bool).tolist() == frame["is_redundant"].tolist()
-        ranked = rank(frame.assign(**around(panels, settings, gates)))
+        ranked = rank(frame)
         places = ranked.set_index("gate")["rank"].reindex(frame["gate"])
         assert result["rank"] == places.fillna(-1).astype(int).tolist()
         ideas = shortlist(ranked.drop(columns="window"))

@@ -54,11 +54,10 @@ def judged(
     members = np.where((gates.size == 2)[:, None], gates.rows, -1)
     members[gates.has_blocker, 1] = -1
     frame = score_gates(panel, gates=gates, floor=floor)
-    frame = frame.join(gains(frame, members=members)).iloc[len(panel.symbols) :]
-    own = gates.take(np.arange(len(panel.symbols), len(gates)))
     for name, other in (("class_half", half), ("class_twice", twice)):
         if other is not None:
-            frame[name] = score_gates(other, gates=own, floor=floor)["safety_class"].to_numpy()
+            frame[name] = score_gates(other, gates=gates, floor=floor)["safety_class"]
+    frame = frame.join(gains(frame, members=members)).iloc[len(panel.symbols) :]
     return rank(frame.reset_index(drop=True).assign(control=table["control"]))
 
 

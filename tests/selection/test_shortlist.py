@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cartarget.contracts import conform
 from cartarget.logic.gate import Gate
 from cartarget.selection.marks import marks
 from cartarget.selection.shortlist import shortlist, why_empty, with_cohort
@@ -197,3 +198,22 @@ def test_a_shortlist_that_the_rules_emptied_says_which(more: dict[str, object], 
     frame = table(["A & B"], **more)
     assert shortlist(frame).empty
     assert word in why_empty(frame)
+
+
+def test_what_is_only_partly_known_to_be_on_the_membrane_is_no_idea() -> None:
+    frame = table(["A & B", "C & D", "E & F"], mark_membrane=["partly", "yes", "unknown"])
+    assert shortlist(frame)["gate"].tolist() == ["C & D", "E & F"], "what no source was asked of is unknown, not partly"
+
+
+def test_a_product_that_no_patient_has_had_is_no_precedent() -> None:
+    told = pd.array(["T-cell engager, rectum, preclinical (PMID:1)", "CAR T, colon, phase 1 (NCT01)"], dtype="string")
+    antigens = marked("AB", clinical=told)
+    found = shortlist(table(["A", "B"]), antigens=antigens)
+    assert found.loc[found["list"] == "precedent", "gate"].tolist() == ["B"]
+
+
+def test_an_empty_shortlist_is_a_table() -> None:
+    antigens = marked("A", clinical=pd.array(["CAR T, colon, phase 1 (NCT01)"], dtype="string"))
+    found = with_cohort(shortlist(table(["A"], window=0.0), antigens=antigens), pd.DataFrame({"gate": []}))
+    assert found.empty
+    assert conform("shortlist", found).empty

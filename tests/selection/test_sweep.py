@@ -11,7 +11,7 @@ from cartarget.evidence.panel import build_panel
 from cartarget.evidence.people import gifts, of_donors
 from cartarget.logic.batch import Gates
 from cartarget.selection.ranking import rank
-from cartarget.selection.screen import score_gates
+from cartarget.selection.screen import score_gates, screen_gates
 from cartarget.selection.sweep import (
     _people,
     firm_first,
@@ -88,6 +88,23 @@ def test_what_is_firm_ranks_before_what_needs_one_threshold() -> None:
     unmoved = firm_first(ranked, sweep={})
     assert unmoved["gate"].tolist() == ["A", "B"]
     assert unmoved["is_firm"].isna().all(), "a threshold that cannot be moved tells nothing"
+
+
+def test_a_partner_that_makes_the_class_firm_is_no_free_rider() -> None:
+    """A is within caps at 10 CPM and over cap at 5; B, on the skin alone, makes A & B within caps at both."""
+    level = {"heart": [7.0, 0.0], "lung": [0.0, 0.0], "colon": [0.0, 0.0], "skin": [0.0, 50.0]}
+    normal = {name: {f"{name}{i}": np.array([values]) for i in range(25)} for name, values in level.items()}
+    adata = observations("samples", {f"p{i}": np.array([[30.0, 30.0]]) for i in range(25)}, normal, symbols=["A", "B"])
+    panel = build_panel(adata, symbols=["A", "B"], required=REQUIRED)
+    sweep = sweep_panels([adata], symbols=["A", "B"], required=REQUIRED)
+    alone = screen_gates(panel, candidates=["A", "B"], progress=False).table.set_index("gate")
+    assert alone.loc["A & B", "is_redundant"], "at 10 CPM alone B adds nothing to A"
+    found = screen_gates(panel, candidates=["A", "B"], half=sweep["5 CPM"], twice=sweep["20 CPM"], progress=False)
+    table = found.table.set_index("gate")
+    assert not table.loc["A & B", "is_redundant"]
+    assert found.table["gate"].iloc[0] == "A & B"
+    assert table.loc["A", ["safety_class", "class_half"]].tolist() == ["within caps", "over cap"]
+    assert len(found.gates) == len(found.table)
 
 
 def test_the_sweep_moves_one_threshold_at_a_time() -> None:

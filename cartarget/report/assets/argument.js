@@ -45,11 +45,13 @@ export function openArgument(block, { antigens, gates, larger, run }) {
     const single = now.singles();
     const lone = now.gates(alone.gates);
     const gated = now.gates(pairs.gates);
-    const redundant = redundantOf(pairs.gates, gated, single, ev.gain);
-    const enough = ({ rows }) => rows.every((row) => score[row] >= settings.surface);
-    const competes = Array.from(redundant, (is, g) => !is && !negative.gates[g] && enough(pairs.gates[g]));
     const others = aroundOf(ev.thresholds, settings.threshold, ev.isCells).map((threshold) => judge({ ...settings, threshold }));
     const firm = { gates: firmOf(gated.kind, pairs.gates, others), antigens: firmOf(lone.kind, alone.gates, others) };
+    const firmAlone = Uint8Array.from(single.kind);
+    for (const other of others) other.singles().kind.forEach((kind, row) => { firmAlone[row] = Math.max(firmAlone[row], kind); });
+    const redundant = redundantOf(pairs.gates, { judged: gated, firm: firm.gates }, { alone: single, firmAlone }, ev.gain);
+    const enough = ({ rows }) => rows.every((row) => score[row] >= settings.surface);
+    const competes = Array.from(redundant, (is, g) => !is && !negative.gates[g] && enough(pairs.gates[g]));
     const ranked = { gates: rankRows(gated, { firm: firm.gates, tie: ties.gates, competes }),
       antigens: rankRows(lone, { firm: firm.antigens, tie: ties.antigens, competes: alone.rows.map((_, g) => !negative.antigens[g] && enough(alone.gates[g])) }) };
     const ideas = ideasOf(ranked.gates.order, { rank: ranked.gates.rank, judged: gated, firm: firm.gates, gates: pairs.gates, gain: ev.gain, isListable, support: (g) => support[g] });
@@ -82,11 +84,11 @@ const LEAST_WINDOW = 1; // log2
 
 /** What the shortlist asks of a gate beside its class, and how well each is supported; none of it moves with a reader's settings. */
 function supportOf({ gates, antigens, pairs, symbols }) {
-  const isTreated = (symbol) => Boolean(antigens.rowOf.has(symbol) && antigens.told(antigens.rowOf.get(symbol), "clinical"));
+  const isTreated = (symbol) => antigens.rowOf.has(symbol) && (antigens.told(antigens.rowOf.get(symbol), "clinical") ?? "").split("; ").some((one) => one && !one.includes("preclinical"));
   const marked = (row, word) => ["mark_membrane", "mark_cells", "mark_protein"].filter((name) => gates.by[name] && gates.told(row, name) === word).length;
   const support = pairs.rows.map((row, g) => marked(row, "yes") - marked(row, "no")
     + new Set(pairs.gates[g].shape.sensed.map((letter) => symbols[pairs.gates[g].rows[letter]]).filter(isTreated)).size);
-  const isListable = (g) => (gates.told(pairs.rows[g], "window") ?? -1) >= LEAST_WINDOW && !gates.told(pairs.rows[g], "contaminant");
+  const isListable = (g) => (gates.told(pairs.rows[g], "window") ?? -1) >= LEAST_WINDOW && !gates.told(pairs.rows[g], "contaminant") && gates.by.mark_membrane?.told(pairs.rows[g]) !== "partly";
   return { isListable, support };
 }
 

@@ -5,11 +5,11 @@ import { membersOf } from "./gate.js";
 const EPSILON = 1e-9;
 const rounded = (value) => Math.round(value * 1e9) / 1e9;
 
-/** Does a gate gain on a member: a better class, or selectivity by the run's gain? */
-const gainsOn = (judged, g, alone, m, gain) => judged.kind[g] < alone.kind[m] || judged.selectivity[g] >= alone.selectivity[m] + gain - EPSILON;
+/** Does a gate gain on a member: a better class, a better worst class around the threshold, or selectivity by the run's gain? */
+const gainsOn = (judged, firm, g, alone, firmAlone, m, gain) => judged.kind[g] < alone.kind[m] || firm[g] < firmAlone[m] || judged.selectivity[g] >= alone.selectivity[m] + gain - EPSILON;
 
 /** Which gates gain nothing on some member. A single antigen is never redundant. */
-export const redundantOf = (gates, judged, alone, gain) => Uint8Array.from(gates, (gate, g) => Number(membersOf(gate).some((m) => !gainsOn(judged, g, alone, m, gain))));
+export const redundantOf = (gates, { judged, firm }, { alone, firmAlone }, gain) => Uint8Array.from(gates, (gate, g) => Number(membersOf(gate).some((m) => !gainsOn(judged, firm, g, alone, firmAlone, m, gain))));
 
 /** Places of the thresholds at half and at twice another one, of those that were counted. */
 export function aroundOf(thresholds, at, isCells) {
