@@ -37,7 +37,7 @@ def results(folder: Path, shared: Path, example: str, **changes: object) -> tupl
         run(config)
         tables: dict[str, object] = {
             name: read_table(name, config.run_dir / f"{name}.parquet")
-            for name in ("antigens", "gates", "exposure", "trust", "replication")
+            for name in ("antigens", "gates", "exposure", "shortlist", "trust", "replication")
         }
         tables["summary"] = json.loads((config.run_dir / "summary.json").read_text())
         tables["report"] = (config.run_dir / "report.html").read_text()
@@ -111,9 +111,9 @@ def test_antigens_that_the_field_pursues_come_near_the_top(rectal):
     ranks = rectal["antigens"].set_index("symbol")["rank"]
     n = ranks.notna().sum()
     assert (ranks.loc[["CEACAM5", "EPCAM", "CDH17", "LGR5", "LY6G6D", "RNF43"]] <= n / 8).all()
-    unknown = rectal["gates"].query("safety_class == 'unknown'")
-    assert unknown["gate"].iloc[0] == "CDH17 & CDH3"
-    assert unknown["tissues_unresolved"].iloc[0] == "smooth muscle", "no cells were counted there"
+    both = rectal["gates"].set_index("gate").loc["CDH17 & CDH3"]
+    assert (both["safety_class"], both["class_half"]) == ("unknown", "over cap"), "so it is no idea for a meeting"
+    assert both["tissues_unresolved"] == "smooth muscle", "no cells were counted there"
 
 
 def test_housekeeping_and_intracellular_genes_lead_nothing(rectal):
@@ -189,7 +189,9 @@ def test_the_exposure_of_a_pair_is_counted_inside_the_sample(rectal):
 
 def test_the_first_gates_are_held_to_account(rectal):
     trust = rectal["trust"]
-    assert trust["gate"].tolist() == rectal["gates"].dropna(subset="rank")["gate"].head(30).tolist()
+    ranked = rectal["gates"].dropna(subset="rank")["gate"].tolist()
+    assert trust["gate"].head(30).tolist() == ranked[:30]
+    assert set(trust["gate"]) == {*ranked[:30], *rectal["shortlist"]["gate"]}
     assert (trust["n_folds"] == 3).all()
     procedure = {row["quantity"]: row for row in rectal["summary"]["procedure"]}
     assert procedure["coverage"]["held_out"] <= procedure["coverage"]["training"] + 0.01
@@ -261,6 +263,20 @@ def test_one_line_changes_the_tumour(shared_data, tmp_path, indication):
     assert left_out in tables["summary"]["limits"]
     if indication == "ucs":
         assert "prostate" not in set(tables["gates"]["liability_population"].dropna())
+
+
+def test_the_shortlist_holds_what_a_meeting_may_argue_over(rectal):
+    ideas, antigens = rectal["shortlist"], rectal["antigens"].set_index("symbol")
+    assert ideas["list"].eq("ideas").sum() >= 5
+    assert (ideas["window"] >= 1).all()
+    assert not ideas[["safety_class", "class_half", "class_twice"]].eq("over cap").any(axis=None)
+    assert (ideas["mark_membrane"] == "yes").all()
+    assert ideas["reason_cohort"].str.startswith("crc92: coverage").any(), "a second cohort was asked"
+    members = {symbol for gate in ideas["gate"] for symbol in gate.split(" & ")}
+    assert not members & {"PCSK9", "AURKA", "SRPX2", "PI3", "CTNNB1", "SNAP25", "NOX1"}
+    assert antigens.loc[sorted(members), "contaminant"].fillna("").eq("").all()
+    treated = [antigens.loc[gate.split(" & "), "clinical"] for gate in ideas.query("list == 'precedent'")["gate"]]
+    assert all(told.notna().all() for told in treated)
 
 
 def test_protein_of_the_tumour_stands_beside_its_rna(rectal):

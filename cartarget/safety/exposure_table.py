@@ -43,7 +43,9 @@ def exposure_rows(
     """
     parts = [_population_rows(panel, gates, judged, levels), _summary_rows(panel, gates, judged)]
     parts.append(_protein_rows(panel, gates, judged))
-    frame = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    columns = dict.fromkeys(column for part in parts for column in part)
+    frame = pd.concat([part.dropna(axis=1, how="all") for part in parts if len(part)], ignore_index=True)
+    frame = frame.reindex(columns=list(columns))
     frame = frame.iloc[np.lexsort((frame["place"].to_numpy(), frame["gate"].to_numpy()))]
     called = list(names) if names is not None else gates.names(panel.symbols)
     frame["gate"] = pd.Categorical.from_codes(frame["gate"].to_numpy(), categories=pd.Index(called))

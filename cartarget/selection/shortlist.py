@@ -45,7 +45,7 @@ def listable(gates: pd.DataFrame) -> pd.Series:
     no antigen whose signal is that of another cell type (`contaminant`); and nothing that is only partly known to be on
     the membrane. A window that is missing, since no vital tissue was measured, is none.
     """
-    is_outside = gates["mark_membrane"].ne(PARTLY) if "mark_membrane" in gates else True
+    is_outside = gates["mark_membrane"].fillna("").ne(PARTLY) if "mark_membrane" in gates else True
     is_own = gates["contaminant"].fillna("").eq("") if "contaminant" in gates else True
     is_wide = gates["window"].astype(float).ge(LEAST_WINDOW) if "window" in gates else True
     return gates["rank"].notna() & place_firm(gates).lt(CLASSES.index(UNSAFE)) & is_wide & is_own & is_outside
@@ -98,7 +98,8 @@ def shortlist(
     if treated:
         known = np.array([treated.issuperset(sensed(text)) for text in fit["gate"].astype(str)], dtype=bool)
         found.append(_ideas(fit[known], name=PRECEDENT, antigens=antigens, treated=treated, n=n))
-    ideas = pd.concat([one for one in found if len(one)] or found[:1], ignore_index=True)
+    told = [one.dropna(axis=1, how="all") for one in found if len(one)]
+    ideas = (pd.concat(told, ignore_index=True) if told else found[0]).reindex(columns=[*COLUMNS, *_OF_CELLS])
     if antigens is not None:
         ideas = ideas.join(marks(ideas, antigens=antigens, floor=floor))
     return ideas.drop(columns=list(_OF_CELLS))

@@ -159,7 +159,7 @@ def test_text_has_contrast_aa_in_both_themes(theme: str) -> None:
     text = (ASSETS / "base.css").read_text(encoding="utf-8").split(theme, 1)[1].split("}", 1)[0]
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", text))
     pairs = list(itertools.product(["ink", "soft", "faint", "accent", "harm"], ["ground", "surface"]))
-    pairs += [(name, f"{name}-soft") for name in ("within caps", "origin", "unknown", "over cap")]
+    pairs += [(name, f"{name}-soft") for name in ("safe", "origin", "unknown", "unsafe")]
     pairs += [("banner-ink", "banner"), ("ink", "accent-soft"), ("ground", "accent"), ("soft", "sunken")]
     for front, back in pairs:
         light, dark = sorted((_luminance(colours[front]), _luminance(colours[back])), reverse=True)

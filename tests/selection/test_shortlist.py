@@ -201,8 +201,11 @@ def test_a_shortlist_that_the_rules_emptied_says_which(more: dict[str, object], 
 
 
 def test_what_is_only_partly_known_to_be_on_the_membrane_is_no_idea() -> None:
-    frame = table(["A & B", "C & D", "E & F"], mark_membrane=["partly", "yes", "unknown"])
-    assert shortlist(frame)["gate"].tolist() == ["C & D", "E & F"], "what no source was asked of is unknown, not partly"
+    told = pd.array(["partly", "yes", "unknown", None], dtype="string")
+    frame = table(["A & B", "C & D", "E & F", "G"], mark_membrane=told)
+    assert shortlist(frame)["gate"].tolist() == ["C & D", "E & F", "G"], (
+        "what no source was asked of is not partly known"
+    )
 
 
 def test_a_product_that_no_patient_has_had_is_no_precedent() -> None:
