@@ -44,6 +44,33 @@ def facts(summary: dict[str, Any], antigens: pd.DataFrame, gates: pd.DataFrame) 
     }
 
 
+def lead(ideas: list[dict[str, Any]]) -> str:
+    """The first idea in two sentences: what it reaches and hurts, and what is not known of it. Empty without ideas.
+
+    Examples
+    --------
+    >>> idea = {"gate": "A & B", "coverage": 0.7, "liability_population": "lung", "liability_n_positive": 0,
+    ...         "liability_n_observations": 33, "safety_class": "within caps", "mark_membrane": "yes",
+    ...         "mark_cells": "unknown", "mark_protein": "no", "mark_thresholds": "yes", "mark_cohort": "yes"}
+    >>> lead([idea])
+    'First: A & B, within caps, reaches 0.70 of the tumour; worst place: none seen in lung (0 of 33).
+    Against it: protein. Not known: cells.'
+    """
+    if not ideas:
+        return ""
+    first = ideas[0]
+    place, seen = first.get("liability_population"), first.get("liability_n_positive")
+    worst = f"none seen in {place} ({seen:.0f} of {first['liability_n_observations']:.0f})" if seen == 0 else place
+    told = f"First: {first['gate']}, {first['safety_class']}, reaches {fraction_text(first['coverage'])} of the tumour"
+    sentences = [f"{told}; worst place: {worst}." if place else f"{told}."]
+    names = ("membrane", "cells", "protein", "thresholds", "cohort")
+    for word, marks in (("Against it", ("no", "partly")), ("Not known", ("unknown",))):
+        listed = [name for name in names if first.get(f"mark_{name}") in marks]
+        if listed:
+            sentences.append(f"{word}: {', '.join(listed)}.")
+    return " ".join(sentences)
+
+
 def _classes(frame: pd.DataFrame) -> dict[str, int]:
     """How many rows that reach the tumour are in each safety class."""
     eligible = frame.loc[frame["is_eligible"].fillna(False), "safety_class"]

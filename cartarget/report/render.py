@@ -29,6 +29,7 @@ from cartarget.report.front import (
     fraction_text,
     funnel_stages,
     known_harm,
+    lead,
     tissues_in_order,
 )
 from cartarget.report.larger import read_larger
@@ -252,6 +253,7 @@ def _page(run: _Run, kept: pd.DataFrame, engine: Engine) -> bytes:
             people=summary["people"],
             unit_word="samples" if summary["primary"] == "bulk" else "cells",
             tissues=tissues_in_order(summary["tissues"]),
+            lead=lead(ideas),
             funnel=funnel_stages(summary["funnel"], n_ideas=len(ideas)),
             controls=controls_by_kind(summary["controls"]),
             harm=known_harm(summary["regression"]),
@@ -346,7 +348,7 @@ def _module(name: str) -> str:
 def _shapes() -> dict[str, str]:
     """The outline of each safety class, as the page's script draws it."""
     text = read_asset("dom.js").split("const SHAPES = {", 1)[1].split("};", 1)[0]
-    return dict(re.findall(r'"?([\w-]+)"?: "([^"]+)"', text))
+    return dict(re.findall(r'"?(\w[\w ]*\w)"?: "([^"]+)"', text))
 
 
 def csp_hash(text: str) -> str:

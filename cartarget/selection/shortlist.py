@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cartarget.contracts import CLASSES
 from cartarget.logic.gate import Gate
-from cartarget.safety.known import GAIN
+from cartarget.safety.known import GAIN, ORIGIN_ONLY
 from cartarget.selection.marks import NO, PARTLY, YES, cohort_mark, marks, sensed
 from cartarget.selection.ranking import place_firm
 
@@ -58,7 +58,8 @@ def shortlist(
 
     Twenty gates `CELSR3 & X` are one idea: a gate that senses an antigen which an idea above it senses already is a
     variation of that idea, and is counted with it, not listed. An idea is shown by the best-supported of its
-    near-equal gates: those of the same class at every threshold and less than 0.05 behind in selectivity. Support is
+    near-equal gates: those of the same class, at other thresholds too unless it is the origin alone that differs, and
+    less than 0.05 behind in selectivity. Support is
     the marks that say yes, less those that say no (membrane, malignant cells, protein), and the antigens sensed that
     were the target of a product in patients; of equal ones the best ranked is shown. Blockers may recur. What is not
     `listable` is no idea.
@@ -160,7 +161,8 @@ def _best_supported(
 ) -> int:
     """The near-equal gate that shares an antigen with an idea's first, takes none of another, and is known best."""
     place, own = place_firm(fit).to_numpy(), set(members[row])
-    same = (place == place[row]) & fit["safety_class"].eq(fit["safety_class"].iloc[row]).to_numpy()
+    same = (place == place[row]) | (np.maximum(place, place[row]) <= ORIGIN_ONLY)
+    same &= fit["safety_class"].eq(fit["safety_class"].iloc[row]).to_numpy()
     same &= (fit["selectivity"] > fit["selectivity"].iloc[row] - GAIN).to_numpy(dtype=bool)
     near = [i for i in same.nonzero()[0] if own & set(members[i]) and not any(symbol in taken for symbol in members[i])]
     return int(max(near, key=lambda i: (support[i], -i)))

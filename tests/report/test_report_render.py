@@ -13,9 +13,10 @@ import pytest
 from report_run import HOSTILE, make_run, make_unknown_run
 
 import cartarget.report
+from cartarget.contracts import CLASSES
 from cartarget.errors import InputError
 from cartarget.report.engine import read_engine
-from cartarget.report.render import SCRIPTS, STYLES, choose_gates, render_report
+from cartarget.report.render import SCRIPTS, STYLES, _shapes, choose_gates, render_report
 
 ASSETS = Path(cartarget.report.__file__).parent / "assets"
 
@@ -183,3 +184,8 @@ def test_a_report_that_grows_too_large_leaves_gates_out(tmp_path: Path, monkeypa
     text = render_report(run).read_text(encoding="utf-8")
     assert len(text.encode()) < whole
     assert re.search(r"\d+ of the \d+ reported gates are in this file", text)
+
+
+def test_every_class_has_an_outline_of_its_own() -> None:
+    assert list(_shapes()) == list(CLASSES)
+    assert len(set(_shapes().values())) == len(CLASSES)

@@ -31,6 +31,7 @@ export function verdict(table, i, rows) {
     unknown: ["Safety unknown."],
     "over cap": [`Over cap: ${listed("tissues_broken") || listed("liability_population") || "a cap is broken"}.`],
   }[value("safety_class")] ?? ["Not judged under these settings: argue mode judges gates whose evidence is in this file."];
+  if (value("safety_class") === "over cap" && value("window") < 0) parts.push(`Vital tissue stands above the tumour: ${value("window_population")} (window ${signed(value("window"))} log2).`);
   if (value("tissues_unmeasured")) parts.push(`Not measured in ${names(value("tissues_unmeasured")).join(", ")}.`);
   if (value("tissues_thin")) parts.push(`Few donors in ${names(value("tissues_thin")).join(", ")}.`);
   if (value("tissues_unresolved")) parts.push(`Unresolved in ${names(value("tissues_unresolved")).join(", ")}.`);

@@ -43,7 +43,7 @@ export function ideasOf(order, { rank, judged, firm, gates, gain, isListable = (
   const { kind, selectivity } = judged, ideaOf = new Map(), ideas = [];
   const fit = order.filter((g) => rank[g] > 0 && firm[g] < 3 && isListable(g));
   const sensedBy = new Map(fit.map((g) => [g, gates[g].shape.sensed.map((letter) => gates[g].rows[letter])]));
-  const isNear = (g, first) => kind[g] === kind[first] && firm[g] === firm[first] && selectivity[g] > selectivity[first] - gain
+  const isNear = (g, first) => kind[g] === kind[first] && (firm[g] === firm[first] || Math.max(firm[g], firm[first]) <= 1) && selectivity[g] > selectivity[first] - gain
     && sensedBy.get(g).some((one) => sensedBy.get(first).includes(one)) && !sensedBy.get(g).some((one) => ideaOf.has(one));
   for (const g of fit) {
     const known = sensedBy.get(g).map((one) => ideaOf.get(one)).filter((idea) => idea !== undefined);
