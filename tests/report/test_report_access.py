@@ -66,3 +66,11 @@ def test_a_walk_by_keyboard_reaches_argue_mode_and_comes_back(counted_report: Pa
     page.keyboard.press("Escape")
     assert page.locator("#argue").is_hidden()
     assert page.evaluate("document.activeElement.id") == "argue-open"
+
+
+def test_on_a_phone_nothing_but_tables_scrolls_sideways(counted_report: Path, visit: Callable[..., Any]) -> None:
+    page = visit(counted_report)
+    page.wait_for_selector("html[data-evidence=yes]")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator("#ideas li").first.bounding_box()["x"] >= 0
