@@ -7,7 +7,7 @@ const { decode } = await import(`${assets}/payload.js`);
 const { openEvidence } = await import(`${assets}/counted.js`);
 const { judgeOf } = await import(`${assets}/judge.js`);
 const { readGate } = await import(`${assets}/gate.js`);
-const { aroundOf, firmOf, redundantOf, rankRows, ideasOf } = await import(`${assets}/rerank.js`);
+const { aroundOf, redundantOf, rankRows, ideasOf } = await import(`${assets}/rerank.js`);
 const { detailsOf, exposureOf } = await import(`${assets}/details.js`);
 
 const { block, texts, closing, tie, settings, exposed } = JSON.parse(readFileSync(given, "utf8"));
@@ -19,8 +19,7 @@ const result = settings.map((one, i) => {
   const now = judge(one);
   const single = now.singles(), judged = now.gates(gates);
   const others = aroundOf(ev.thresholds, one.threshold, ev.isCells).map((threshold) => judge({ ...one, threshold }));
-  const firm = firmOf(judged.kind, gates, others), firmAlone = Uint8Array.from(single.kind);
-  for (const other of others) other.singles().kind.forEach((kind, row) => { firmAlone[row] = Math.max(firmAlone[row], kind); });
+  const firm = others.reduce((kind, other) => other.worse(gates, kind), judged.kind), firmAlone = others.reduce((kind, other) => other.worseSingles(kind), single.kind);
   const redundant = redundantOf(gates, { judged, firm }, { alone: single, firmAlone }, ev.gain);
   const ranked = rankRows(judged, { firm, tie, competes: Array.from(redundant, (is) => !is) });
   const ideas = ideasOf(ranked.order, { rank: ranked.rank, judged, firm, gates, gain: ev.gain }).map(({ g, alike }) => [g, alike]);

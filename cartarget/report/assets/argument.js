@@ -3,7 +3,7 @@
 import { readGate, membersOf, ALONE, SHAPES_OF_TWO } from "./gate.js";
 import { openEvidence } from "./counted.js";
 import { judgeOf, placeName, behind, evidenceOf, KINDS } from "./judge.js";
-import { redundantOf, aroundOf, firmOf, rankRows, ideasOf } from "./rerank.js";
+import { redundantOf, aroundOf, rankRows, ideasOf } from "./rerank.js";
 import { detailsOf, exposureOf } from "./details.js";
 
 const NEGATIVE = ["housekeeping", "intracellular", "random"];
@@ -46,9 +46,8 @@ export function openArgument(block, { antigens, gates, larger, run }) {
     const lone = now.gates(alone.gates);
     const gated = now.gates(pairs.gates);
     const others = aroundOf(ev.thresholds, settings.threshold, ev.isCells).map((threshold) => judge({ ...settings, threshold }));
-    const firm = { gates: firmOf(gated.kind, pairs.gates, others), antigens: firmOf(lone.kind, alone.gates, others) };
-    const firmAlone = Uint8Array.from(single.kind);
-    for (const other of others) other.singles().kind.forEach((kind, row) => { firmAlone[row] = Math.max(firmAlone[row], kind); });
+    const firm = { gates: others.reduce((kind, other) => other.worse(pairs.gates, kind), gated.kind), antigens: others.reduce((kind, other) => other.worse(alone.gates, kind), lone.kind) };
+    const firmAlone = others.reduce((kind, other) => other.worseSingles(kind), single.kind);
     const redundant = redundantOf(pairs.gates, { judged: gated, firm: firm.gates }, { alone: single, firmAlone }, ev.gain);
     const enough = ({ rows }) => rows.every((row) => score[row] >= settings.surface);
     const competes = Array.from(redundant, (is, g) => !is && !negative.gates[g] && enough(pairs.gates[g]));

@@ -254,21 +254,22 @@ export const behind = (ev, where, name) => ev.populations[where]?.[name] ?? null
 /** What a place rests on: cells, samples, a summary, a stain; null for one that nothing measured. */
 export const evidenceOf = (ev, where) => ev.populations[where]?.kind ?? ev.units[where - ev.P]?.evidence ?? null;
 
-/** A judge for settings. It keeps what the last ones did not move: counts, medians, and classes if only the floor moved. */
+/** A judge for settings. At each threshold it keeps what the last ones did not move: counts, medians, and classes if only the floor moved. */
 export function judgeOf(ev, closing = []) {
-  let base = { threshold: -1 }, counts = new Map(), last = { key: "" };
+  const held = new Map();
   const alone = Array.from({ length: ev.n }, (_, row) => ({ shape: ALONE, rows: [row], closing: closing[row] }));
   return (settings) => {
-    if (base.threshold !== settings.threshold) { base = countAntigens(ev, settings.threshold); counts = new Map(); }
-    const key = JSON.stringify([settings.threshold, settings.tiers, settings.tolerated]);
-    if (last.key !== key) {
+    if (!held.has(settings.threshold)) held.set(settings.threshold, { base: countAntigens(ev, settings.threshold), counts: new Map(), key: "" });
+    const kept = held.get(settings.threshold), { base, counts } = kept;
+    const key = JSON.stringify([settings.tiers, settings.tolerated]);
+    if (kept.key !== key) {
       const about = knownOf(ev, base, settings);
-      last = { key, about, room: roomOf(ev, about), judged: new Map() };
+      Object.assign(kept, { key, about, room: roomOf(ev, about), judged: new Map() });
     }
-    const { about, room, judged } = last;
+    const { about, room, judged } = kept;
+    const countsOf = (list) => { if (!counts.has(list)) counts.set(list, countGates(ev, base, list)); return counts.get(list); };
     const gates = (list) => {
-      if (!counts.has(list)) counts.set(list, countGates(ev, base, list));
-      if (!judged.has(list)) judged.set(list, judgeAll(ev, about, list, counts.get(list), room));
+      if (!judged.has(list)) judged.set(list, judgeAll(ev, about, list, countsOf(list), room));
       const found = judged.get(list);
       return { ...found, isEligible: Uint8Array.from(found.coverage, (coverage) => (coverage >= settings.floor - ROUNDING ? 1 : 0)) };
     };
@@ -277,7 +278,9 @@ export function judgeOf(ev, closing = []) {
       const counted = countGate(ev, about.base, gate, numbersFor(ev, sizeOf(gate)));
       return { ...judgeOne(ev, about, gate, counted, own), counted, room: own };
     };
-    return { about, singles: () => gates(alone), gates, one };
+    /** Classes of gates, no better than `kind`; those that are over cap already are not asked. */
+    const worse = (list, kind) => { const counted = countsOf(list); return Uint8Array.from(list, (gate, g) => (kind[g] < 3 ? Math.max(kind[g], judgeOne(ev, about, gate, counted[g], room).kind) : kind[g])); };
+    return { about, singles: () => gates(alone), gates, worse, worseSingles: (kind) => worse(alone, kind), one };
   };
 }
 

@@ -17,16 +17,6 @@ export function aroundOf(thresholds, at, isCells) {
   return [half, 2 * own].map((value) => thresholds.findIndex((one) => Math.abs(one - value) < EPSILON)).filter((place) => place >= 0 && place !== at);
 }
 
-/** The worst class of each gate at its threshold and at those around it; `others` judge at those. */
-export function firmOf(kind, gates, others) {
-  const firm = Uint8Array.from(kind), open = Array.from(kind, (_, g) => g).filter((g) => kind[g] < 3);
-  for (const judge of others) {
-    const found = judge.gates(open.map((g) => gates[g])).kind;
-    open.forEach((g, i) => { firm[g] = Math.max(firm[g], found[i]); });
-  }
-  return firm;
-}
-
 /** Order rows from best to worst, and number those that compete. `firm` is the worst class around the threshold; `tie` settles what score and class leave open. */
 export function rankRows(judged, { firm, tie, competes }) {
   const score = Float64Array.from(judged.selectivity, (value, g) => (judged.kind[g] === 3 ? 0 : rounded(value)));
