@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from tqdm import tqdm
 
 from cartarget.config import AtlasConfig, Config
 from cartarget.files import resource, whole
 from cartarget.run.inputs import counted_atlases, part_path, place_of, run_symbols, work_path
 from cartarget.run.resume import question
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cartarget.evidence.part import Part
 
 COUNTED = ("indication", "origin", "sex", "thresholds")
 """Keys by which an atlas is counted."""
@@ -19,13 +27,21 @@ def count_step(config: Config) -> None:
         count_one(config, atlas)
 
 
+def count_for(config: Config, adata: AnnData, *, symbols: Sequence[str]) -> Part:
+    """Count a harmonised atlas at every threshold that a run's sweep or the reader of its report asks for."""
+    from cartarget.evidence.part import count_atlas
+    from cartarget.selection.sweep import half_once_twice
+
+    limits = config.thresholds
+    bulk, count = half_once_twice("samples", limits.bulk), half_once_twice("cells", limits.count)
+    return count_atlas(adata, symbols=symbols, bulk=bulk, count=count)
+
+
 def count_one(config: Config, atlas: AtlasConfig) -> None:
-    """Count one atlas into the evidence store, at every threshold that a sweep or a reader asks for later."""
+    """Count one atlas into the evidence store."""
     from cartarget.atlas.harmonise import harmonise
     from cartarget.atlas.store import read_stored
-    from cartarget.evidence.part import count_atlas
     from cartarget.evidence.store import write_part
-    from cartarget.selection.sweep import half_once_twice
 
     inputs = [work_path(config, atlas), config.run_dir / "work" / "genes.parquet", resource(config.tiers)]
     asked = question(config, keys=COUNTED, inputs=inputs)
@@ -35,13 +51,6 @@ def count_one(config: Config, atlas: AtlasConfig) -> None:
     note.unlink(missing_ok=True)
     _, origin, tiers = place_of(config)
     adata = harmonise(read_stored(work_path(config, atlas)), tiers=tiers, origin=origin)
-    limits = config.thresholds
-    part = count_atlas(
-        adata,
-        symbols=run_symbols(config)[3],
-        bulk=half_once_twice("samples", limits.bulk),
-        count=half_once_twice("cells", limits.count),
-    )
-    write_part(part, folder)
+    write_part(count_for(config, adata, symbols=run_symbols(config)[3]), folder)
     with whole(note) as temporary:
         temporary.write_text(asked, encoding="utf-8")

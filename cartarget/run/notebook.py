@@ -83,10 +83,9 @@ def screen(
     from cartarget.atlas.contract import require_atlas
     from cartarget.atlas.harmonise import harmonise
     from cartarget.evidence.derived import with_derived
-    from cartarget.evidence.part import count_atlas
+    from cartarget.run.counting import count_for
     from cartarget.run.deriving import read_run_derived
-    from cartarget.run.reading import _Genes as GenesKept
-    from cartarget.selection.sweep import half_once_twice
+    from cartarget.run.reading import GenesKept
 
     given = list(atlases) if isinstance(atlases, list | tuple) else [atlases]
     for one in given:
@@ -105,9 +104,7 @@ def screen(
     held = {name: harmonise(adata, tiers=place[2], origin=tissues) for name, adata in held.items()}
     symbols = symbols_of(config, table)[3]
     counted = [held[atlas.name] for atlas in config.atlases if atlas.role == "counted"]
-    limits = config.thresholds
-    bulk, count = half_once_twice("samples", limits.bulk), half_once_twice("cells", limits.count)
-    parts = [count_atlas(one, symbols=symbols, bulk=bulk, count=count) for one in counted]
+    parts = [count_for(config, one, symbols=symbols) for one in counted]
     run = build_run(
         config, parts=parts, surface=table, atlases=Atlases(config, place[2], tissues, held=held), place=place
     )
@@ -147,7 +144,7 @@ def _config(named: dict[str, AnnData], *, surface: Any, every_gene: bool, floor:
 
 def _slim(adata: AnnData, keep: Sequence[str]) -> AnnData:
     """The genes that matter; what is measured of the whole library is noted before the others are left out."""
-    from cartarget.run.reading import _count_library as count_library
+    from cartarget.run.reading import count_library
 
     adata = adata.copy()
     count_library(adata)

@@ -41,7 +41,7 @@ def read_step(config: Config) -> None:
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
     sources = surface_sources(config, genes=genes)
     derived = read_run_derived(config.surface.derived, genes=genes)
-    known, chosen = wanted_symbols(config, sources=sources), _Genes(config, genes, sources, derived)
+    known, chosen = wanted_symbols(config, sources=sources), GenesKept(config, genes, sources, derived)
     if known is not None:
         known |= derived.genes
     lost, batches, aside = [], [], []
@@ -50,7 +50,7 @@ def read_step(config: Config) -> None:
         keep = streamed if chosen.keep is None else chosen.kept(atlas)
         adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
         record_batches(adata)
-        _count_library(adata)
+        count_library(adata)
         if atlas.role == "counted":
             chosen.meet(adata)
         if atlas.call_doublets:
@@ -81,7 +81,7 @@ def _tumors_first(config: Config) -> list[AtlasConfig]:
     return sorted(config.used_atlases, key=lambda atlas: (atlas.role != "counted", atlas.reader not in own))
 
 
-class _Genes:
+class GenesKept:
     """Which genes a run keeps: told by the first atlas whose tumours order the ranking, narrowed by the others."""
 
     def __init__(
@@ -174,7 +174,7 @@ def _outside(sources: Mapping[str, pd.DataFrame] | None) -> pd.DataFrame:
     return parts[parts.ne("")].rename_axis("symbol").reset_index()
 
 
-def _count_library(adata: Any) -> None:
+def count_library(adata: Any) -> None:
     """Note each cell's counts over all genes, before most genes are left out."""
     import numpy as np
 

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cartarget.contracts import CLASSES
 from cartarget.safety.known import GAIN
-from cartarget.selection.ranking import place_firm, ranking_order
+from cartarget.selection.ranking import place_firm, place_of, ranking_order
 
 
 def gains(frame: pd.DataFrame, *, members: NDArray[np.int64]) -> pd.DataFrame:
@@ -38,7 +37,7 @@ def gains(frame: pd.DataFrame, *, members: NDArray[np.int64]) -> pd.DataFrame:
     >>> gains(frame, members=np.array([[-1], [0]]))[["is_redundant", "best_member"]].values.tolist()
     [[False, None], [False, 'A']]
     """
-    place = frame["safety_class"].map({label: i for i, label in enumerate(CLASSES)}).to_numpy(dtype=np.int64)
+    place = place_of(frame["safety_class"]).to_numpy(dtype=np.int64)
     firm = place_firm(frame).to_numpy(dtype=np.int64)
     selectivity = frame["selectivity"].to_numpy(dtype=np.float64)
     order = np.empty(len(frame), dtype=np.int64)

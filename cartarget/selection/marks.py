@@ -19,10 +19,6 @@ FIRM_SURFACE = 2.0
 FEWEST_RATIOS = 10
 """Patients in whom mass spectrometry must have found a protein for it to count as seen."""
 
-OF_GATE = ("membrane", "cells", "protein", "thresholds")
-"""Marks of every gate; `cohort` is the fifth, where a second cohort was asked."""
-
-
 _ASKED = ("safety_class", "coverage_cells", "cells_malignant", "cells_note", *AT_OTHER_THRESHOLDS)
 _OF_ANTIGEN = (
     "surface_status", "surface_reason", "surface_score", "protein_stained", "n_protein_stained", "n_protein_ratio",

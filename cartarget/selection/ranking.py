@@ -43,7 +43,7 @@ def ranking_order(frame: pd.DataFrame, *, name: str = "gate") -> pd.Index:
     >>> gates.loc[ranking_order(gates), "gate"].tolist()
     ['B', 'A', 'C']
     """
-    place = _place(frame["safety_class"])
+    place = place_of(frame["safety_class"])
     unsafe = place.eq(len(CLASSES) - 1).to_numpy(dtype=bool)
     window = frame["window"].astype(float).fillna(-np.inf)
     keys = pd.DataFrame(
@@ -64,27 +64,26 @@ def ranking_order(frame: pd.DataFrame, *, name: str = "gate") -> pd.Index:
 
 def place_firm(frame: pd.DataFrame) -> pd.Series:
     """Place of the worst class at half, once and twice the threshold: 0 is within caps, 3 over cap."""
-    moved = [_place(frame[column]) for column in AT_OTHER_THRESHOLDS if column in frame]
-    return pd.concat([_place(frame["safety_class"]), *moved], axis=1).max(axis=1).astype(int)
+    moved = [place_of(frame[column]) for column in AT_OTHER_THRESHOLDS if column in frame]
+    return pd.concat([place_of(frame["safety_class"]), *moved], axis=1).max(axis=1).astype(int)
 
 
 def is_firm(frame: pd.DataFrame) -> pd.Series:
     """Whether the class is no worse at half and at twice the threshold; missing where the threshold cannot be moved."""
-    firm = (place_firm(frame) == _place(frame["safety_class"])).astype("boolean")
+    firm = (place_firm(frame) == place_of(frame["safety_class"])).astype("boolean")
     moved = [frame[column].notna() for column in AT_OTHER_THRESHOLDS if column in frame]
     return firm.where(pd.concat(moved, axis=1).any(axis=1) if moved else False)
 
 
-def _place(classes: pd.Series) -> pd.Series:
+def place_of(classes: pd.Series) -> pd.Series:
+    """Place of each safety class: 0 is within caps, 3 over cap; missing where the class is."""
     return classes.map({label: rank for rank, label in enumerate(CLASSES)}).astype("Float64")
 
 
 def rank_again(frame: pd.DataFrame, *, name: str = "gate") -> pd.DataFrame:
     """Sort and number again rows that have a rank, once more is known of them; the others stay without one."""
     ordered = frame.loc[ranking_order(frame, name=name)].reset_index(drop=True)
-    competes = ordered["rank"].notna()
-    ordered["rank"] = competes.cumsum().astype("Int64").where(competes)
-    return ordered
+    return _numbered(ordered, ordered["rank"].notna())
 
 
 def rank(frame: pd.DataFrame, *, name: str = "gate") -> pd.DataFrame:
@@ -107,5 +106,9 @@ def rank(frame: pd.DataFrame, *, name: str = "gate") -> pd.DataFrame:
         competes &= ~ordered["is_redundant"].astype(bool)
     if "control" in ordered:
         competes &= ~ordered["control"].fillna("").isin(NEGATIVE)
-    ordered["rank"] = competes.cumsum().astype("Int64").where(competes)
-    return ordered
+    return _numbered(ordered, competes)
+
+
+def _numbered(ordered: pd.DataFrame, competes: pd.Series) -> pd.DataFrame:
+    """Rows in order with `rank`: those that compete numbered from 1, the others without."""
+    return ordered.assign(rank=competes.cumsum().astype("Int64").where(competes))

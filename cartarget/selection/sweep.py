@@ -19,7 +19,7 @@ from cartarget.evidence.part import Part
 from cartarget.evidence.people import gifts, of_donors
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import quote
-from cartarget.selection.ranking import AT_OTHER_THRESHOLDS, is_firm, rank_again, ranking_order
+from cartarget.selection.ranking import AT_OTHER_THRESHOLDS, is_firm, place_of, rank_again, ranking_order
 from cartarget.selection.screen import score_gates
 
 STAIN = ("Low", "Medium", "High")
@@ -151,7 +151,7 @@ def sweep_ranks(
     if not sweep or frame.empty:
         frame["rank_sweep_lower"] = frame["rank_sweep_upper"] = pd.array([pd.NA] * len(frame), dtype="Int64")
         return frame.assign(**{name: pd.array([pd.NA] * len(frame), dtype="string") for name in _CLASSES_SWEPT})
-    own = (np.arange(1, len(frame) + 1), _place(ranked["safety_class"]))
+    own = (np.arange(1, len(frame) + 1), place_of(ranked["safety_class"]).to_numpy(dtype=np.int64))
     listed = Gates.parse(frame["gate"].tolist(), panel=next(iter(sweep.values())))
     found = {name: _standing(panel, listed, floor) for name, panel in sweep.items()}
     stood = [own, *found.values()]
@@ -203,8 +203,7 @@ def half_and_twice(kind: str, *, bulk: float, count: float) -> tuple[str, str]:
     (('5 CPM', '20 CPM'), ('1 count', '4 counts'))
     """
     base = bulk if kind == "samples" else count
-    half, twice = base / 2 if kind == "samples" else base // 2, base * 2
-    return threshold_text(kind, half), threshold_text(kind, twice)
+    return threshold_text(kind, _half(kind, base)), threshold_text(kind, base * 2)
 
 
 def half_once_twice(kind: str, base: float) -> list[float]:
@@ -215,8 +214,11 @@ def half_once_twice(kind: str, base: float) -> list[float]:
     >>> half_once_twice("samples", 10), half_once_twice("cells", 1), half_once_twice("cells", 3)
     ([5.0, 10.0, 20.0], [1.0, 2.0], [1.0, 3.0, 6.0])
     """
-    half = base / 2 if kind == "samples" else base // 2
-    return [float(value) for value in (half, base, base * 2) if kind == "samples" or value >= 1]
+    return [float(value) for value in (_half(kind, base), base, base * 2) if kind == "samples" or value >= 1]
+
+
+def _half(kind: str, base: float) -> float:
+    return base / 2 if kind == "samples" else base // 2
 
 
 def threshold_text(kind: str, value: float) -> str:
@@ -297,9 +299,4 @@ def _standing(
         frame = frame.assign(**{str(column): moved[column].to_numpy() for column in moved})
     rank = np.empty(len(frame), dtype=np.int64)
     rank[frame.index.get_indexer(ranking_order(frame))] = np.arange(1, len(frame) + 1)
-    return rank, _place(frame["safety_class"])
-
-
-def _place(classes: pd.Series) -> NDArray[np.int64]:
-    """Place of each safety class, from 0 (safe)."""
-    return classes.map({label: number for number, label in enumerate(CLASSES)}).to_numpy(dtype=np.int64)
+    return rank, place_of(frame["safety_class"]).to_numpy(dtype=np.int64)
