@@ -24,14 +24,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from cartarget.config import load_config
 from cartarget.genes import read_gene_table
+from cartarget.run.inputs import surface_sources
 from cartarget.safety.toxicity import read_clinical_targets
 from cartarget.surface.calibrate import cross_validate, fit_weights, performance, predict, read_labels, rounded
-from cartarget.surface.candidates import read_sources
 from cartarget.surface.gather import gather
 from cartarget.surface.grade import grade
 from cartarget.surface.homology import LETTERS, align, build_surfaceome, find_twins
-from cartarget.surface.votes import read_rescue
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS, LONGEST_S, LARGEST_MB = 20_400, 60, 500
@@ -98,17 +98,10 @@ def uniprot_pass() -> bool:
 
 
 def real_sources(data: Path) -> dict[str, pd.DataFrame]:
-    folder = data / "surface"
-    return read_sources(
-        votes=folder / "surface_votes.tsv.gz",
-        topology=folder / "surfy.tsv.gz",
-        spans=folder / "uniprot_topdb_human_tmh_2018.csv.gz",
-        locations=data / "protein_hpa" / "hpa22_subcellular_location.tsv.gz",
-        captured=folder / "cspa.tsv.gz",
-        rescue=read_rescue(ROOT / "resources" / "surface_rescue.tsv"),
-        clinic=read_clinical_targets(),
-        genes=read_gene_table(data / "genes" / "ncbi_protein_coding_with_hgnc.tsv.gz"),
-    )
+    config = load_config(ROOT / "config" / "examples" / "rectal.yaml").model_copy(update={"data_dir": data.as_posix()})
+    sources = surface_sources(config, genes=read_gene_table(config.data(str(config.genes.table))))
+    assert sources is not None
+    return sources
 
 
 def wilson(right: int, total: int) -> str:

@@ -275,8 +275,9 @@ def test_the_shortlist_holds_what_a_meeting_may_argue_over(rectal):
     members = {symbol for gate in ideas["gate"] for symbol in gate.split(" & ")}
     assert not members & {"PCSK9", "AURKA", "SRPX2", "PI3", "CTNNB1", "SNAP25", "NOX1"}
     assert antigens.loc[sorted(members), "contaminant"].fillna("").eq("").all()
-    treated = [antigens.loc[gate.split(" & "), "clinical"] for gate in ideas.query("list == 'precedent'")["gate"]]
-    assert all(told.notna().all() for told in treated)
+    treated = [antigens.loc[gate.split(" & ")] for gate in ideas.query("list == 'precedent'")["gate"]]
+    assert all(told["clinical"].notna().all() and told["is_treated"].all() for told in treated)
+    assert not antigens.loc["LY6G6D", "is_treated"], "its products are preclinical"
 
 
 def test_protein_of_the_tumour_stands_beside_its_rna(rectal):

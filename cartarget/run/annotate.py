@@ -39,6 +39,7 @@ from cartarget.selection.joined import join_cells
 from cartarget.selection.marks import marks, sensed
 from cartarget.selection.replicate import replicate, without_shared
 from cartarget.selection.sweep import firm_first, half_and_twice, sweep_panels
+from cartarget.surface.sources import given_to_patients
 
 
 def with_cells(table: pd.DataFrame, run: Run, *, gates: Gates, count: int) -> pd.DataFrame:
@@ -181,6 +182,7 @@ def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     events = with_inherited_harm(read_toxicity(tiers=run.tiers), run.surface)
     events["text"] = events["organ"] + ", " + events["severity"] + " (" + events["source"] + ")"
     return table.assign(
+        is_treated=table["symbol"].isin(given_to_patients(targets)["symbol"]),
         clinical=table["symbol"].map(targets.groupby("symbol")["text"].agg("; ".join)),
         toxicity=table["symbol"].map(events.groupby("symbol")["text"].agg("; ".join)),
         **dict.fromkeys(UNSOURCED, "unknown"),

@@ -32,8 +32,6 @@ COLUMNS = (
     "liability", "liability_population", "liability_n_positive", "liability_n_observations", "n_alike", "partners",
     "why",
 )  # fmt: skip
-PRECLINICAL = "preclinical"
-"""Status of a product that no patient has had."""
 _OF_CELLS = ("coverage_cells", "cells_malignant", "cells_note")
 _SUPPORT = ("mark_membrane", "mark_cells", "mark_protein")
 
@@ -114,10 +112,9 @@ def with_cohort(ideas: pd.DataFrame, replication: pd.DataFrame) -> pd.DataFrame:
 
 def _treated(antigens: pd.DataFrame | None) -> set[str]:
     """Antigens that were the target of a product in patients."""
-    if antigens is None or "clinical" not in antigens:
+    if antigens is None or "is_treated" not in antigens:
         return set()
-    told = antigens["clinical"].fillna("").str.split("; ")
-    return set(antigens.loc[[any(one and PRECLINICAL not in one for one in rows) for rows in told], "symbol"])
+    return set(antigens.loc[antigens["is_treated"].eq(True).fillna(False), "symbol"])
 
 
 def _support(fit: pd.DataFrame, members: Sequence[tuple[str, ...]], treated: set[str]) -> NDArray[np.int64]:

@@ -321,13 +321,25 @@ def experiments(*, rescue: pd.DataFrame | None = None, clinic: pd.DataFrame | No
     if rescue is not None:
         found.append(rescue.assign(experiment=rescue["reason"], experiment_source=rescue["source"])[found[0].columns])
     if clinic is not None:
-        treated = clinic[~clinic["status"].str.contains("preclinical")]
+        treated = given_to_patients(clinic)
         found.append(
             treated.assign(experiment=treated["modality"] + " in patients", experiment_source=treated["source"])[
                 found[0].columns
             ]
         )
     return pd.concat(found).drop_duplicates("symbol").set_index("symbol")
+
+
+def given_to_patients(clinic: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a clinical table (`status`) whose product patients have had: all but the preclinical ones.
+
+    Examples
+    --------
+    >>> clinic = pd.DataFrame({"symbol": ["CA9", "LY6G6D"], "status": ["phase 1", "preclinical"]})
+    >>> given_to_patients(clinic)["symbol"].tolist()
+    ['CA9']
+    """
+    return clinic[~clinic["status"].str.contains("preclinical")]
 
 
 def _first(found: pd.DataFrame) -> pd.DataFrame:

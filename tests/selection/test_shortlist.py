@@ -12,6 +12,7 @@ from cartarget.contracts import conform
 from cartarget.logic.gate import Gate
 from cartarget.selection.marks import marks
 from cartarget.selection.shortlist import shortlist, why_empty, with_cohort
+from cartarget.surface.sources import given_to_patients
 
 
 def table(names: list[str], **more: object) -> pd.DataFrame:
@@ -138,7 +139,7 @@ def test_a_near_equal_gate_that_is_better_supported_shows_the_idea() -> None:
 
 
 def test_a_target_of_a_product_in_patients_supports_a_gate_and_makes_the_second_list() -> None:
-    antigens = marked("ABCD", clinical=pd.array(["CAR T", None, "CAR T", "CAR T"], dtype="string"))
+    antigens = marked("ABCD", is_treated=pd.array([True, None, True, True], dtype="boolean"))
     frame = table(["A & B", "A & C", "D"], selectivity=[0.90, 0.89, 0.5])
     found = shortlist(frame, antigens=antigens)
     assert found[["list", "idea", "gate"]].values.tolist() == [
@@ -209,14 +210,14 @@ def test_what_is_only_partly_known_to_be_on_the_membrane_is_no_idea() -> None:
 
 
 def test_a_product_that_no_patient_has_had_is_no_precedent() -> None:
-    told = pd.array(["T-cell engager, rectum, preclinical (PMID:1)", "CAR T, colon, phase 1 (NCT01)"], dtype="string")
-    antigens = marked("AB", clinical=told)
+    clinic = pd.DataFrame({"symbol": ["A", "B"], "status": ["preclinical", "phase 1"]})
+    antigens = marked("AB").assign(is_treated=lambda rows: rows["symbol"].isin(given_to_patients(clinic)["symbol"]))
     found = shortlist(table(["A", "B"]), antigens=antigens)
     assert found.loc[found["list"] == "precedent", "gate"].tolist() == ["B"]
 
 
 def test_an_empty_shortlist_is_a_table() -> None:
-    antigens = marked("A", clinical=pd.array(["CAR T, colon, phase 1 (NCT01)"], dtype="string"))
+    antigens = marked("A", is_treated=True)
     found = with_cohort(shortlist(table(["A"], window=0.0), antigens=antigens), pd.DataFrame({"gate": []}))
     assert found.empty
     assert conform("shortlist", found).empty

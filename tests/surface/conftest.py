@@ -7,27 +7,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cartarget.config import load_config
 from cartarget.genes import read_gene_table
-from cartarget.safety.toxicity import read_clinical_targets
-from cartarget.surface.candidates import read_sources
+from cartarget.run.inputs import surface_sources
 from cartarget.surface.gather import gather
-from cartarget.surface.votes import read_rescue
 
 
 @pytest.fixture(scope="session")
 def real_sources(shared_data: Path) -> dict[str, pd.DataFrame]:
     """Every source of surface evidence that the examples name."""
-    folder = shared_data / "surface"
-    return read_sources(
-        votes=folder / "surface_votes.tsv.gz",
-        topology=folder / "surfy.tsv.gz",
-        spans=folder / "uniprot_topdb_human_tmh_2018.csv.gz",
-        locations=shared_data / "protein_hpa" / "hpa22_subcellular_location.tsv.gz",
-        captured=folder / "cspa.tsv.gz",
-        rescue=read_rescue("resources/surface_rescue.tsv"),
-        clinic=read_clinical_targets(),
-        genes=read_gene_table(shared_data / "genes" / "ncbi_protein_coding_with_hgnc.tsv.gz"),
-    )
+    config = load_config("config/examples/rectal.yaml").model_copy(update={"data_dir": shared_data.as_posix()})
+    sources = surface_sources(config, genes=read_gene_table(config.data(str(config.genes.table))))
+    assert sources is not None
+    return sources
 
 
 @pytest.fixture(scope="session")

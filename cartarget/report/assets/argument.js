@@ -83,7 +83,7 @@ const LEAST_WINDOW = 1; // log2
 
 /** What the shortlist asks of a gate beside its class, and how well each is supported; none of it moves with a reader's settings. */
 function supportOf({ gates, antigens, pairs, symbols }) {
-  const isTreated = (symbol) => antigens.rowOf.has(symbol) && (antigens.told(antigens.rowOf.get(symbol), "clinical") ?? "").split("; ").some((one) => one && !one.includes("preclinical"));
+  const isTreated = (symbol) => antigens.rowOf.has(symbol) && antigens.told(antigens.rowOf.get(symbol), "is_treated") === true;
   const marked = (row, word) => ["mark_membrane", "mark_cells", "mark_protein"].filter((name) => gates.by[name] && gates.told(row, name) === word).length;
   const support = pairs.rows.map((row, g) => marked(row, "yes") - marked(row, "no")
     + new Set(pairs.gates[g].shape.sensed.map((letter) => symbols[pairs.gates[g].rows[letter]]).filter(isTreated)).size);
