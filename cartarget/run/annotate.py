@@ -35,7 +35,7 @@ from cartarget.safety.fratricide import fratricide
 from cartarget.safety.judge import judge
 from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targets, read_toxicity
 from cartarget.safety.window import gate_levels
-from cartarget.selection.joined import join_cells
+from cartarget.selection.joined import FEWEST_TUMORS, join_cells, members_r
 from cartarget.selection.marks import marks, sensed
 from cartarget.selection.replicate import replicate, without_shared
 from cartarget.selection.sweep import firm_first, half_and_twice, sweep_panels
@@ -157,6 +157,14 @@ def _bulk_tumors(run: Run, genes: set[str]) -> tuple[pd.DataFrame, pd.Series | N
     return levels, adata.obs["purity"][tumor].astype(float).groupby(donors).mean()
 
 
+def with_members(table: pd.DataFrame, run: Run, *, gates: Gates) -> pd.DataFrame:
+    """Add whether the antigens of each gate rise together over bulk tumours; missing where there are too few."""
+    levels, _ = _bulk_tumors(run, set(gates.members(run.panel.symbols)))
+    if len(levels) < FEWEST_TUMORS:
+        return table
+    return table.assign(members_r=members_r(levels, symbols=run.panel.symbols, gates=gates))
+
+
 def with_tumor_protein(table: pd.DataFrame, run: Run, *, stain: str) -> pd.DataFrame:
     """Add what antibodies and mass spectrometry say of each antigen's protein in tumours; shown, not scored."""
     found = [tumor_protein(atlas, stain=stain) for atlas in run.atlases.of_role("tumor_protein")]
@@ -214,7 +222,7 @@ def with_antigen_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits:
 
 def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Thresholds) -> pd.DataFrame:
     """Add all that stands beside the scores of gates; rows and gates in the same order."""
-    table = with_purity(table, run, gates=gates, level=limits.bulk)
+    table = with_members(with_purity(table, run, gates=gates, level=limits.bulk), run, gates=gates)
     table = with_dropout(with_cells(table, run, gates=gates, count=limits.count), run, gates=gates, count=limits.count)
     return with_rare(table, run, gates=gates).assign(proxies=_proxies(run, gates))
 

@@ -1,8 +1,9 @@
-"""Cells beside the result: what fraction of malignant and of normal epithelial cells a bulk gate would hit."""
+"""Do the antigens of a bulk gate meet in one cell? What counted cells say, and what the levels over tumours hint at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,15 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from cartarget.evidence.incell import cell_shares, gene_rows
+from cartarget.evidence.lineage import spearman
 from cartarget.evidence.panel import THIN_CELLS
 from cartarget.logic.batch import Gates
+from cartarget.logic.shapes import conjunctions
 
 NOT_IN_PANEL = "genes not in panel"
+
+FEWEST_TUMORS = 20
+"""Patients from which a correlation over tumours is told."""
 
 
 def epithelial(adata: AnnData, *, names: Sequence[str]) -> NDArray[np.bool_]:
@@ -100,3 +106,39 @@ def _shares(
 def _people(cells: AnnData, chosen: NDArray[np.bool_]) -> str:
     donors = cells.obs["donor"].astype(str)[chosen].nunique()
     return f"{int(chosen.sum())} cells of {donors} donor{'' if donors == 1 else 's'}"
+
+
+def members_r(levels: pd.DataFrame, *, symbols: Sequence[str], gates: Gates) -> NDArray[np.float64]:
+    """Lowest Spearman correlation over tumours between two antigens that a gate asks of the same cell.
+
+    Antigens that run against each other over tumours are likely made by different cells: a bulk sample then holds
+    both, and no cell does. The reverse does not follow: two antigens of one tissue rise together in different cells.
+
+    Parameters
+    ----------
+    levels
+        log2(CPM + 1), patients × genes.
+    symbols
+        Antigens to which `gates` refers.
+    gates
+        The gates. Blockers are not asked.
+
+    Returns
+    -------
+    One number a gate, in [-1, 1]; NaN where no two antigens must meet, or of no two both are in `levels` and vary.
+
+    Examples
+    --------
+    >>> levels = pd.DataFrame({"A": [1.0, 2, 3, 4], "B": [4.0, 3, 1, 2], "C": [1.0, 2, 4, 3]})
+    >>> gates = Gates.singles(3).join([Gates.of_two(np.array([0, 0]), np.array([1, 2]), np.array([1, 1]))])
+    >>> members_r(levels, symbols=["A", "B", "C"], gates=gates).round(2).tolist()
+    [-0.8, 0.8]
+    """
+    held = levels.reindex(columns=list(symbols))
+    r = spearman(held, held).to_numpy()
+    found = np.full(len(gates), np.nan)
+    for batch in gates.batches():
+        asked = {pair for one in conjunctions(batch.shape) for pair in combinations(one.plain, 2)}
+        if asked:
+            found[batch.at] = np.fmin.reduce([r[batch.of(first), batch.of(second)] for first, second in sorted(asked)])
+    return found

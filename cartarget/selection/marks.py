@@ -19,9 +19,20 @@ FIRM_SURFACE = 2.0
 FEWEST_RATIOS = 10
 """Patients in whom mass spectrometry must have found a protein for it to count as seen."""
 
-_ASKED = ("safety_class", "coverage_cells", "cells_malignant", "cells_note", *AT_OTHER_THRESHOLDS)
+APART = -0.3
+"""Correlation over tumours below which two antigens are taken to lie in different cells where no cell was counted."""
+
+OPEN_OUTSIDE = 50
+"""Residues in the longest stretch outside from which a mark says yes without an experiment. The loops that the
+antibodies of the clinic reach have 44 (MS4A1) to 52 (CLDN6, CLDN18), and those targets stand on their experiments."""
+
+_ASKED = (
+    "safety_class", "coverage_cells", "cells_malignant", "cells_note", "members_r", "coverage_twice",
+    *AT_OTHER_THRESHOLDS,
+)  # fmt: skip
 _OF_ANTIGEN = (
-    "surface_status", "surface_reason", "surface_score", "protein_stained", "n_protein_stained", "n_protein_ratio",
+    "surface_status", "surface_reason", "surface_score", "n_residues_outside",
+    "protein_stained", "n_protein_stained", "n_protein_ratio",
 )  # fmt: skip
 
 
@@ -35,10 +46,13 @@ def marks(rows: pd.DataFrame, *, antigens: pd.DataFrame, floor: float = 0.5) -> 
 
     | mark | yes | no |
     |---|---|---|
-    | membrane | an experiment put every antigen there, or its surface score is 2 or more (else partly) | |
-    | cells | malignant cells are hit at the coverage floor or above | they are not |
+    | membrane | an experiment put every antigen there, or its surface score is 2 or more and no stretch known to be \
+the longest is under 50 residues (else partly) | |
+    | cells | malignant cells are hit at the coverage floor or above | they are not, or none was counted and two \
+antigens run against each other over tumours (`members_r` below -0.3) |
     | protein | every antigen stains the floor's share of patients, or was found in 10 tumours by mass | one is not |
-    | thresholds | the class is no worse at half and twice the threshold | it is |
+    | thresholds | the class is no worse at half and twice the threshold, and coverage at twice keeps the floor (else \
+partly) | it is worse |
 
     What is not measured is unknown. Blockers are not asked.
 
@@ -77,7 +91,7 @@ def marks(rows: pd.DataFrame, *, antigens: pd.DataFrame, floor: float = 0.5) -> 
         ("membrane", [_together(own, membrane) for own in members]),
         ("cells", [_cells(row, floor) for row in records]),
         ("protein", [_together(own, protein) for own in members]),
-        ("thresholds", [_thresholds(row) for row in records]),
+        ("thresholds", [_thresholds(row, floor) for row in records]),
     ):
         found[f"mark_{name}"] = [mark for mark, _ in found_of]
         found[f"reason_{name}"] = [reason for _, reason in found_of]
@@ -110,6 +124,9 @@ def _membrane(row: Mapping[Any, Any]) -> tuple[str, str]:
         return YES, reason
     if status != "surface":
         return UNKNOWN, reason or "no surface evidence"
+    outside = _number(row, "n_residues_outside")
+    if outside is not None and outside < OPEN_OUTSIDE:
+        return PARTLY, f"{reason}; under {OPEN_OUTSIDE}, few binders reach it"
     return (YES if score is not None and score >= FIRM_SURFACE else PARTLY), reason
 
 
@@ -129,19 +146,26 @@ def _cells(row: Mapping[Any, Any], floor: float) -> tuple[str, str]:
     counted = _number(row, "coverage_cells")
     share = _number(row, "cells_malignant") if counted is None else counted
     if share is None:
+        r = _number(row, "members_r")
+        if r is not None and r < APART:
+            return NO, f"over tumours its antigens run against each other (r {r:.2f}): likely in different cells"
         return UNKNOWN, _text(row.get("cells_note")) or "no malignant cells were counted"
     return (YES if share >= floor else NO), f"{share:.0%} of the malignant cells that were counted"
 
 
-def _thresholds(row: Mapping[Any, Any]) -> tuple[str, str]:
+def _thresholds(row: Mapping[Any, Any], floor: float) -> tuple[str, str]:
     moved = [_text(row.get(column)) for column in AT_OTHER_THRESHOLDS]
     named = zip(moved, ("half", "twice"), strict=True)
     words = "; ".join(f"{kind} at {name} the threshold" for kind, name in named if kind)
     if not words:
         return UNKNOWN, "the threshold cannot be moved"
     own = CLASSES.index(str(row["safety_class"]))
-    worse = any(kind and CLASSES.index(kind) > own for kind in moved)
-    return (NO if worse else YES), words
+    if any(kind and CLASSES.index(kind) > own for kind in moved):
+        return NO, words
+    covered = _number(row, "coverage_twice")
+    if covered is not None and covered < floor:
+        return PARTLY, f"{words}; coverage {covered:.2f} there"
+    return YES, words
 
 
 def _text(value: object) -> str:

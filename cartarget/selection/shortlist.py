@@ -29,10 +29,10 @@ IDEAS, PRECEDENT = "ideas", "precedent"
 
 COLUMNS = (
     "list", "idea", "gate", "rank", "safety_class", "class_half", "class_twice", "is_firm", "window", "coverage",
-    "liability", "liability_population", "liability_n_positive", "liability_n_observations", "n_alike", "partners",
-    "why",
+    "coverage_twice", "liability", "liability_population", "liability_n_positive", "liability_n_observations",
+    "n_alike", "partners", "why",
 )  # fmt: skip
-_OF_CELLS = ("coverage_cells", "cells_malignant", "cells_note")
+_OF_CELLS = ("coverage_cells", "cells_malignant", "cells_note", "members_r")
 _SUPPORT = ("mark_membrane", "mark_cells", "mark_protein")
 
 
@@ -237,13 +237,16 @@ def _notes(row: Mapping[str, Any], antigens: pd.DataFrame | None) -> str:
 
 
 def _alone(antigens: pd.DataFrame, symbol: str) -> str:
-    """What an antigen does alone: what it hits, if that is known."""
+    """What an antigen does alone: what it hits worst, and how many tissues beside."""
     kind = _text(antigens, symbol, "safety_class")
     if kind == "origin only":
         return f"{symbol} alone hits the origin only"
     place = re.split(r" \(|: ", _text(antigens, symbol, "liability_population"))[0]
     if kind == UNSAFE and place:
-        return f"{symbol} alone hits {place}"
+        broken = [tissue for tissue in _text(antigens, symbol, "tissues_broken").split(", ") if tissue]
+        more = len(set(broken) - {place})
+        beside = f" and {more} more tissue{'s' if more > 1 else ''}" if more else ""
+        return f"{symbol} alone hits {place}{beside}"
     return f"{symbol} alone is {kind or 'unknown'}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -94,14 +94,14 @@ def rank_intervals(
     small = panel.take(listed.members(panel.symbols))
     listed = Gates.parse(gates, panel=small)
     moved = None if swept is None else swept.set_index("gate").reindex(list(gates))[list(AT_OTHER_THRESHOLDS)]
-    rank, place = _standing(small, listed, floor, moved)
+    rank, place, _ = _standing(small, listed, floor, moved)
     ranks, places = np.empty((n, len(gates)), np.int64), np.empty((n, len(gates)), np.int64)
     streams = SeedSequence(seed).spawn(n)
     groups = _people(gifts(small))
     for i in tqdm(range(n), desc="bootstrap", unit="sample", disable=None if progress else True, leave=False):
         rng = default_rng(streams[i])
         drawn = np.concatenate([rng.choice(group, size=len(group)) for group in groups])
-        ranks[i], places[i] = _standing(of_donors(small, drawn), listed, floor, moved)
+        ranks[i], places[i], _ = _standing(of_donors(small, drawn), listed, floor, moved)
     frame = pd.DataFrame({"gate": list(gates), "rank_here": rank})
     frame["rank_lower"] = np.quantile(ranks, TAIL, axis=0, method="lower").astype(np.int64)
     frame["rank_upper"] = np.quantile(ranks, 1 - TAIL, axis=0, method="higher").astype(np.int64)
@@ -128,8 +128,8 @@ def sweep_ranks(
     Returns
     -------
     One row a gate in the order given: `gate`, `rank_sweep_lower`, `rank_sweep_upper` (among these gates), `class_best`,
-    `class_worst`; best and worst of the sweep and the run; `class_half`, `class_twice`. All missing where there is
-    nothing to sweep.
+    `class_worst`; best and worst of the sweep and the run; `class_half`, `class_twice`; `coverage_twice`. All missing
+    where there is nothing to sweep.
 
     Raises
     ------
@@ -150,18 +150,19 @@ def sweep_ranks(
     frame = pd.DataFrame({"gate": ranked["gate"].tolist()})
     if not sweep or frame.empty:
         frame["rank_sweep_lower"] = frame["rank_sweep_upper"] = pd.array([pd.NA] * len(frame), dtype="Int64")
-        return frame.assign(**{name: pd.array([pd.NA] * len(frame), dtype="string") for name in _CLASSES_SWEPT})
-    own = (np.arange(1, len(frame) + 1), place_of(ranked["safety_class"]).to_numpy(dtype=np.int64))
+        missing = {name: pd.array([pd.NA] * len(frame), dtype="string") for name in _CLASSES_SWEPT}
+        return frame.assign(**missing, coverage_twice=np.nan)
+    own = np.array([np.arange(1, len(frame) + 1), place_of(ranked["safety_class"]).to_numpy(dtype=np.int64)])
     listed = Gates.parse(frame["gate"].tolist(), panel=next(iter(sweep.values())))
     found = {name: _standing(panel, listed, floor) for name, panel in sweep.items()}
-    stood = [own, *found.values()]
-    ranks, places = (np.array([one[part] for one in stood]) for part in (0, 1))
+    ranks = np.array([own[0], *(one.rank for one in found.values())])
+    places = np.array([own[1], *(one.place for one in found.values())])
     classes = np.array(CLASSES, dtype=object)
     frame["rank_sweep_lower"], frame["rank_sweep_upper"] = ranks.min(axis=0), ranks.max(axis=0)
     frame["class_best"], frame["class_worst"] = classes[places.min(axis=0)], classes[places.max(axis=0)]
     for column, name in zip(AT_OTHER_THRESHOLDS, (half, twice), strict=True):
-        frame[column] = classes[found[name][1]] if name in found else pd.array([pd.NA] * len(frame), dtype="string")
-    return frame
+        frame[column] = classes[found[name].place] if name in found else pd.array([pd.NA] * len(frame), dtype="string")
+    return frame.assign(coverage_twice=found[twice].coverage if twice in found else np.nan)
 
 
 def firm_first(
@@ -290,13 +291,21 @@ def _n_patients(panel: Panel) -> int:
     return int(panel.populations.loc[panel.is_tumor, "n_donors"].sum())
 
 
-def _standing(
-    panel: Panel, gates: Gates, floor: float, moved: pd.DataFrame | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rank among the gates, from 1, and class of each; `moved` holds the classes at other thresholds."""
+class _Standing(NamedTuple):
+    """Rank of each gate among those given, from 1, the place of its class, and its coverage."""
+
+    rank: NDArray[np.int64]
+    place: NDArray[np.int64]
+    coverage: NDArray[np.float64]
+
+
+def _standing(panel: Panel, gates: Gates, floor: float, moved: pd.DataFrame | None = None) -> _Standing:
+    """How gates stand on a panel; `moved` holds the classes at other thresholds."""
     frame = score_gates(panel, gates=gates, floor=floor)
     if moved is not None:
         frame = frame.assign(**{str(column): moved[column].to_numpy() for column in moved})
     rank = np.empty(len(frame), dtype=np.int64)
     rank[frame.index.get_indexer(ranking_order(frame))] = np.arange(1, len(frame) + 1)
-    return rank, place_of(frame["safety_class"]).to_numpy(dtype=np.int64)
+    return _Standing(
+        rank, place_of(frame["safety_class"]).to_numpy(dtype=np.int64), frame["coverage"].to_numpy(dtype=np.float64)
+    )

@@ -221,3 +221,42 @@ def test_an_empty_shortlist_is_a_table() -> None:
     found = with_cohort(shortlist(table(["A"], window=0.0), antigens=antigens), pd.DataFrame({"gate": []}))
     assert found.empty
     assert conform("shortlist", found).empty
+
+
+def surface(symbols: str, **more: object) -> pd.DataFrame:
+    told = {"symbol": list(symbols), "surface_status": "surface", "surface_score": 4.0, "surface_reason": "SURFY"}
+    return pd.DataFrame(told | more)
+
+
+def test_a_stretch_outside_that_is_known_to_be_short_marks_the_membrane_partly() -> None:
+    antigens = surface("ABC", n_residues_outside=pd.array([49, 50, None], dtype="Int64"))
+    found = marks(table(["A", "B", "C", "A & B"]), antigens=antigens)
+    assert found["mark_membrane"].tolist() == ["partly", "yes", "yes", "partly"]
+    assert found["reason_membrane"].iloc[0] == "A: SURFY; under 50, few binders reach it"
+    tried = antigens.assign(surface_status="experiment")
+    assert marks(table(["A"]), antigens=tried)["mark_membrane"].tolist() == ["yes"]
+
+
+def test_antigens_that_run_against_each_other_are_in_different_cells_unless_cells_were_counted() -> None:
+    frame = table(["A & B"] * 4, members_r=[-0.31, -0.3, None, -0.9], coverage_cells=[None, None, None, 0.8])
+    found = marks(frame, antigens=surface("AB"))
+    assert found["mark_cells"].tolist() == ["no", "unknown", "unknown", "yes"]
+    assert "r -0.31" in found["reason_cells"].iloc[0]
+
+
+def test_a_firm_class_that_reaches_too_few_at_twice_the_threshold_holds_partly() -> None:
+    frame = table(["A"] * 3, class_half="within caps", class_twice="within caps", coverage_twice=[0.49, 0.5, None])
+    found = marks(frame, antigens=surface("A"), floor=0.5)
+    assert found["mark_thresholds"].tolist() == ["partly", "yes", "yes"]
+    assert found["reason_thresholds"].iloc[0].endswith("at twice the threshold; coverage 0.49 there")
+    worse = marks(frame.assign(class_twice="over cap"), antigens=surface("A"))
+    assert worse["mark_thresholds"].tolist() == ["no"] * 3
+
+
+def test_an_antigen_of_most_tissues_is_said_to_hit_them() -> None:
+    antigens = surface(
+        "AB", safety_class="over cap", liability_population="lung", tissues_broken=["lung", "gut, lung, skin"]
+    )
+    assert shortlist(table(["A & B"]), antigens=antigens)["why"].tolist() == [
+        "A alone hits lung, B alone hits lung and 2 more tissues"
+    ]

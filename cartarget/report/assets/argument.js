@@ -128,7 +128,7 @@ export function overrides(argument, result, name) {
     liability: of((g) => known(judged.liability[g])), liability_population: of((g) => placeName(argument.ev, judged.where[g])), liability_evidence: of((g) => evidenceOf(argument.ev, judged.where[g])),
     liability_n_donors: of((g) => behind(argument.ev, judged.where[g], "n_donors")), liability_n_observations: of((g) => behind(argument.ev, judged.where[g], "n_observations")),
     selectivity: of((g) => judged.selectivity[g]), is_eligible: of((g) => judged.isEligible[g] === 1),
-    liability_n_positive: () => null, is_firm: of((g) => (result.isMoved ? result.firm[name][g] === judged.kind[g] : null)), class_half: () => null, class_twice: () => null,
+    liability_n_positive: () => null, is_firm: of((g) => (result.isMoved ? result.firm[name][g] === judged.kind[g] : null)), class_half: () => null, class_twice: () => null, coverage_twice: () => null,
   };
   const slow = detailed(argument.ev);
   const all = { ...quick, ...Object.fromEntries(slow.map((field) => [field, detail(field)])) };

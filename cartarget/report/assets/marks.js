@@ -22,6 +22,20 @@ function proteinReason(value) {
   return [stained, found].filter(Boolean).join("; ") || "no protein was measured in tumours";
 }
 
+/** Why no malignant cell speaks for a gate, and what the levels over tumours hint at. */
+function cellsUncounted(value) {
+  const r = value("members_r");
+  return value("mark_cells") === "no" && r !== null ? `over tumours its antigens run against each other (r ${r.toFixed(2)}): likely in different cells` : value("cells_note") || "no malignant cells were counted";
+}
+
+function thresholdMark({ run }, value) {
+  const title = "thresholds", isFirm = value("is_firm"), twice = value("coverage_twice");
+  if (isFirm === null) return { title, mark: "unknown", reason: "the threshold cannot be moved" };
+  const isThin = isFirm && twice !== null && twice < (run.thresholds.coverage_floor ?? 0.5);
+  const moved = [["class_half", "half"], ["class_twice", "twice"]].filter(([column]) => value(column)).map(([column, words]) => `${value(column)} at ${words} the threshold`);
+  return { title, mark: isThin ? "partly" : isFirm ? "yes" : "no", reason: [...moved, ...(isThin ? [`coverage ${fractionText(twice)} there`] : [])].join("; ") };
+}
+
 function cohortMark(model, name) {
   const marks = { holds: "yes", uncertain: "partly", drops: "no" }, { replication } = model;
   for (let i = 0; replication && i < replication.n; i += 1) {
@@ -38,12 +52,11 @@ export function marksOf(model, table, i) {
   const members = sensedOf(name).filter((symbol) => antigens.rowOf.has(symbol));
   const told = (read) => members.map((symbol) => `${symbol}: ${read((column) => antigens.value(antigens.rowOf.get(symbol), column))}`).join("; ");
   const malignant = value("coverage_cells") ?? value("cells_malignant");
-  const moved = [["class_half", "half"], ["class_twice", "twice"]].filter(([column]) => value(column)).map(([column, words]) => `${value(column)} at ${words} the threshold`);
   return [
     { title: "membrane", mark: value("mark_membrane"), reason: told((column) => column("surface_reason") ?? "no surface evidence") },
-    { title: "cells", mark: value("mark_cells"), reason: malignant === null ? value("cells_note") || "no malignant cells were counted" : `${fractionText(malignant)} of the malignant cells that were counted` },
+    { title: "cells", mark: value("mark_cells"), reason: malignant === null ? cellsUncounted(value) : `${fractionText(malignant)} of the malignant cells that were counted` },
     { title: "protein", mark: value("mark_protein"), reason: told(proteinReason) },
-    { title: "thresholds", mark: value("is_firm") === null ? "unknown" : value("is_firm") ? "yes" : "no", reason: moved.join("; ") || (value("is_firm") === null ? "the threshold cannot be moved" : "") },
+    thresholdMark(model, value),
     { title: "cohort", ...cohortMark(model, name) },
   ];
 }
