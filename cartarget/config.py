@@ -128,7 +128,7 @@ class Larger(Strict):
     templates: list[str] = Field(
         [], description="shapes such as A & (B | C), each letter an antigen or a blocker; none: gates of two alone"
     )
-    top: Annotated[int, Field(ge=1)] = Field(100, description="gates kept in larger.parquet")
+    top: Annotated[int, Field(ge=1)] = Field(100, description="gates kept in the table of gates")
     minutes: Annotated[float, Field(gt=0)] = Field(
         10.0, description="time for the search; when it is over, the gap that remains is stated"
     )

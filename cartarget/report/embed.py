@@ -11,6 +11,9 @@ from cartarget.logic.gate import Gate
 from cartarget.report.argue import BUDGET, Evidence, evidence_block, fit_evidence
 from cartarget.report.payload import Block
 
+LARGER = 3
+"""Number of the shape of a gate of three antigens or more."""
+
 FIRST = 200
 """Leading antigens whose evidence comes before that of any gate."""
 
@@ -21,7 +24,6 @@ def embed(
     antigens: pd.DataFrame,
     gates: pd.DataFrame,
     atlas: str,
-    larger: pd.DataFrame | None = None,
     budget: int = BUDGET,
 ) -> tuple[Block, frozenset[str]]:
     """Lay evidence and the rows that it can judge out as a block.
@@ -34,32 +36,28 @@ def embed(
         Tables as they stand in the report.
     atlas
         Name of the primary atlas.
-    larger
-        Gates of three antigens or more beside the table; their antigens come first.
     budget
         Bytes that the evidence may take, compressed.
 
     Returns
     -------
     The block, and the names of the rows that it holds no evidence on. `gate.a`, `gate.b`, `gate.op` (−1: no
-    evidence, or more than two antigens) and `antigen.row` point into the evidence; `gate.tie` and `antigen.tie`
-    number the rows by what ranks them when class and selectivity are alike; `gate.closing`, `antigen.closing` and
-    `larger.closing` hold what closes each row (:mod:`cartarget.report.closing`), from `….closing_at` on.
+    evidence; `LARGER`: the page reads the gate's text) and `antigen.row` point into the evidence; `gate.tie` and
+    `antigen.tie` number the rows by what ranks them when class and selectivity are alike; `gate.closing` and
+    `antigen.closing` hold what closes each row (:mod:`cartarget.report.closing`), from `….closing_at` on.
     """
-    more = [] if larger is None else larger["gate"].astype(str).tolist()
     parsed = [Gate.parse(name) for name in gates["gate"].astype(str)]
-    members = [symbol for gate in [*map(Gate.parse, more), *parsed] for symbol in gate.antigens]
+    members = [symbol for gate in parsed for symbol in gate.antigens]
     symbols = antigens["symbol"].astype(str).tolist()
     kept = fit_evidence(evidence, order=[*symbols[:FIRST], *members, *symbols], budget=budget)
     row = {symbol: place for place, symbol in enumerate(kept.header["symbols"])}
     block = evidence_block(kept)
     block.header["atlas"] = atlas
     closing = block.header.pop("closing")
-    for prefix, frame, key in (("gate", gates, "gate"), ("antigen", antigens, "symbol"), ("larger", larger, "gate")):
-        if frame is not None:
-            found = [closing.get(text, []) for text in _texts(frame[key], key)]
-            block.arrays[f"{prefix}.closing"] = np.array([number for row in found for number in row], dtype=np.int32)
-            block.arrays[f"{prefix}.closing_at"] = np.cumsum([0, *map(len, found)]).astype(np.int32)
+    for prefix, frame, key in (("gate", gates, "gate"), ("antigen", antigens, "symbol")):
+        found = [closing.get(text, []) for text in _texts(frame[key], key)]
+        block.arrays[f"{prefix}.closing"] = np.array([number for row in found for number in row], dtype=np.int32)
+        block.arrays[f"{prefix}.closing_at"] = np.cumsum([0, *map(len, found)]).astype(np.int32)
     table = np.array([_row(gate, row) for gate in parsed], dtype=np.int32).reshape(-1, 3)
     for place, name in enumerate(("a", "b", "op")):
         block.arrays[f"gate.{name}"] = np.ascontiguousarray(table[:, place])
@@ -77,10 +75,12 @@ def _texts(names: pd.Series, key: str) -> list[str]:
 
 
 def _row(gate: Gate, row: dict[str, int]) -> tuple[int, int, int]:
-    """Rows of the evidence and the shape of a gate of one or two antigens; −1 for any other."""
+    """Rows of the evidence and the shape of a gate of one or two antigens; `LARGER`; −1 where evidence is lacking."""
     literals = gate.literals
-    if len(literals) > 2 or literals[0].is_negated or any(part.symbol not in row for part in literals):
+    if literals[0].is_negated or any(part.symbol not in row for part in literals):
         return 0, 0, -1
+    if len(literals) > 2:
+        return 0, 0, LARGER
     first, last = row[literals[0].symbol], row[literals[-1].symbol]
     if literals[-1].is_negated:
         return (first, last, NOT) if gate.operator == "&" else (0, 0, -1)

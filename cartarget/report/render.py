@@ -32,7 +32,6 @@ from cartarget.report.front import (
     lead,
     tissues_in_order,
 )
-from cartarget.report.larger import read_larger
 from cartarget.report.payload import Block, add_exposure, add_table, read_exposure
 from cartarget.selection.shortlist import IDEAS, PRECEDENT, why_empty
 
@@ -115,13 +114,12 @@ def render_report(run_dir: str | os.PathLike[str], *, max_gates: int = GATES) ->
     antigens = read_table("antigens", _present(run_dir / "antigens.parquet"))
     gates = read_table("gates", _present(run_dir / "gates.parquet"))
     engine = read_engine()
-    beside = run_dir / "larger_exposure.parquet"
-    exposures = [_present(run_dir / "exposure.parquet"), *([beside] if beside.is_file() else [])]
+    exposure = _present(run_dir / "exposure.parquet")
     stored = run_dir / "work" / "argue.npz"
     evidence = read_evidence(stored) if stored.is_file() else None
-    more, larger = read_more(run_dir, antigens=antigens), read_larger(run_dir)
+    more, searched = read_more(run_dir, antigens=antigens), read_searched(run_dir)
     ideas = read_table("shortlist", _present(run_dir / "shortlist.parquet"))
-    run = _Run(summary, antigens, gates, ideas, more, larger, exposures, evidence)
+    run = _Run(summary, antigens, gates, ideas, more, searched, exposure, evidence)
     kept = choose_gates(gates, limit=max_gates if evidence else min(max_gates, STORED))
     while True:
         page = _page(run, gates.loc[kept], engine)
@@ -194,6 +192,18 @@ def read_more(run_dir: Path, *, antigens: pd.DataFrame) -> dict[str, pd.DataFram
     return found
 
 
+def read_searched(run_dir: Path) -> list[dict[str, Any]]:
+    """Shapes of larger gates that were searched, with what is proven of each; none where none was asked for.
+
+    Examples
+    --------
+    >>> read_searched(Path("absent"))
+    []
+    """
+    proof = run_dir / "work" / "larger.json"
+    return json.loads(proof.read_text(encoding="utf-8"))["certificate"] if proof.is_file() else []
+
+
 def _present(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: the report needs this file and it is absent; run `cartarget run CONFIG` first")
@@ -209,29 +219,25 @@ class _Run:
     gates: pd.DataFrame
     ideas: pd.DataFrame
     more: dict[str, pd.DataFrame]
-    larger: dict[str, Any]
-    exposures: list[Path]
+    searched: list[dict[str, Any]]
+    exposure: Path
     evidence: Evidence | None
 
 
 def _data(run: _Run, kept: pd.DataFrame) -> tuple[str, str]:
     """The payload, and the counted evidence if there is any, as text."""
-    summary, larger = run.summary, run.larger["table"]
+    summary = run.summary
     block = Block({"run": {key: summary[key] for key in _FOR_PAGE} | _compact(summary)})
     add_table(block, "antigens", run.antigens)
     add_table(block, "gates", kept)
     for name, table in run.more.items():
         add_table(block, name, table)
-    beside = [] if larger is None else larger["gate"].astype(str).tolist()
-    if larger is not None:
-        add_table(block, "larger", larger, contract="gates")
-    names, counted = pd.Index([*run.antigens["symbol"], *kept["gate"], *beside]).astype(str).unique(), ""
+    names, counted = pd.Index([*run.antigens["symbol"], *kept["gate"]]).astype(str).unique(), ""
     if run.evidence is not None:
         primary = next((atlas["name"] for atlas in summary["atlases"] if atlas.get("role") == "primary"), "")
-        counts, lacking = embed(run.evidence, antigens=run.antigens, gates=kept, atlas=primary, larger=larger)
-        names, counted = names[names.isin([*lacking, *beside])], counts.encode()
-    rows = pd.concat([read_exposure(path, gates=names) for path in run.exposures], ignore_index=True)
-    add_exposure(block, rows, gates=names)
+        counts, lacking = embed(run.evidence, antigens=run.antigens, gates=kept, atlas=primary)
+        names, counted = names[names.isin(lacking)], counts.encode()
+    add_exposure(block, read_exposure(run.exposure, gates=names), gates=names)
     return block.encode(), counted
 
 
@@ -259,7 +265,8 @@ def _page(run: _Run, kept: pd.DataFrame, engine: Engine) -> bytes:
             harm=known_harm(summary["regression"]),
             words=_EVIDENCE_WORDS,
             shapes=_shapes(),
-            larger=run.larger,
+            searched=run.searched,
+            n_larger=int((gates["n_antigens"] > 2).sum()),
             n_gates=len(gates),
             n_gates_kept=len(kept),
             payload=payload,

@@ -77,7 +77,7 @@ class OpenRun:
         InputError
             In memory, more than `MOST_PAIRED` genes are candidates.
         """
-        from cartarget.run.steps import gate_table
+        from cartarget.run.steps import gate_table, larger_table
 
         if self._folder is None and len(self.run.candidates) > MOST_PAIRED:
             raise InputError(
@@ -86,7 +86,11 @@ class OpenRun:
                 "of your own: .score([...])"
             )
 
-        return self._table("gates", lambda: gate_table(self.config, self.run, antigens=self.antigens)[0])
+        def table() -> pd.DataFrame:
+            larger, _ = larger_table(self.config, lambda: self.run)
+            return gate_table(self.config, self.run, antigens=self.antigens, larger=larger)[0]
+
+        return self._table("gates", table)
 
     @cached_property
     def exposure(self) -> pd.DataFrame:
@@ -160,7 +164,7 @@ class OpenRun:
         asked = list(dict.fromkeys(self._read(gate, notes) for gate in _several(gates)))
         if not asked:
             raise GateError("no gate was given; write one such as 'CEACAM5 & ~PTPRC'")
-        table = score_beside_parts(run.panel, gates=asked, floor=config.coverage_floor, rare=run.tiers.rare)
+        table = score_beside_parts(run.panel, gates=asked, floor=config.coverage_floor)
         listed = Gates.parse(asked, panel=run.panel)
         table = with_gate_columns(table, run, gates=listed, limits=config.thresholds)
         table = with_marks(_at_other_thresholds(table, run, config=config), self.antigens, floor=config.coverage_floor)

@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from cartarget.config import Config
-from cartarget.contracts import read_table, write_parts, write_table
+from cartarget.contracts import conform, read_table, write_parts, write_table
 from cartarget.files import on_disk, resource, sweep, whole
 from cartarget.provenance import journal
 from cartarget.run.checking import check_run
@@ -98,10 +98,11 @@ def gates_step(config: Config) -> None:
     from cartarget.selection.screen import expose
 
     run, antigens = load_run(config), read_table("antigens", config.run_dir / "antigens.parquet")
-    table, found = gate_table(config, run, antigens=antigens)
+    larger = read_table("gates", config.run_dir / "work" / "larger.parquet")
+    table, found = gate_table(config, run, antigens=antigens, larger=larger)
     write_table("gates", table, config.run_dir / "gates")
     ordered = found.gates.take(pd.Index(found.table["gate"]).get_indexer(pd.Index(table["gate"])))
-    both = Gates.join([Gates.singles(len(run.panel.symbols)), ordered.pairs])
+    both = Gates.join([Gates.singles(len(run.panel.symbols)), ordered.take(np.flatnonzero(ordered.size > 1))])
     starts = tqdm(range(0, len(both), PART), desc="exposure", unit=" thousand gates", disable=None, leave=False)
     parts = (expose(run.panel, gates=both.take(np.arange(low, min(low + PART, len(both))))) for low in starts)
     best = set(table["gate"].head(TSV_GATES))
@@ -109,18 +110,28 @@ def gates_step(config: Config) -> None:
     _write_json(config.run_dir / "work" / "search.json", {"n_gates": found.n_gates, "n_eligible": found.n_eligible})
 
 
-def gate_table(config: Config, run: Run, *, antigens: pd.DataFrame) -> tuple[pd.DataFrame, Screened]:
-    """The `gates` table of a run, and what the screen found."""
+def gate_table(
+    config: Config, run: Run, *, antigens: pd.DataFrame, larger: pd.DataFrame
+) -> tuple[pd.DataFrame, Screened]:
+    """The `gates` table of a run, and what the screen found; `larger` gates (`screen_larger`) are ranked with it."""
     from cartarget.run.annotate import run_sweep, with_gate_columns, with_marks, with_sweep
+    from cartarget.selection.larger import with_larger
     from cartarget.selection.screen import screen_gates
     from cartarget.selection.sweep import half_and_twice
 
     limits, sweep = config.thresholds, run_sweep(run, config=config, symbols=run.panel.symbols)
     half, twice = half_and_twice(run.panel.kind, bulk=limits.bulk, count=limits.count)
+    at_half, at_twice = sweep.get(half), sweep.get(twice)
     found = screen_gates(
-        run.panel, candidates=run.candidates, floor=config.coverage_floor, top=config.top, controls=run.controls,
-        half=sweep.get(half), twice=sweep.get(twice),
-    )  # fmt: skip
+        run.panel,
+        candidates=run.candidates,
+        floor=config.coverage_floor,
+        top=config.top,
+        controls=run.controls,
+        half=at_half,
+        twice=at_twice,
+    )
+    found = with_larger(found, larger, panel=run.panel, half=at_half, twice=at_twice)
     table = with_gate_columns(found.table, run, gates=found.gates, limits=limits)
     table = with_sweep(table, run, config=config, sweep=sweep)
     return with_marks(table, antigens, floor=config.coverage_floor), found
@@ -128,28 +139,30 @@ def gate_table(config: Config, run: Run, *, antigens: pd.DataFrame) -> tuple[pd.
 
 def larger_step(config: Config) -> None:
     """Search gates of three to five antigens of the shapes asked for, and score the best like any gate."""
-    from cartarget.logic.batch import Gates
-    from cartarget.run.annotate import empty, with_gate_columns, with_marks, with_sweep
-    from cartarget.selection.larger import screen_larger
-    from cartarget.selection.screen import expose
+    table, certificate = larger_table(config, lambda: load_run(config))
+    with whole(config.run_dir / "work" / "larger.parquet") as temporary:
+        table.to_parquet(temporary, index=False)
+    _write_json(config.run_dir / "work" / "larger.json", {"certificate": certificate})
 
-    asked, table, exposure, proof = config.larger, empty("gates"), empty("exposure"), "[]"
-    if asked.templates:
-        run = load_run(config)
-        found = screen_larger(
-            run.panel, candidates=run.candidates, templates=asked.templates, floor=config.coverage_floor,
-            rare=run.tiers.rare, top=asked.top, minutes=asked.minutes,
-        )  # fmt: skip
-        proof = found.certificate.to_json(orient="records", double_precision=6)
-        if len(found.table):
-            gates = Gates.parse(found.table["gate"].tolist(), panel=run.panel)
-            table = with_gate_columns(found.table, run, gates=gates, limits=config.thresholds)
-            antigens = read_table("antigens", config.run_dir / "antigens.parquet")
-            table = with_marks(with_sweep(table, run, config=config), antigens, floor=config.coverage_floor)
-            exposure = expose(run.panel, gates=gates)
-    write_table("gates", table, config.run_dir / "larger")
-    write_table("exposure", exposure, config.run_dir / "larger_exposure")
-    _write_json(config.run_dir / "work" / "larger.json", {"certificate": json.loads(proof)})
+
+def larger_table(config: Config, load: Callable[[], Run]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Larger gates that the configuration asks for, in the columns of `gates`, and what is proven of each shape.
+
+    The run is loaded only if the configuration has a template.
+    """
+    from cartarget.run.annotate import empty
+    from cartarget.selection.larger import screen_larger
+
+    asked = config.larger
+    if not asked.templates:
+        return conform("gates", empty("gates")), []
+    run = load()
+    found = screen_larger(
+        run.panel, candidates=run.candidates, templates=asked.templates, floor=config.coverage_floor,
+        top=asked.top, minutes=asked.minutes,
+    )  # fmt: skip
+    table = found.table if len(found.table) else empty("gates")
+    return conform("gates", table), json.loads(found.certificate.to_json(orient="records", double_precision=6))
 
 
 def trust_step(config: Config) -> None:
@@ -213,8 +226,7 @@ def _write_argument(config: Config, run: Run) -> None:
     others = [config.model_copy(update={"thresholds": config.thresholds.model_copy(update={key: v})}) for v in values]
     panels = [run.panel if v == base else load_run(other).panel for v, other in zip(values, others, strict=True)]
     tiers = resource(config.tiers).read_text(encoding="utf-8")
-    tables = [read_table("gates", config.run_dir / f"{name}.parquet") for name in ("gates", "larger")]
-    gates = [gate for table in tables for gate in table["gate"]]
+    gates = read_table("gates", config.run_dir / "gates.parquet")["gate"].tolist()
     evidence = counted_evidence(panels, thresholds=values, base=base, unit=unit, tiers=tiers, gates=gates)
     write_evidence(evidence, config.run_dir / "work" / "argue.npz")
 
@@ -309,18 +321,23 @@ STEPS: tuple[Step, ...] = (
         outputs=lambda config: _tables(config, "antigens"),
     ),
     Step(
-        "gates",
-        gates_step,
-        keys=(*JUDGED, "top"),
-        inputs=lambda config: [*_evidence(config), *_tables(config, "antigens"), *resource_paths(config)],
-        outputs=lambda config: [*_tables(config, "gates", "exposure"), *_inside(config, "work/search.json")],
-    ),
-    Step(
         "larger",
         larger_step,
         keys=(*JUDGED, "larger"),
-        inputs=lambda config: [*_evidence(config), *_tables(config, "antigens"), *resource_paths(config)],
-        outputs=lambda config: [*_tables(config, "larger", "larger_exposure"), *_inside(config, "work/larger.json")],
+        inputs=lambda config: [*_evidence(config), *resource_paths(config)],
+        outputs=lambda config: _inside(config, "work/larger.parquet", "work/larger.json"),
+    ),
+    Step(
+        "gates",
+        gates_step,
+        keys=(*JUDGED, "top"),
+        inputs=lambda config: [
+            *_evidence(config),
+            *_tables(config, "antigens"),
+            *_inside(config, "work/larger.parquet"),
+            *resource_paths(config),
+        ],
+        outputs=lambda config: [*_tables(config, "gates", "exposure"), *_inside(config, "work/search.json")],
     ),
     Step(
         "trust",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,12 @@ from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
 from cartarget.logic.shapes import sub_gates, without
-from cartarget.safety.beside import rare_unmeasured
 from cartarget.search.objectives import rank as rank_objective
 from cartarget.search.search import search_gates
 from cartarget.search.template import MOST, Template
 from cartarget.selection.gains import gains
-from cartarget.selection.ranking import rank
-from cartarget.selection.screen import hardware, score_gates
+from cartarget.selection.ranking import rank, rank_again
+from cartarget.selection.screen import Screened, hardware, score_gates, with_moved
 
 LEAST = 3
 """Letters of the smallest template; smaller gates are all screened."""
@@ -47,7 +46,6 @@ def screen_larger(
     candidates: Sequence[str],
     templates: Sequence[str],
     floor: float = 0.5,
-    rare: Sequence[str] = (),
     top: int = 100,
     minutes: float = 10.0,
     progress: bool = True,
@@ -70,8 +68,6 @@ def screen_larger(
         Shapes such as `"A & (B | C)"`; each letter stands for an antigen, plain or as a blocker.
     floor
         Coverage that makes a gate eligible.
-    rare
-        Rare vital tissues and cell types (`Tiers.rare`); `cell_types_unmeasured` says which of them a gate leaves open.
     top
         How many gates the search returns.
     minutes
@@ -120,13 +116,36 @@ def screen_larger(
     certificate = found.certificate.drop(columns="seconds")
     if not gates:
         return Larger(pd.DataFrame(), certificate)
-    table = score_beside_parts(panel, gates=gates, floor=floor, rare=rare)
+    table = score_beside_parts(panel, gates=gates, floor=floor)
     return Larger(rank(table), certificate)
 
 
-def score_beside_parts(
-    panel: Panel, *, gates: Sequence[Gate], floor: float = 0.5, rare: Sequence[str] = ()
-) -> pd.DataFrame:
+def with_larger(
+    found: Screened, larger: pd.DataFrame, *, panel: Panel, half: Panel | None = None, twice: Panel | None = None
+) -> Screened:
+    """Larger gates among those of one and two antigens: one table, of which each row competes as it did.
+
+    Parameters
+    ----------
+    found
+        What `screen_gates` found.
+    larger
+        The table of `screen_larger`. Empty: nothing is added.
+    panel, half, twice
+        Evidence on the antigens, at the threshold, and at half and twice of it as for `screen_gates`.
+    """
+    if larger.empty:
+        return found
+    added = Gates.parse(larger["gate"].tolist(), panel=panel)
+    larger = with_moved(larger, added, half=half, twice=twice)
+    known = [one.dropna(axis=1, how="all") for one in (found.table, larger)]
+    table = rank_again(pd.concat(known, ignore_index=True).reindex(columns=found.table.columns))
+    gates = Gates.join([found.gates, added])
+    order = pd.Index([*found.table["gate"], *larger["gate"]]).get_indexer(pd.Index(table["gate"]))
+    return replace(found, table=table, gates=gates.take(order))
+
+
+def score_beside_parts(panel: Panel, *, gates: Sequence[Gate], floor: float = 0.5) -> pd.DataFrame:
     """Score gates of any shape and size, with what each gains on the gates that are left when literals are deleted.
 
     Of a gate of more than five literals only those are asked that lack a single one: the others are too many.
@@ -137,8 +156,8 @@ def score_beside_parts(
         Evidence on the antigens.
     gates
         The gates, each once.
-    floor, rare
-        As for `screen_larger`.
+    floor
+        Coverage that makes a gate eligible.
 
     Returns
     -------
@@ -159,7 +178,7 @@ def score_beside_parts(
         members[row[gate], : len(own)] = [row[part] for part in own]
     first = listed.take(np.arange(len(gates)))
     table = frame.join(gains(frame, members=members)).iloc[: len(gates)]
-    return table.assign(**hardware(first), control="", cell_types_unmeasured=rare_unmeasured(panel, first, rare=rare))
+    return table.assign(**hardware(first), control="")
 
 
 def _parts(gate: Gate) -> list[Gate]:

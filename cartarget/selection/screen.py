@@ -207,9 +207,7 @@ def screen_gates(
         chosen = _distinct(Gates.join([chosen, _scanned(half, candidates, floor=floor, top=top, progress=progress)[1]]))
     gates = Gates.join([Gates.singles(len(panel.symbols)), chosen])
     frame = _in_parts(gates, lambda part: score_gates(panel, gates=part, floor=floor))
-    for name, other in zip(AT_OTHER_THRESHOLDS, (half, twice), strict=True):
-        if other is not None:
-            frame[name] = _in_parts(gates, partial(_classes, other)).to_numpy()
+    frame = with_moved(frame, gates, half=half, twice=twice)
     frame["row"] = np.arange(len(frame))
     frame["control"] = control_column(frame["gate"], controls).where(frame["n_antigens"] == 1, "")
     members = np.where((gates.size == 2)[:, None], gates.rows[:, :2], -1)
@@ -226,6 +224,13 @@ def screen_gates(
         n_gates=scan.n_gates + len(candidates),
         n_eligible=scan.n_eligible + int(frame.loc[: len(panel.symbols) - 1, "is_eligible"].sum()),
     )
+
+
+def with_moved(table: pd.DataFrame, gates: Gates, *, half: Panel | None, twice: Panel | None) -> pd.DataFrame:
+    """Add the class of each gate on the evidence at half and at twice the threshold, where there is any."""
+    given = zip(AT_OTHER_THRESHOLDS, (half, twice), strict=True)
+    panels = {name: other for name, other in given if other is not None}
+    return table.assign(**{name: _in_parts(gates, partial(_classes, other)).array for name, other in panels.items()})
 
 
 def _scanned(panel: Panel, candidates: Sequence[str], *, floor: float, top: int, progress: bool) -> tuple[Scan, Gates]:

@@ -9,6 +9,7 @@ import pandas as pd
 from cartarget.evidence.panel import Panel
 from cartarget.evidence.people import gifts
 from cartarget.logic.batch import Gates
+from cartarget.logic.gate import Gate
 from cartarget.selection.crossfit import CrossFit, crossfit
 from cartarget.selection.null import random_pair_null
 from cartarget.selection.sweep import rank_intervals
@@ -67,10 +68,10 @@ def assess_gates(
     table["n_conflicts"] = table["gate"].map(counted).fillna(0).astype(int)
     if not names:
         return table, None
-    found = None
+    found, searched = None, [name for name in names if Gate.parse(name).n_literals <= 2]
     if 2 <= folds <= _people(panel):
         found = crossfit(
-            panel, candidates=candidates, folds=folds, seed=seed, floor=floor, gates=names, progress=progress
+            panel, candidates=candidates, folds=folds, seed=seed, floor=floor, gates=searched, progress=progress
         )
         table = table.merge(found.gates[["gate", *_HELD_OUT]], on="gate", how="left")
     listed = Gates.parse(names, panel=panel)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from cartarget.config import load_config
-from cartarget.contracts import read_table, write_table
+from cartarget.contracts import conform, read_table, write_table
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
@@ -23,7 +23,7 @@ from cartarget.report.render import render_report
 from cartarget.safety.tiers import read_tiers
 from cartarget.selection.gains import gains
 from cartarget.selection.ranking import rank
-from cartarget.selection.screen import expose, score_gates
+from cartarget.selection.screen import score_gates
 from cartarget.selection.shortlist import shortlist
 
 Visit = Callable[..., Any]
@@ -188,10 +188,10 @@ def test_a_gate_of_three_has_a_page_with_every_way_to_carry_its_antigens(
     gate = Gate.parse("(CEACAM5 | MSLN) & ~EPCAM")
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("report.html"))
     one = Gates.parse([gate], panel=panels[0])
-    table = score_gates(panels[0], gates=one).assign(is_redundant=True, control="", rank=pd.NA)
-    write_table("gates", table, tmp_path / "run" / "larger")
-    write_table("exposure", expose(panels[0], gates=one), tmp_path / "run" / "larger_exposure")
-    (tmp_path / "run" / "work" / "larger.json").write_text('{"certificate": []}', encoding="utf-8")
+    table = read_table("gates", tmp_path / "run" / "gates.parquet")
+    larger = score_gates(panels[0], gates=one).assign(is_redundant=True, control="", rank=pd.NA)
+    larger = conform("gates", larger).dropna(axis=1, how="all")
+    write_table("gates", pd.concat([table, larger], ignore_index=True), tmp_path / "run" / "gates")
     page = visit(render_report(tmp_path / "run"), f"#gate={quote(str(gate), safe='')}")
     page.wait_for_selector("#card table.truth")
     lines = page.locator("table.truth tbody tr")

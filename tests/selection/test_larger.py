@@ -12,9 +12,10 @@ from cartarget.evidence.panel import Panel, build_panel
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
 from cartarget.logic.shapes import sub_gates
-from cartarget.selection.larger import screen_larger
+from cartarget.selection.larger import screen_larger, with_larger
 from cartarget.selection.ranking import ranking_order
-from cartarget.selection.screen import expose, score_gates
+from cartarget.selection.screen import expose, score_gates, screen_gates
+from cartarget.selection.trust import assess_gates
 from tests.panels import observations, random_panel
 
 
@@ -40,6 +41,30 @@ def test_a_planted_gate_of_three_is_found_and_gains_on_every_part() -> None:
     assert "inhibitory CAR" in first["hardware"] and "tandem" in first["hardware"]
     conform("gates", found.table)
     conform("exposure", expose(panel, gates=Gates.parse([first["gate"]], panel=panel)))
+
+
+def test_larger_gates_rank_among_the_others_and_are_held_to_account_like_them() -> None:
+    panel = planted()
+    pairs = screen_gates(panel, candidates=panel.symbols, half=panel, twice=panel, progress=False)
+    larger = screen_larger(panel, candidates=panel.symbols, templates=["A & (B | C)"], progress=False).table
+    found = with_larger(pairs, conform("gates", larger), panel=panel, half=panel, twice=panel)
+    assert found.table["gate"].tolist() == found.gates.names(panel.symbols)
+    assert found.table["gate"].iloc[0] == "(A | B) & ~C"
+    ranked = found.table[found.table["rank"].notna()]
+    assert ranked["rank"].tolist() == list(range(1, len(ranked) + 1))
+    one = found.table.iloc[0]
+    assert one["class_half"] == one["class_twice"] == one["safety_class"] == "within caps"
+    trust, _ = assess_gates(
+        panel,
+        gates=["(A | B) & ~C", "A & ~C"],
+        candidates=panel.symbols,
+        folds=3,
+        bootstrap=5,
+        n_null=20,
+        progress=False,
+    )
+    assert trust[["rank_lower", "selectivity_p"]].notna().all(axis=None)
+    assert trust["n_chosen"].isna().tolist() == [True, False], "the folds search gates of two"
 
 
 @pytest.mark.parametrize("kind", ["samples", "cells"])

@@ -3,15 +3,6 @@ rule larger:
         steps["larger"].inputs(asked),
     output:
         work["larger"],
-        "<results>/larger.parquet",
-        report(
-            "<results>/larger.tsv",
-            caption="../report/larger.rst",
-            category="Gates",
-            labels={"table": "gates of three and more", "run": asked.name},
-        ),
-        "<results>/larger_exposure.parquet",
-        "<results>/larger_exposure.tsv",
     log:
         "<logs>/larger.log",
     benchmark:

@@ -6,13 +6,14 @@ import { judgeOf, placeName, behind, evidenceOf, KINDS } from "./judge.js";
 import { redundantOf, aroundOf, rankRows, ideasOf } from "./rerank.js";
 import { detailsOf, exposureOf } from "./details.js";
 
+const LARGER = 3; // as cartarget.report.embed numbers the shapes
 const NEGATIVE = ["housekeeping", "intracellular", "random"];
 
 /** What closes each row of a table (cartarget.report.closing), as tissues of the evidence; a function of the row. */
 const closingOf = (arrays, name) => (row) => Array.from(arrays[`${name}.closing`].subarray(arrays[`${name}.closing_at`][row], arrays[`${name}.closing_at`][row + 1]));
 
-/** Open the evidence of a report for argument. `tables` are its antigens and gates, and the larger gates beside them. */
-export function openArgument(block, { antigens, gates, larger, run }) {
+/** Open the evidence of a report for argument. `tables` are its antigens and gates. */
+export function openArgument(block, { antigens, gates, run }) {
   const ev = openEvidence(block);
   const { arrays } = block;
   const rowsOf = (n, test) => Array.from({ length: n }, (_, i) => i).filter(test);
@@ -20,7 +21,9 @@ export function openArgument(block, { antigens, gates, larger, run }) {
   const own = arrays["antigen.row"], closingGate = closingOf(arrays, "gate"), closingAntigen = closingOf(arrays, "antigen");
   const inPair = (row) => ({ ...(a[row] === b[row] ? { shape: ALONE, rows: [a[row]] } : { shape: SHAPES_OF_TWO[op[row]], rows: [a[row], b[row]] }), closing: closingGate(row) });
   const listOf = (rows, read) => ({ rows, gates: rows.map(read) });
-  const pairs = listOf(rowsOf(gates.n, (i) => op[i] >= 0), inPair);
+  const isLarger = (row) => op[row] === LARGER;
+  const ofAny = (row) => { const { shape, symbols } = readGate(gates.key.told(row)); return { shape, rows: symbols.map((symbol) => ev.rowOf.get(symbol)), closing: closingGate(row) }; };
+  const listed = listOf(rowsOf(gates.n, (i) => op[i] >= 0), (row) => (isLarger(row) ? ofAny(row) : inPair(row)));
   const alone = listOf(rowsOf(antigens.n, (i) => own[i] >= 0), (row) => ({ shape: ALONE, rows: [own[row]], closing: closingAntigen(row) }));
   const closing = [];
   for (const { rows: [row], closing: tissues } of alone.gates) closing[row] = tissues;
@@ -32,36 +35,36 @@ export function openArgument(block, { antigens, gates, larger, run }) {
     const known = antigens.value(row, "surface_score");
     if (known !== null && antigens.value(row, "surface_status") === "surface") score[alone.gates[i].rows[0]] = known;
   });
-  const ties = { gates: tie("gate.tie", pairs), antigens: tie("antigen.tie", alone) };
-  const negative = { gates: pairs.rows.map((row) => isNegative(gates, row)), antigens: alone.rows.map((row) => isNegative(antigens, row)) };
-  const placeOf = { gates: new Map(pairs.rows.map((row, g) => [row, g])), antigens: new Map(alone.rows.map((row, g) => [row, g])) };
+  const ties = { gates: tie("gate.tie", listed), antigens: tie("antigen.tie", alone) };
+  const negative = { gates: listed.rows.map((row) => isNegative(gates, row)), antigens: alone.rows.map((row) => isNegative(antigens, row)) };
+  const placeOf = { gates: new Map(listed.rows.map((row, g) => [row, g])), antigens: new Map(alone.rows.map((row, g) => [row, g])) };
   const start = { threshold: ev.base, floor: run.thresholds.coverage_floor ?? 0.5, surface: run.config?.surface?.min_score ?? 0, tolerated: [],
     tiers: Object.fromEntries(Object.entries(ev.reference).map(([tier, both]) => [tier, { ...both }])) };
 
-  const { isListable, support } = supportOf({ gates, antigens, pairs, symbols: ev.symbols });
+  const { isListable, support } = supportOf({ gates, antigens, listed, symbols: ev.symbols });
 
   const evaluate = (settings) => {
     const now = judge(settings);
     const single = now.singles();
     const lone = now.gates(alone.gates);
-    const gated = now.gates(pairs.gates);
+    const gated = now.gates(listed.gates);
     const others = aroundOf(ev.thresholds, settings.threshold, ev.isCells).map((threshold) => judge({ ...settings, threshold }));
-    const firm = { gates: others.reduce((kind, other) => other.worse(pairs.gates, kind), gated.kind), antigens: others.reduce((kind, other) => other.worse(alone.gates, kind), lone.kind) };
+    const firm = { gates: others.reduce((kind, other) => other.worse(listed.gates, kind), gated.kind), antigens: others.reduce((kind, other) => other.worse(alone.gates, kind), lone.kind) };
     const firmAlone = others.reduce((kind, other) => other.worseSingles(kind), single.kind);
-    const redundant = redundantOf(pairs.gates, { judged: gated, firm: firm.gates }, { alone: single, firmAlone }, ev.gain);
+    const redundant = redundantOf(listed.gates, { judged: gated, firm: firm.gates }, { alone: single, firmAlone }, ev.gain);
+    listed.rows.forEach((row, g) => { if (isLarger(row)) redundant[g] = Number(gates.told(row, "is_redundant") === true); }); // its parts are not judged again
     const enough = ({ rows }) => rows.every((row) => score[row] >= settings.surface);
-    const competes = Array.from(redundant, (is, g) => !is && !negative.gates[g] && enough(pairs.gates[g]));
+    const competes = Array.from(redundant, (is, g) => !is && !negative.gates[g] && enough(listed.gates[g]));
     const ranked = { gates: rankRows(gated, { firm: firm.gates, tie: ties.gates, competes }),
       antigens: rankRows(lone, { firm: firm.antigens, tie: ties.antigens, competes: alone.rows.map((_, g) => !negative.antigens[g] && enough(alone.gates[g])) }) };
-    const ideas = ideasOf(ranked.gates.order, { rank: ranked.gates.rank, judged: gated, firm: firm.gates, gates: pairs.gates, gain: ev.gain, isListable, support: (g) => support[g] });
+    const ideas = ideasOf(ranked.gates.order, { rank: ranked.gates.rank, judged: gated, firm: firm.gates, gates: listed.gates, gain: ev.gain, isListable, support: (g) => support[g] });
     const standing = new Float64Array(ev.n).fill(Infinity);
     ranked.antigens.order.forEach((g, place) => { standing[alone.gates[g].rows[0]] = place; });
-    return { symbols: ev.symbols, standing, settings, now, single, gates: gated, antigens: lone, redundant, firm, isMoved: others.length > 0, ranked, ideas: ideas.map(({ g, alike }) => ({ row: pairs.rows[g], g, alike })) };
+    return { symbols: ev.symbols, standing, settings, now, single, gates: gated, antigens: lone, redundant, firm, isMoved: others.length > 0, ranked, ideas: ideas.map(({ g, alike }) => ({ row: listed.rows[g], g, alike })) };
   };
 
-  const closingLarger = larger && arrays["larger.closing"] ? closingOf(arrays, "larger") : () => null;
   /** What closes a gate of the tables; the window of any other is not known, so that it closes nothing. */
-  const closingText = (text) => (gates.rowOf.has(text) ? closingGate(gates.rowOf.get(text)) : antigens.rowOf.has(text) ? closingAntigen(antigens.rowOf.get(text)) : larger?.rowOf.has(text) ? closingLarger(larger.rowOf.get(text)) : null);
+  const closingText = (text) => (gates.rowOf.has(text) ? closingGate(gates.rowOf.get(text)) : antigens.rowOf.has(text) ? closingAntigen(antigens.rowOf.get(text)) : null);
 
   /** A gate and the rows of the evidence on its antigens; null if it lacks one, or the text is no gate. */
   const held = (text) => {
@@ -72,7 +75,7 @@ export function openArgument(block, { antigens, gates, larger, run }) {
   /** The same for the judge: null for a gate that can hit where it senses nothing. */
   const find = (text) => { const gate = held(text); return gate?.shape ? gate : null; };
 
-  return { ev, evaluate, find, held, start, pairs, alone, placeOf, base: null, now: null,
+  return { ev, evaluate, find, held, start, listed, alone, placeOf, base: null, now: null,
     /** What the page shows: as argued, else as run. */
     current() { return this.now ?? (this.base ??= evaluate(start)); },
     details: (result, gate) => detailsOf(ev, result.now, gate, result.settings),
@@ -82,12 +85,12 @@ export function openArgument(block, { antigens, gates, larger, run }) {
 const LEAST_WINDOW = 1; // log2
 
 /** What the shortlist asks of a gate beside its class, and how well each is supported; none of it moves with a reader's settings. */
-function supportOf({ gates, antigens, pairs, symbols }) {
+function supportOf({ gates, antigens, listed, symbols }) {
   const isTreated = (symbol) => antigens.rowOf.has(symbol) && antigens.told(antigens.rowOf.get(symbol), "is_treated") === true;
   const marked = (row, word) => ["mark_membrane", "mark_cells", "mark_protein"].filter((name) => gates.by[name] && gates.told(row, name) === word).length;
-  const support = pairs.rows.map((row, g) => marked(row, "yes") - marked(row, "no")
-    + new Set(pairs.gates[g].shape.sensed.map((letter) => symbols[pairs.gates[g].rows[letter]]).filter(isTreated)).size);
-  const isListable = (g) => (gates.told(pairs.rows[g], "window") ?? -1) >= LEAST_WINDOW && !gates.told(pairs.rows[g], "contaminant") && gates.by.mark_membrane?.told(pairs.rows[g]) !== "partly";
+  const support = listed.rows.map((row, g) => marked(row, "yes") - marked(row, "no")
+    + new Set(listed.gates[g].shape.sensed.map((letter) => symbols[listed.gates[g].rows[letter]]).filter(isTreated)).size);
+  const isListable = (g) => (gates.told(listed.rows[g], "window") ?? -1) >= LEAST_WINDOW && !gates.told(listed.rows[g], "contaminant") && gates.by.mark_membrane?.told(listed.rows[g]) !== "partly";
   return { isListable, support };
 }
 
@@ -97,22 +100,9 @@ const detailed = (ev) => ["coverage_lower", "coverage_upper", "coverage_median",
   "protein_veto", "liability_naive", "liability_trans", "tissues_explained", "people_over_cap", "people_n", "people_population", "people_share_lower", "people_share_upper",
   ev.isCells ? "coverage_cells" : "coverage_samples"];
 
-/** What a card shows of a gate of three antigens or more instead of the run's numbers; what it adds to its parts is not reckoned again. */
-export function overridesLarger(argument, result, larger) {
-  const memo = new Map();
-  const found = (row) => {
-    if (!memo.has(row)) { const gate = argument.find(larger.key.told(row)); memo.set(row, gate && argument.details(result, gate)); }
-    return memo.get(row);
-  };
-  const fresh = [...detailed(argument.ev), "safety_class", "coverage", "liability", "liability_population", "liability_evidence", "liability_n_donors", "liability_n_observations", "selectivity", "is_eligible"];
-  const stale = ["rank", "is_redundant", "best_member", "gain_coverage", "gain_liability", "gain_window", "gain_selectivity"];
-  return Object.fromEntries([...fresh.map((name) => [name, (row) => (found(row) ? found(row)[name] ?? null : larger.by[name].told(row))]),
-    ...stale.map((name) => [name, (row) => (found(row) ? null : larger.by[name].told(row))])]);
-}
-
 /** What the tables show instead of the run's numbers, column by column; a function of the row. */
 export function overrides(argument, result, name) {
-  const list = name === "gates" ? argument.pairs : argument.alone;
+  const list = name === "gates" ? argument.listed : argument.alone;
   const judged = result[name], place = argument.placeOf[name], { rank } = result.ranked[name];
   const memo = new Map();
   const detail = (field) => (row) => {
@@ -148,6 +138,6 @@ export function gainsOf(result, gate, { coverage, liability, selectivity }) {
 }
 
 function gains({ gates: judged, ...result }, list, of) {
-  const gain = (name) => of((g) => gainsOf(result, list.gates[g], { coverage: judged.coverage[g], liability: judged.liability[g], selectivity: judged.selectivity[g] })[name] ?? null);
+  const gain = (name) => of((g) => (list.gates[g].rows.length > 2 ? null : gainsOf(result, list.gates[g], { coverage: judged.coverage[g], liability: judged.liability[g], selectivity: judged.selectivity[g] })[name] ?? null));
   return Object.fromEntries(["best_member", "gain_coverage", "gain_liability", "gain_selectivity"].map((name) => [name, gain(name)]));
 }

@@ -218,8 +218,8 @@ export function drawCard(model, table, name) {
   return [
     el("div", { class: "card-head" },
       el("p", { class: "eyebrow" }, [table.name === "antigens" ? "Antigen" : "Gate", rank !== null && `rank ${countText(rank)}`, control && `${control} control`,
-        table.isOwn && "your own, not among the gates of this file", table.isLarger && "of three or more",
-        model.argument?.now && (table.isLarger && !model.argument.find(name) ? "as in the run: not argued" : "as argued"),
+        table.isOwn && "your own, not among the gates of this file",
+        model.argument?.now && "as argued",
         table.value(i, "is_redundant") && "redundant", table.value(i, "is_eligible") === false && "below the coverage floor"].filter(Boolean).join(" · ")),
       el("div", { class: "card-name" }, el("h2", { id: "card-title", tabindex: "-1" }, name), pill(table.value(i, "safety_class"), { isFirm: table.value(i, "is_firm"), moved: movedText((column) => table.value(i, column)) })),
       el("p", { class: "verdict" }, verdict(table, i, rows)), evidenceStrip(model, table, i)),
@@ -243,7 +243,7 @@ function comparison(model, text) {
 function candidate(model, kind, text) {
   let name = text;
   try { name = decodeURIComponent(text); } catch { /* a half-typed address is taken as it stands */ }
-  const table = kind === "antigen" ? model.antigens : [model.gates, model.larger].find((one) => one?.rowOf.has(name)) ?? model.gates;
+  const table = kind === "antigen" ? model.antigens : model.gates;
   const isHere = table.rowOf.has(name);
   const own = isHere ? null : ownTable(model, name);
   model.tray.show(isHere ? name : null);

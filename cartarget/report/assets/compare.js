@@ -17,7 +17,7 @@ export function comparedNames(text) {
 }
 
 /** The table that holds a name; null if none does. */
-const tableOf = (model, name) => [model.antigens, model.gates, model.larger].find((table) => table?.rowOf.has(name)) ?? null;
+const tableOf = (model, name) => [model.antigens, model.gates].find((table) => table?.rowOf.has(name)) ?? null;
 
 /** Which of some values is best; none where all are alike or unknown. */
 export function bestOf(values, better) {

@@ -1,7 +1,7 @@
 // Argue mode: a drawer of sliders and switches beside the page, which follows them.
 
 import { el, byId, fractionText, plural, countText, names, pill, linkTo } from "./dom.js";
-import { overrides, overridesLarger } from "./argument.js";
+import { overrides } from "./argument.js";
 import { KINDS } from "./judge.js";
 import { drawIdeas } from "./ideas.js";
 import { movesOf, sayChange, changedTiers, changedConfig } from "./words.js";
@@ -66,11 +66,11 @@ function controls(model, settings, change) {
 
 /** The first of the new ranking, each with the rank it came from. */
 function movers(model, result) {
-  const { pairs, base } = model.argument;
+  const { listed, base } = model.argument;
   const { order, rank } = result.ranked.gates;
   const first = order.filter((g) => rank[g] > 0).slice(0, 10);
   return first.map((g) => {
-    const was = base.ranked.gates.rank[g], name = model.gates.key.get(pairs.rows[g]);
+    const was = base.ranked.gates.rank[g], name = model.gates.key.get(listed.rows[g]);
     const step = was < 0 ? "new" : was === rank[g] ? "" : was > rank[g] ? `▲ ${countText(was - rank[g])}` : `▼ ${countText(rank[g] - was)}`;
     return el("li", {}, el("span", { class: "idea-rank" }, countText(rank[g])), el("a", { href: linkTo(name, "gate") }, name), pill(KINDS[result.gates.kind[g]]),
       el("span", { class: was < 0 || was > rank[g] ? "up" : "down" }, el("span", { "aria-hidden": "true" }, step), el("span", { class: "hidden" }, was < 0 ? "was not ranked" : was === rank[g] ? "same rank" : `was ${was}`)));
@@ -91,8 +91,7 @@ export function wireArgue(model, { redraw, tables, refresh }) {
     const result = moved ? argument.evaluate(settings) : argument.base;
     argument.now = moved ? result : null;
     for (const name of ["gates", "antigens"]) model[name].own.argued = moved ? overrides(argument, result, name) : null;
-    if (model.larger) model.larger.own.argued = moved ? overridesLarger(argument, result, model.larger) : null;
-    said.textContent = sayChange({ ev: argument.ev, start: argument.start, base: argument.base, now: result, nameOf: (g) => model.gates.key.get(argument.pairs.rows[g]) });
+    said.textContent = sayChange({ ev: argument.ev, start: argument.start, base: argument.base, now: result, nameOf: (g) => model.gates.key.get(argument.listed.rows[g]) });
     if (moved) drawIdeas(model, result, ideaNames()); else { byId("ideas").replaceChildren(...ideasBefore); byId("ideas-count").textContent = countBefore; }
     byId("argue-first").replaceChildren(...movers(model, result));
     document.body.classList.toggle("is-argued", moved);
@@ -137,6 +136,6 @@ export function wireArgue(model, { redraw, tables, refresh }) {
     download(`${name}-argued.yaml`, changedConfig(argument.ev, argument.start, settings, { config: model.run.config, tiersFile }), "text/yaml");
     if (tiersFile) download(tiersFile, changedTiers(argument.ev, settings), "text/tab-separated-values");
   });
-  const others = model.gates.n - argument.pairs.rows.length;
-  byId("argue-scope").textContent = `Ranks ${countText(argument.pairs.rows.length)} gates of this file again, at thresholds counted beforehand; point estimates only. ${others ? `The other ${countText(others)} of this file are not judged again. ` : ""}Gates outside this file may enter: save the settings and run the full search.`;
+  const others = model.gates.n - argument.listed.rows.length;
+  byId("argue-scope").textContent = `Ranks ${countText(argument.listed.rows.length)} gates of this file again, at thresholds counted beforehand; point estimates only. ${others ? `The other ${countText(others)} of this file are not judged again. ` : ""}Gates outside this file may enter: save the settings and run the full search.`;
 }

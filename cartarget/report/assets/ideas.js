@@ -48,7 +48,7 @@ export function drawIdeas(model, result, before) {
   const rows = result.ideas.map(({ row, g, alike }) => {
     const name = gates.key.get(row), value = (column) => gates.value(row, column);
     return ideaRow({ name, kind: KINDS[result.gates.kind[g]], rank: value("rank"), coverage: value("coverage"), liability: value("liability"),
-      where: whereText(value), alike, why: whyOf(result, model.argument.ev, model.argument.pairs.gates[g], g), isNew: !before.has(name), marks: marksOf(model, gates, row),
+      where: whereText(value), alike, why: whyOf(result, model.argument.ev, model.argument.listed.gates[g], g), isNew: !before.has(name), marks: marksOf(model, gates, row),
       isFirm: result.isMoved ? result.firm.gates[g] === result.gates.kind[g] : null });
   });
   byId("ideas-count").textContent = rows.length === 1 ? "1 idea" : `${rows.length} ideas that differ`;

@@ -29,7 +29,6 @@ async function start() {
   const stored = exposure(block);
   const model = { run: block.header.run, lost: new Map(lost.names.map((name, i) => [name, lost.reasons[lost.at[i]]])), aliases: block.header.run.aliases, antigens: table(block, "antigens"), gates: table(block, "gates"), argument: null };
   for (const name of ["trust", "replication", "conflicts", "doublets"]) model[name] = block.header[name] ? table(block, name) : null;
-  model.larger = block.header.larger ? { ...table(block, "larger"), name: "gates", isLarger: true } : null;
   model.exposure = (name) => {
     const found = model.argument?.find(name);
     return found ? model.argument.exposure(model.argument.current(), found) : stored(name);
@@ -52,7 +51,7 @@ async function argue(model, { grids, redraw }) {
   const build = wireOwn(model);
   const tables = (result, isMoved) => {
     for (const name of ["antigens", "gates"]) {
-      const { rows } = name === "gates" ? model.argument.pairs : model.argument.alone;
+      const { rows } = name === "gates" ? model.argument.listed : model.argument.alone;
       reorder(grids[name], model[name].n, isMoved ? Array.from(result.ranked[name].order, (g) => rows[g]) : null);
     }
   };

@@ -14,8 +14,8 @@ export function ownTable(model, text) {
   const of = (symbols, name) => symbols.map((symbol) => antigens.value(antigens.rowOf.get(symbol), name));
   const sensed = found.shape.sensed.map((letter) => found.symbols[letter]);
   const together = (name) => [...new Set(of(sensed, name).flatMap(names))].join(", ");
-  const { pairs } = argument;
-  const twin = pairs.rows.find((_, g) => pairs.gates[g].shape.text === found.shape.text); // built alike
+  const { listed } = argument;
+  const twin = listed.rows.find((_, g) => listed.gates[g].shape.text === found.shape.text); // built alike
   Object.assign(row, { gate: text, n_antigens: found.symbols.length, is_protein_known: of(found.symbols, "is_protein_known").every(Boolean), control: "",
     cell_types_unmeasured: together("cell_types_unmeasured"), tissues_thin: together("tissues_thin"),
     hardware: twin === undefined ? null : model.gates.told(twin, "hardware"), failure: twin === undefined ? null : model.gates.told(twin, "failure") }, gainsOf(result, found, row));
