@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 from numpy.typing import NDArray
@@ -60,7 +60,7 @@ def donor_traits(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, index=cells.index, dtype=object)
 
 
-def traits_of(obs: pd.DataFrame, donors: Sequence[str], person: NDArray) -> dict[str, tuple[str, ...]]:
+def traits_of(obs: pd.DataFrame, donors: Sequence[str] | NDArray, person: NDArray) -> dict[str, tuple[str, ...]]:
     """Trait → its value for each donor; empty where unknown, or where his observations contradict each other.
 
     Parameters
@@ -103,7 +103,7 @@ def _read(values: pd.Series, read: Callable[[str], str]) -> pd.Series:
     return values.map({text: "" if is_missing(text) else read(text) for text in values.unique()}).astype(object)
 
 
-def _words(meanings: dict[str, tuple[str, ...]]) -> Callable[[str], str]:
+def _words(meanings: Mapping[str, tuple[str, ...]]) -> Callable[[str], str]:
     known = {word: meaning for meaning, words in meanings.items() for word in words}
 
     def read(text: str) -> str:
