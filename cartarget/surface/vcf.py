@@ -68,8 +68,9 @@ class Allele:
     ----------
     chromosome, position, ref, alt
         As in the file, the chromosome without `chr`.
-    copies
-        Copies that each sample of the file carries; None: not genotyped. Empty: the file has no samples.
+    copies, ref_copies
+        Copies of it, and of the reference, that each sample of the file carries; None: not genotyped. Empty: the file
+        has no samples.
     frequency
         INFO/AF of this allele; None: not given.
     annotations
@@ -81,6 +82,7 @@ class Allele:
     ref: str
     alt: str
     copies: tuple[int | None, ...] = ()
+    ref_copies: tuple[int | None, ...] = ()
     frequency: float | None = None
     annotations: tuple[Annotation, ...] = field(default=(), repr=False)
 
@@ -263,6 +265,7 @@ def _alleles(record: Any, key: str, fields: Sequence[str], path: str | os.PathLi
             ref=record.ref,
             alt=alt,
             copies=tuple(_copies(genotype, number) for genotype in genotypes),
+            ref_copies=tuple(_copies(genotype, 0) for genotype in genotypes),
             frequency=_frequency(record, number, len(alts)),
             annotations=tuple(_annotation(each) for each in mine),
         )
