@@ -194,3 +194,27 @@ def test_no_gate_gives_an_empty_table_of_the_same_form() -> None:
     empty = people_table(made, Gates.parse(["A"], panel=made).take(np.arange(0)))
     assert list(empty) == list(COLUMNS) and empty.empty
     assert empty.dtypes.equals(table(made, "A").dtypes)
+
+
+@pytest.mark.real_data
+def test_two_real_brains_are_two_people(shared_data) -> None:
+    """Nuclei of two donors whose sex and age are not told: both over the cap, and an interval that says how few."""
+    import anndata
+
+    from cartarget import from_anndata, harmonise, read_tiers
+
+    cells_ = anndata.read_h5ad(next((shared_data / "cells_normal").glob("brain_dlpfc*.h5ad")))
+    brain = from_anndata(cells_, donor="donor", cell_type="cellType.Broad", tissue="brain", name="brain")
+    symbol = brain.var_names[np.asarray((brain.X > 0).mean(axis=0)).ravel().argmax()]
+    tiers = read_tiers()
+    brain = harmonise(brain, tiers=tiers, origin=["colon"])
+    tumour = atlas([Block("", f"p{i}", cells([1], 40)) for i in range(6)], symbols=[symbol], name="tumour")
+    made = build_panel([tumour, brain], symbols=[symbol], required=tiers.required, origin=["colon"])
+    found = people_table(made, Gates.parse([symbol], panel=made))
+    counted = found[(found["is_measured"] == "yes") & (found["n_donors"] == 2)]
+    assert len(counted) >= 2
+    worst = counted.sort_values("share").iloc[-1]
+    assert worst["people_over_cap"] == 2 and worst["share_upper"] == 1 and worst["share_lower"] < 0.5
+    assert worst["in_common"] == "sex: unknown; age: unknown; smoking: unknown"
+    assert (found.loc[found["tissue"] == "heart", "is_measured"] == "unknown").all()
+    assert not any(donor in found.to_csv() for donor in set(cells_.obs["donor"].astype(str)))
