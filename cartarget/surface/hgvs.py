@@ -105,7 +105,8 @@ def parse_change(text: str) -> Change:
         return Change(name, START_LOST, 1, 1, ((1, "M"),))
     for pattern in _PATTERNS:
         if match := pattern.fullmatch(bare):
-            return _change(name, match.groupdict())
+            change = _change(name, match.groupdict())
+            return change if 1 <= change.first <= change.last else Change(name, UNREAD)
     return Change(name, UNREAD)
 
 

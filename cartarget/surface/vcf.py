@@ -14,8 +14,8 @@ from typing import Any
 from cartarget.errors import InputError
 
 CSQ, ANN = "CSQ", "ANN"
-"""INFO keys in which VEP and SnpEff write; see https://www.ensembl.org/info/docs/tools/vep and
-https://pcingola.github.io/SnpEff."""
+"""INFO keys: VEP writes CSQ, or what it is told to; SnpEff writes ANN. See
+https://www.ensembl.org/info/docs/tools/vep and https://pcingola.github.io/SnpEff."""
 
 _ANN_FIELDS = (
     *("Allele", "Consequence", "IMPACT", "SYMBOL", "Gene", "Feature_type", "Feature", "BIOTYPE", "EXON", "HGVSc"),
@@ -136,9 +136,10 @@ def read_alleles(path: str | os.PathLike[str], *, build: str = "GRCh38", is_anno
         while True:
             with _quiet(pysam), _refusing(path):
                 record = next(records, None)
+                alleles = [] if record is None else list(_alleles(record, key, fields, path))
             if record is None:
                 return
-            yield from _alleles(record, key, fields, path)
+            yield from alleles
 
 
 def _pysam() -> Any:
@@ -165,6 +166,8 @@ def _quiet(pysam: Any) -> Iterator[None]:
 def _refusing(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
+    except InputError:
+        raise
     except NotImplementedError:
         raise InputError(f"{path}: compressed by gzip, not by bgzip, as a VCF must be; unpack it (gunzip)") from None
     except (OSError, ValueError) as error:
@@ -229,21 +232,20 @@ def _check_build(header: Sequence[str], *, expected: str, path: str | os.PathLik
 
 
 def _annotated_by(header: Sequence[str], path: str | os.PathLike[str]) -> tuple[str, tuple[str, ...]]:
-    """INFO key of the annotation, and the names of its fields."""
-    for line in header:
-        if not line.startswith((f"##INFO=<ID={CSQ},", f"##INFO=<ID={ANN},")):
-            continue
-        if line.startswith(f"##INFO=<ID={ANN},"):
+    """INFO key of the annotation, and the names of its fields; VEP tells them, under whatever key it was let write."""
+    told = {key: line for line in header for key in (CSQ, ANN) if line.startswith(f"##INFO=<ID={key},")}
+    for key, line in told.items():
+        match = re.search(r"VEP\. Format: ?([^\">]+)", line)
+        if match is None and key == ANN:
             return ANN, _ANN_FIELDS
-        match = re.search(r"Format: ?([^\">]+)", line)
         fields = tuple(name.strip() for name in match[1].split("|")) if match else ()
         lacking = [name for name in ("Allele", "SYMBOL", "HGVSp") if name not in fields]
         if lacking:
             raise InputError(
-                f"{path}: INFO/{CSQ} has no field {lacking[0]}; annotate with VEP's --hgvs and --symbol "
+                f"{path}: INFO/{key} has no field {lacking[0]}; annotate with VEP's --hgvs and --symbol "
                 f"(fields found: {', '.join(fields) or 'none'})"
             )
-        return CSQ, fields
+        return key, fields
     raise InputError(
         f"{path}: not annotated: no INFO/{CSQ} (VEP with --hgvs --symbol) and no INFO/{ANN} (SnpEff) in its header; "
         "annotate it, so that each variant says what it does to the protein"
@@ -253,8 +255,9 @@ def _annotated_by(header: Sequence[str], path: str | os.PathLike[str]) -> tuple[
 def _alleles(record: Any, key: str, fields: Sequence[str], path: str | os.PathLike[str]) -> Iterator[Allele]:
     alts = record.alts or ()
     entries = _entries(record, key, fields)
-    named = vep_alleles(record.ref, alts) if key == CSQ else list(alts)
-    genotypes = [sample.get("GT") for sample in record.samples.values()]
+    named = list(alts) if fields == _ANN_FIELDS else vep_alleles(record.ref, alts)
+    is_typed = "GT" in record.header.formats
+    genotypes = [sample.get("GT") if is_typed else None for sample in record.samples.values()]
     for number, alt in enumerate(alts, 1):
         mine = [each for each in entries if _is_of(each, number, named[number - 1], len(alts))]
         if foreign := next((m[0] for each in mine if (m := _FOREIGN_PROTEIN.search(each.get("HGVSp", "")))), None):
@@ -320,7 +323,7 @@ def _copies(genotype: Sequence[int | None] | None, number: int) -> int | None:
 
 
 def _frequency(record: Any, number: int, n_alts: int) -> float | None:
-    value = record.info.get("AF")
+    value = record.info.get("AF") if "AF" in record.header.info else None
     each = value if isinstance(value, tuple) else (value,)
     if len(each) != n_alts or each[number - 1] is None:
         return None

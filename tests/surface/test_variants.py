@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cartarget.errors import InputError
-from cartarget.surface.hgvs import parse_change
+from cartarget.surface.hgvs import KINDS, parse_change
 from cartarget.surface.protein import Isoform, Protein
 from cartarget.surface.uniprot import read_uniprot
 from cartarget.surface.variants import COLUMNS, UNLISTED, variant_table
@@ -181,6 +183,13 @@ def test_a_record_without_genotypes_is_unknown(tmp_path: Path) -> None:
     assert pd.isna(one(path)["n_carriers"])
 
 
+def test_a_frequency_of_samples_alone_is_no_frequency(tmp_path: Path) -> None:
+    """AF is a FORMAT of many callers: what a sample's reads show, not how common the allele is."""
+    path = write_vcf(tmp_path / "a.vcf", [record("p.Ile32Met")])
+    path.write_text(path.read_text().replace("##INFO=<ID=AF", "##FORMAT=<ID=AF"))
+    assert pd.isna(one(path)["frequency"])
+
+
 @pytest.mark.parametrize("numbered", [True, False])
 def test_each_allele_of_several_has_its_own_row(tmp_path: Path, numbered: bool) -> None:
     entries = [("A", "p.Ile32Met", "1"), ("T", "p.Ile32Thr", "2")]
@@ -246,13 +255,22 @@ def test_an_isoform_of_the_receptor_is_refused(tmp_path: Path, shared_data: Path
 def test_snpeff_is_read_as_well(tmp_path: Path) -> None:
     said = {"ANN": ann("CLDN1", "p.Ile32Met", length="32/211")}
     path = write_vcf(tmp_path / "a.vcf", [("chr3", 9, "G", "A", said, ["0/1"])])
-    path.write_text(path.read_text().replace("ID=CSQ,", "ID=ANN,"))
+    vep, functional = "Consequence annotations from Ensembl VEP. Format: ", "Functional annotations: "
+    path.write_text(path.read_text().replace("ID=CSQ,", "ID=ANN,").replace(vep, functional))
     found = one(path)
     assert (found["flag"], found["source"]) == ("outside", "annotation of ENST1.2")
     other = path.read_text().replace("32/211", "32/400")
     path.write_text(other)
     with pytest.raises(InputError, match="of 400 residues"):
         one(path)
+
+
+def test_vep_may_write_where_snpeff_does(tmp_path: Path) -> None:
+    """With --vcf_info_field ANN; of alleles of several lengths it still drops the first base."""
+    said = csq("CLDN1", "ENSP1.3:p.Ile32%3D", allele="-") + "," + csq("CLDN1", "p.Ile32Met", allele="AT")
+    path = write_vcf(tmp_path / "a.vcf", [("chr3", 9, "GAA", "G,GAT", {"ANN": said}, ["1/2"])])
+    path.write_text(path.read_text().replace("ID=CSQ,", "ID=ANN,"))
+    assert variant_table(path, proteins=[CLDN1])["consequence"].tolist() == ["synonymous", "missense"]
 
 
 # ---- files that must be refused ------------------------------------------------------------------------------------
@@ -349,6 +367,19 @@ def test_lengths_tell_the_builds_apart() -> None:
     assert build_of(["##contig=<ID=chrUn_KI270302v1,length=2274>", "##source=x"]) == {}
 
 
-@pytest.mark.parametrize("text", ["", "p.?", "p.(?)", "Val24Met?", "c.70G>A", "p.Val24Met[2]"])
+@pytest.mark.parametrize(
+    "text", ["", "p.?", "p.(?)", "Val24Met?", "c.70G>A", "p.Val24Met[2]", "p.Val0Met", "p.Val24_Ala3del"]
+)
 def test_what_is_no_change_of_a_protein_is_unknown(text: str) -> None:
     assert parse_change(text).kind == "unknown" and not parse_change(text).fits(CLAUDIN)
+
+
+@given(
+    st.text(max_size=12)
+    | st.from_regex(r"p\.[A-Z][a-z]{2}\d{1,4}(_[A-Z][a-z]{2}\d{1,4})?[a-zA-Z=*?%]{0,12}", fullmatch=True)
+)
+def test_any_text_is_read_as_something(text: str) -> None:
+    change = parse_change(text)
+    assert change.kind in KINDS and 0 <= change.first <= change.last
+    if change.fits(CLAUDIN):
+        assert all((CLAUDIN + "*")[at - 1] == residue for at, residue in change.residues)
