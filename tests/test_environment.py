@@ -23,7 +23,7 @@ EXTRA = [Requirement(line) for lines in PROJECT["optional-dependencies"].values(
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 CONDA_NAMES = {"playwright": "playwright-python"}
 PIP_ONLY = {"axe-playwright-python"}
-BIOCONDA = {"snakemake", "snakemake-executor-plugin-slurm", "snakefmt"}
+BIOCONDA = {"pysam", "snakemake", "snakemake-executor-plugin-slurm", "snakefmt"}
 
 
 def entries() -> list[tuple[Requirement, str]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cartarget.atlas import cellxgene
 from cartarget.atlas.contract import tell_nobody
 from cartarget.atlas.names import NOT_STATED, are, is_missing, label_key
+from cartarget.atlas.traits import donor_traits
 from cartarget.config import AtlasConfig
 from cartarget.errors import ConfigError, InputError
 
@@ -48,6 +49,7 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> Label
     - *tissue*: malignant cells: `tumor`. Others: the column `labels.tissue`, else the atlas's `tissue`, else
       they are the tumour's surroundings (`tumor microenvironment`); `fetal tissue` where `development_stage` says so.
     - *cell_type*: the column `labels.cell_type`; empty where it is missing.
+    - *donor_sex*, *donor_age*, *donor_smoking*, where a column tells them (`cartarget.atlas.traits.donor_traits`).
     - *is_doublet*, where the column `labels.doublet` gives calls; *assay* (`cells`, `nuclei`), where `suspension_type`
       tells it.
     - Left out and counted: cells of which the malignant, cell type or donor column holds one of
@@ -152,7 +154,7 @@ def _obs(
     assay = cellxgene.assays(cells)
     if assay is not None:
         obs["assay"] = assay
-    obs = obs[is_kept]
+    obs = obs.assign(**donor_traits(cells))[is_kept]
     donors = _donors(cells[is_kept], obs["side"], atlas, where)
     return obs if donors is None else obs.assign(donor=donors)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cartarget.atlas.traits import one_each
 from cartarget.errors import InputError
 from cartarget.evidence.names import patient_names
 from cartarget.evidence.packed import WORD, Packed, lay_out, unpack_bits
@@ -60,6 +61,8 @@ class Joined:
         Joined populations × depths.
     n_twice
         Observations left out since another atlas holds them.
+    traits
+        As in `Part`, for `packed.donors`; empty where two atlases contradict each other.
     """
 
     packed: Packed
@@ -68,6 +71,7 @@ class Joined:
     level_donor: NDArray[np.int64]
     depth: NDArray[np.int64]
     n_twice: int
+    traits: Mapping[str, tuple[str, ...]]
 
 
 def join(parts: Sequence[Part], *, symbols: Sequence[str], thresholds: Mapping[str, float], ranking: str) -> Joined:
@@ -105,7 +109,21 @@ def join(parts: Sequence[Part], *, symbols: Sequence[str], thresholds: Mapping[s
     for part, codes in zip(parts, own, strict=True):
         np.add.at(depth, codes[codes >= 0], part.depth[codes >= 0])
     levels, population, donor = _levels(parts, own, kept, packed.donors, symbols)
-    return Joined(packed, levels, population, donor, depth, n_twice)
+    return Joined(packed, levels, population, donor, depth, n_twice, _traits(parts, packed.donors))
+
+
+def _traits(parts: Sequence[Part], donors: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What the parts say of each donor."""
+    row = {name: number for number, name in enumerate(donors)}
+    said = {name: [part for part in parts if name in part.traits] for part in parts for name in part.traits}
+    return {
+        name: one_each(
+            [value for part in telling for value in part.traits[name]],
+            [row[donor] for part in telling for donor in part.donors],
+            len(donors),
+        )
+        for name, telling in said.items()
+    }
 
 
 def _once(parts: Sequence[Part]) -> tuple[list[NDArray[np.bool_]], int]:

@@ -72,6 +72,8 @@ class Panel:
         Cells left out since another atlas of the panel holds them.
     harmed
         Antigens of which severe harm is on record in an organ that nothing measured → that organ.
+    traits
+        Trait (`sex`, `age`, `smoking`) → its value for each of `packed.donors`, empty where unknown.
     """
 
     symbols: tuple[str, ...]
@@ -92,6 +94,7 @@ class Panel:
     origin: tuple[str, ...]
     n_twice: int = 0
     harmed: Mapping[str, str] = field(default_factory=dict)
+    traits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def populations(self) -> pd.DataFrame:
@@ -354,6 +357,7 @@ def build_panel(
         stand_in=frozenset(stand_in),
         origin=tuple(sorted(origin)),
         n_twice=joined.n_twice,
+        traits=joined.traits,
     )
 
 

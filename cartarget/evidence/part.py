@@ -14,6 +14,7 @@ from scipy import sparse
 
 from cartarget.atlas.contract import require_harmonised
 from cartarget.atlas.names import several
+from cartarget.atlas.traits import traits_of
 from cartarget.errors import InputError
 from cartarget.evidence.derived import decided, definitions, lowest_highest
 from cartarget.evidence.packed import WORD, Layout, lay_out
@@ -64,6 +65,9 @@ class Part:
     derived
         Derived antigens among `symbols` → expression over genes, which stand among `symbols` where the atlas holds
         them. Such an antigen is measured in a population if what is known of its genes decides each observation.
+    traits
+        Trait (`sex`, `age`, `smoking`) → its value for each of `donors`, empty where unknown; only traits that the
+        atlas tells.
     """
 
     atlas: str
@@ -85,6 +89,7 @@ class Part:
     depth: NDArray[np.int64]
     seen: NDArray[np.float64]
     derived: Mapping[str, str] = field(default_factory=dict)
+    traits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def holds_tumor(self) -> bool:
@@ -183,6 +188,7 @@ def count_atlas(
         depth=_depths(adata, owner, len(table)),
         seen=_seen(chosen),
         derived={name: str(gate) for name, gate in derived.items()},
+        traits=traits_of(adata.obs, donors, person),
     )
 
 

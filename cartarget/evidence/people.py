@@ -93,6 +93,7 @@ def of_donors(panel: Panel, drawn: Sequence[int] | NDArray[np.int64]) -> Panel:
         levels=panel.levels[rows],
         level_population=place.loc[pd.MultiIndex.from_arrays([level_own, level_again])].to_numpy(dtype=np.int64),
         level_donor=of_draw,
+        traits={name: tuple(values[who] for who in people) for name, values in panel.traits.items()},
     )
 
 

@@ -19,12 +19,12 @@ from cartarget.errors import InputError
 from cartarget.evidence.part import Part
 from cartarget.files import on_disk
 
-FORM = 3
+FORM = 4
 """Version of the form; a store of another one is counted again."""
 
 _ARRAYS = ("donor", "is_measured", "key", "levels", "level_population", "level_donor", "level_depth", "depth", "seen")
 _TABLES = ("populations", "segments")
-_TEXTS = ("atlas", "kind", "unit", "symbols", "thresholds", "donors", "derived")
+_TEXTS = ("atlas", "kind", "unit", "symbols", "thresholds", "donors", "derived", "traits")
 
 
 def write_part(part: Part, folder: str | os.PathLike[str]) -> None:
@@ -100,10 +100,10 @@ def read_part(folder: str | os.PathLike[str]) -> Part:
         raise InputError(f"{folder}: no counted atlas; run the count step first (`cartarget run` does all)") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}/part.json: damaged ({error}); {again}") from error
+    if isinstance(about, dict) and about.get("form", FORM) != FORM:
+        raise InputError(f"{folder}: found form {about['form']}, expected {FORM}; {again}")
     if not isinstance(about, dict) or not about.keys() >= {"form", "bytes", *_TEXTS}:
         raise InputError(f"{folder}/part.json: damaged (it does not describe a part); {again}")
-    if about["form"] != FORM:
-        raise InputError(f"{folder}: found form {about['form']}, expected {FORM}; {again}")
     for name, size in about["bytes"].items():
         found = (folder / name).stat().st_size if (folder / name).exists() else None
         if found != size:
@@ -116,4 +116,5 @@ def read_part(folder: str | os.PathLike[str]) -> Part:
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{folder}: damaged ({error}); {again}") from error
     texts: dict[str, Any] = {name: tuple(value) if isinstance(value := about[name], list) else value for name in _TEXTS}
+    texts["traits"] = {name: tuple(values) for name, values in texts["traits"].items()}
     return Part(words=words, **texts, **arrays, **tables)

@@ -93,6 +93,16 @@ class Evidence:
         return self._counts[key]
 
     def _count(self, gate: Gate, optimistic: bool, unblocked: bool, naive: bool) -> NDArray[np.int64]:
+        hit = np.bitwise_count(self._hit(gate, optimistic, unblocked, naive))
+        if not len(self.starts):
+            return np.zeros((self.n, 0), dtype=np.int64)
+        return np.add.reduceat(hit, self.starts, axis=1, dtype=np.int64)
+
+    def hit(self) -> NDArray[np.uint64]:
+        """Gates × words: observations that the whole gate hits, what was not measured taken as hitting least."""
+        return self._hit(self.shape, False, False, False)
+
+    def _hit(self, gate: Gate, optimistic: bool, unblocked: bool, naive: bool) -> NDArray[np.uint64]:
         everything = None
         if not naive and self.panel.is_sample.any():
             everything = np.where(self.panel.is_sample[self.word_owner], self.all_ones, np.uint64(0))
@@ -109,10 +119,7 @@ class Evidence:
                 own = own | gone if optimistic or unblocked else own & ~gone
             return own if everything is None else own | everything
 
-        hit = np.bitwise_count(evaluate(gate, value, blocked))
-        if not len(self.starts):
-            return np.zeros((self.n, 0), dtype=np.int64)
-        return np.add.reduceat(hit, self.starts, axis=1, dtype=np.int64)
+        return evaluate(gate, value, blocked)
 
     def fraction(self, count: NDArray[np.int64]) -> Floats:
         """Mean fraction per population, donors weighed."""
