@@ -39,6 +39,8 @@ class Malignant:
         Cells per patient.
     is_measured
         Antigens × patients.
+    lesion, lesions
+        Row of `lesions` (names) of each bit, −1 where it is not told; None where no atlas tells lesions.
     """
 
     patients: tuple[str, ...]
@@ -47,6 +49,8 @@ class Malignant:
     valid: NDArray[np.uint64]
     n_cells: NDArray[np.int64]
     is_measured: NDArray[np.bool_]
+    lesion: NDArray[np.int32] | None = None
+    lesions: tuple[str, ...] = ()
 
     def hit(self, gates: Gates) -> NDArray[np.uint64]:
         """Cells that each gate hits, gates × words; a blocker is believed, as in coverage."""
@@ -103,6 +107,8 @@ def malignant_cells(panel: Panel) -> Malignant:
         valid=_valid(segments)[columns],
         n_cells=counted,
         is_measured=np.hstack([panel.packed.is_measured[:, own], measured]),
+        lesion=None if panel.packed.lesion is None else panel.packed.lesion.reshape(-1, WORD)[columns].ravel(),
+        lesions=panel.packed.lesions,
     )
 
 

@@ -206,6 +206,7 @@ class Panel:
             populations=self.populations[asked].reset_index(drop=True),
             is_measured=self.packed.is_measured[:, asked],
             donor=None,
+            lesion=None,
         )
         return replace(
             self,

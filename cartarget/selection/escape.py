@@ -13,11 +13,9 @@ from cartarget.evidence.malignant import Malignant, Mixtures, malignant_cells
 from cartarget.evidence.panel import Panel
 from cartarget.evidence.patients import weigh_patients
 from cartarget.logic.gate import Gate
+from cartarget.selection.lesions import patient_coverage
 from cartarget.selection.loss import Loss, hard_to_lose, over_patients, residual_of
-from cartarget.selection.missed import left_bits, missed_by, parsed
-
-ALL = "all"
-"""What the row over all patients calls the patient."""
+from cartarget.selection.missed import ALL, left_bits, missed_by, parsed
 
 SHOWN = 3
 """Antigens named of the cells that are left."""
@@ -176,11 +174,12 @@ def escape_table(
 
     Returns
     -------
-    For each gate a row of the patient `all` and one of each patient, in the columns of the table `escape`: those of
-    :func:`missed_by`, then `carried` (antigens of which a tenth or more of the cells left are positive, three at most,
-    with their share), `second_gate`, `second_catches`, `left_both` (see :func:`second_gate`; no partner that catches
-    anything: missing), `residual` at the loss, and `hard_to_lose`. In the row `all`, `left` is the mean over the
-    patients of counted cells, weighed as in coverage, its interval has patients as units, and `n_cells`, `n_left` are
+    For each gate a row of the patient `all` and one of each patient: the columns of :func:`missed_by`; `n_lesions`,
+    `worst_lesion`, `left_worst_lesion` (see `cartarget.selection.lesions.patient_coverage`); `carried` (antigens of
+    which a tenth or more of the cells left are positive, three at most, with their share); `second_gate`,
+    `second_catches`, `left_both` (see :func:`second_gate`; no partner that catches anything: missing); `residual` at
+    the loss; `hard_to_lose`. In the row `all`, `left` is the mean over the patients of counted cells, weighed as in
+    coverage, its interval has patients as units, and `n_cells`, `n_left` are
     sums over the patients of whom the gate is known.
 
     Examples
@@ -197,16 +196,21 @@ def escape_table(
     cells = malignant_cells(panel)
     share = residual_of(cells, listed, symbols=panel.symbols, loss=loss)
     table = missed_by(panel, gates, mixtures=mixtures)
+    lesions = patient_coverage(panel, gates).set_index(["gate", "patient"])
     parts = []
     for at, gate in enumerate(listed.gates(panel.symbols)):
         own = table[table["gate"] == str(gate)]
         own = pd.concat([_over_all(own), own], ignore_index=True)
+        worst = lesions.loc[str(gate)].reindex(own["patient"]) if len(lesions) else lesions.reindex(own["patient"])
         mean, _, _ = over_patients(share[at], cells.n_cells)
         left = {ALL: mean} | dict(zip(cells.patients, share[at], strict=True))
         second = second_gate(panel, gate, partners=partners)
         second = second[second["catches"] > 0].drop_duplicates("patient").set_index("patient")
         parts.append(
             own.assign(
+                n_lesions=pd.array(worst["n_lesions"], dtype="Int64"),
+                worst_lesion=worst["worst_lesion"].to_numpy(dtype=object),
+                left_worst_lesion=1 - worst["coverage_worst"].to_numpy(dtype=np.float64),
                 carried=own["patient"].map(_carried(left_carry(panel, gate), cells)),
                 second_gate=own["patient"].map(second["partner"]),
                 second_catches=own["patient"].map(second["catches"]),

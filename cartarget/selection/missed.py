@@ -20,6 +20,9 @@ from cartarget.logic.gate import Gate
 _MOST = 62
 """Gates in one `missed_together`: a bit each."""
 
+ALL = "all"
+"""What the row over all patients calls the patient."""
+
 NO_CELLS = "unknown: no malignant cell was counted"
 NOT_MEASURED = "unknown: an antigen was not measured"
 MIXED = "unknown: the sample shows the gate, not which of its cells carry it"
@@ -88,7 +91,7 @@ def _of_cells(cells: Malignant, gates: Gates, names: Sequence[str]) -> pd.DataFr
     share = np.where(known, left / np.maximum(cells.n_cells, 1), np.nan)
     lower, upper = fraction_interval(np.nan_to_num(share), np.where(known, cells.n_cells, 0))
     note = np.where(known, "", np.where(cells.n_cells > 0, NOT_MEASURED, NO_CELLS))
-    return _long(
+    return long_rows(
         names,
         cells.patients,
         evidence=np.full(known.shape, "cells", dtype=object),
@@ -105,7 +108,7 @@ def _of_bulk(bulk: Bulk, names: Sequence[str]) -> pd.DataFrame:
     lower = np.where(bulk.is_known, bulk.left_lower, 0.0)
     note = np.where(lower > 0, BOUNDED, np.where(shown, MIXED, NOT_SHOWN))
     missing = pd.array([pd.NA] * bulk.n_shown.size, dtype="Int64")
-    return _long(
+    return long_rows(
         names,
         bulk.patients,
         evidence=np.full(shape, "samples", dtype=object),
@@ -116,7 +119,7 @@ def _of_bulk(bulk: Bulk, names: Sequence[str]) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _long(names: Sequence[str], patients: Sequence[str], **columns: object) -> pd.DataFrame:
+def long_rows(names: Sequence[str], patients: Sequence[str], **columns: object) -> pd.DataFrame:
     """Gates × patients as rows."""
     flat = {name: np.ravel(values) if isinstance(values, np.ndarray) else values for name, values in columns.items()}
     return pd.DataFrame(
