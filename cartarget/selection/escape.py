@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cartarget.errors import GateError
 from cartarget.evidence.intervals import fraction_interval
@@ -15,7 +16,7 @@ from cartarget.evidence.patients import weigh_patients
 from cartarget.logic.gate import Gate
 from cartarget.selection.lesions import patient_coverage
 from cartarget.selection.loss import Loss, hard_to_lose, over_patients, residual_of
-from cartarget.selection.missed import ALL, left_bits, missed_by, parsed
+from cartarget.selection.missed import ALL, left_bits, long_rows, missed_by, parsed
 
 SHOWN = 3
 """Antigens named of the cells that are left."""
@@ -106,24 +107,38 @@ def second_gate(panel: Panel, gate: str | Gate, *, partners: Sequence[str | Gate
     own = first.gates(panel.symbols)[0]
     listed = parsed([one for one in parsed(partners, panel).gates(panel.symbols) if one != own], panel)
     if not len(listed):
-        return _seconds_table([])
+        return pd.DataFrame(columns=[*_SECOND]).astype({"catches": float, "left_both": float})
     cells = malignant_cells(panel)
     left = left_bits(cells, first)[0]
-    n_left, both = cells.count(left[None])[0], cells.count(left_bits(cells, listed) & left)
     known = cells.is_known(first) & cells.is_known(listed)
-    rows = []
-    for at, partner in enumerate(listed.gates(panel.symbols)):
-        chosen = np.flatnonzero(known[at])
-        about = (str(partner), _either(own, partner), len(partner.antigens))
-        if not len(chosen):
-            continue
-        weight, n = weigh_patients(cells.n_cells[chosen]), cells.n_cells[chosen]
-        mean, mean_both = weight @ (n_left[chosen] / n), weight @ (both[at, chosen] / n)
-        rows.append((*about, ALL, -1, _caught(mean, mean_both), mean_both))
-        for who in chosen:
-            caught = _caught(n_left[who], both[at, who])
-            rows.append((*about, cells.patients[who], int(who), caught, both[at, who] / cells.n_cells[who]))
-    return _seconds_table(rows)
+    of_gate = cells.count(left[None]) / np.maximum(cells.n_cells, 1)
+    of_both = cells.count(left_bits(cells, listed) & left) / np.maximum(cells.n_cells, 1)
+    weight = np.zeros(len(cells.patients))
+    weight[cells.n_cells > 0] = weigh_patients(cells.n_cells[cells.n_cells > 0])
+    before, after = (_with_mean(np.where(known, share, np.nan), weight) for share in (of_gate, of_both))
+    seconds = listed.gates(panel.symbols)
+    table = long_rows(
+        [str(one) for one in seconds],
+        [ALL, *cells.patients],
+        place=np.tile(np.arange(len(cells.patients) + 1), len(seconds)),
+        size=np.repeat([len(one.antigens) for one in seconds], len(cells.patients) + 1),
+        both=np.repeat(np.array([_either(own, one) for one in seconds], dtype=object), len(cells.patients) + 1),
+        catches=1 - np.divide(after, before, out=np.full(after.shape, np.nan), where=before > 0),
+        left_both=after.round(12),  # equal however it was summed
+    ).rename(columns={"gate": "partner"})
+    table = table[table["left_both"].notna()].sort_values(["place", "left_both", "size", "partner"], ignore_index=True)
+    return table[[*_SECOND]]
+
+
+_SECOND = ("partner", "patient", "both", "catches", "left_both")
+
+
+def _with_mean(share: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows × patients with the weighed mean over the known ones in front; NaN where nobody is known."""
+    own = np.where(np.isnan(share), 0.0, weight)
+    total = own.sum(axis=1)
+    mean = np.divide((own * np.nan_to_num(share)).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
+    return np.column_stack([mean, share])
 
 
 def _either(one: Gate, other: Gate) -> str | None:
@@ -132,18 +147,6 @@ def _either(one: Gate, other: Gate) -> str | None:
         return str(one | other)
     except GateError:
         return None
-
-
-def _caught(left: float, both: float) -> float:
-    return 1 - both / left if left > 0 else float("nan")
-
-
-def _seconds_table(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
-    names = ["partner", "both", "size", "patient", "place", "catches", "left_both"]
-    table = pd.DataFrame(rows, columns=names).astype({"catches": float, "left_both": float})
-    table = table.assign(left_both=table["left_both"].round(12))  # equal however it was summed
-    table = table.sort_values(["place", "left_both", "size", "partner"], ignore_index=True)
-    return table[["partner", "patient", "both", "catches", "left_both"]]
 
 
 def escape_table(
