@@ -35,6 +35,9 @@ class CellLabels(Strict):
     donor_pattern: str | None = Field(
         None, description="regular expression whose first group is the donor, searched in the donor column"
     )
+    lesion: str | None = Field(
+        None, description="column of the lesion of a patient (primary, metastasis); none: one lesion each"
+    )
     cell_type: str | None = Field(None, description="column of the cell type")
     tissue: str | None = Field(None, description="column of the tissue; none: the atlas's `tissue`")
 

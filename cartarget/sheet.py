@@ -17,7 +17,7 @@ _OWN = (
 _LABELS = {
     "malignant": "malignant", "malignant_values": "malignant_values", "normal_values": "normal_values",
     "exclude_values": "exclude_values", "donor": "donor", "donor_pattern": "donor_pattern", "cell_type": "cell_type",
-    "tissue_column": "tissue",
+    "tissue_column": "tissue", "lesion": "lesion",
 }  # fmt: skip
 _MANY = ("indications", "malignant_values", "normal_values", "exclude_values")
 COLUMNS = (*_OWN, "assay", *_LABELS)

@@ -113,7 +113,8 @@ def validate_atlas(adata: AnnData) -> None:
       all text without gaps; each normal observation says a tissue or a cell type.
     - `var`: unique symbols and `given`.
     - `varm["is_measured"]`: genes × datasets, boolean (kinds samples and cells).
-    - samples and cells are each of a named donor.
+    - samples and cells are each of a named donor; `obs["lesion"]` may say from which of a patient's lesions (empty: not
+      told).
     - `uns["cartarget"]`: kind, unit, atlas, files, lost, notes, is_simulated; `assay`, if given: the kind, or `nuclei`.
       Where cells and nuclei are mixed, `obs["assay"]` tells them.
 
@@ -285,7 +286,7 @@ def _check_obs(obs: pd.DataFrame, *, where: str) -> None:
         raise InputError(f"{where}: no observation; check the path and the patterns of its files")
     for twice in obs.index[obs.index.duplicated()][:1]:
         raise InputError(f"{where}: observation {twice!r} stands twice; each needs its own name")
-    for column in _OBS:
+    for column in (*_OBS, *(["lesion"] if "lesion" in obs else [])):
         if column not in obs:
             raise InputError(f"{where}: obs[{column!r}] is missing")
         if obs[column].isna().any():

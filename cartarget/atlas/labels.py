@@ -50,6 +50,7 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> Label
       they are the tumour's surroundings (`tumor microenvironment`); `fetal tissue` where `development_stage` says so.
     - *cell_type*: the column `labels.cell_type`; empty where it is missing.
     - *donor_sex*, *donor_age*, *donor_smoking*, where a column tells them (`cartarget.atlas.traits.donor_traits`).
+    - *lesion* of malignant cells, where the column `labels.lesion` tells it; empty where it is missing.
     - *is_doublet*, where the column `labels.doublet` gives calls; *assay* (`cells`, `nuclei`), where `suspension_type`
       tells it.
     - Left out and counted: cells of which the malignant, cell type or donor column holds one of
@@ -73,7 +74,8 @@ def label_cells(cells: pd.DataFrame, *, atlas: AtlasConfig, where: str) -> Label
     Raises
     ------
     ConfigError
-        A column does not exist (the nearest is named), or the pattern is no regular expression with a group.
+        A column does not exist (the nearest is named), the pattern is no regular expression with a group, or lesions
+        are named and donors are not.
     InputError
         A cell stands twice, no cell is malignant or none is left, a value of the malignant column is not named, a
         donor is missing or cannot be told, or a cell is of another species.
@@ -148,6 +150,9 @@ def _obs(
         "dataset": atlas.name,
     }
     obs = pd.DataFrame(about, index=cells.index.astype(object), dtype=object)
+    lesion = _lesions(cells, side, atlas, where)
+    if lesion is not None:
+        obs["lesion"] = lesion
     called = _column(cells, "doublet", atlas, where)
     if called is not None:
         obs["is_doublet"] = called.str.casefold().isin(["yes", "true", "1", "doublet"])
@@ -157,6 +162,17 @@ def _obs(
     obs = obs.assign(**donor_traits(cells))[is_kept]
     donors = _donors(cells[is_kept], obs["side"], atlas, where)
     return obs if donors is None else obs.assign(donor=donors)
+
+
+def _lesions(cells: pd.DataFrame, side: pd.Series, atlas: AtlasConfig, where: str) -> pd.Series | None:
+    """The lesion of each malignant cell, empty where it is not told; None: no column tells lesions."""
+    if atlas.labels.lesion is not None and atlas.labels.donor is None:
+        raise ConfigError(
+            f"atlases.{atlas.name}.labels.lesion: {atlas.labels.lesion!r} is named, but labels.donor is not: of which "
+            "patient a lesion is would not be known; name the column of the patient"
+        )
+    named = _column(cells, "lesion", atlas, where)
+    return None if named is None else _without_missing(named).where(side == "tumor", "")
 
 
 def _sides(cells: pd.DataFrame, left: _LeftOut, *, atlas: AtlasConfig, where: str) -> pd.Series:

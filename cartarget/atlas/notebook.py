@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 OWN = (
     "side", "donor", "tissue", "cell_type", "dataset", "assay", "n_counts", "library", "is_doublet", "population",
-    "tier", "weight", "cap", "is_required", "is_origin",
+    "lesion", "tier", "weight", "cap", "is_required", "is_origin",
 )  # fmt: skip
 """Columns of `obs` that the atlas contract and `harmonise` fill; a column of the user's of that name is not kept."""
 
@@ -47,6 +47,7 @@ def from_anndata(
     *,
     malignant: str | Sequence[bool] | NDArray[np.bool_] | pd.Series | None = None,
     donor: str | None = None,
+    lesion: str | None = None,
     cell_type: str | None = None,
     tissue: str | None = None,
     layer: str | None = None,
@@ -65,6 +66,8 @@ def from_anndata(
         boolean a cell, such as `adata.obs["label"] == "cancer"`. None: no cell is malignant, if `tissue` is given.
     donor
         Column of the patient or donor. None: all cells are of one donor, so that every interval is wide.
+    lesion
+        Column of the lesion of a patient, such as primary and metastasis. None: one lesion each.
     cell_type
         Column of the cell type.
     tissue
@@ -110,7 +113,7 @@ def from_anndata(
         cells[_IS_MALIGNANT], malignant = _yes_no(malignant, n=adata.n_obs), _IS_MALIGNANT
     is_column = tissue in cells
     columns = CellLabels(
-        malignant=malignant, donor=donor, cell_type=cell_type, tissue=tissue if is_column else None,
+        malignant=malignant, donor=donor, lesion=lesion, cell_type=cell_type, tissue=tissue if is_column else None,
     )  # fmt: skip
     asked = AtlasConfig(
         name=name, reader="h5ad", labels=columns, unit=unit, tissue=None if is_column else tissue,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cartarget.atlas.traits import one_each
 from cartarget.errors import InputError
-from cartarget.evidence.names import patient_names
+from cartarget.evidence.names import lesion_names, patient_names
 from cartarget.evidence.packed import WORD, Packed, lay_out, unpack_bits
 from cartarget.evidence.part import DEPTHS, Part
 
@@ -227,7 +227,27 @@ def _packed(
     else:
         filled = layout.fill(lambda rows: _gather(words, sources[rows], bits[rows]), n_antigens=len(symbols))
     spread = layout.spread(people.astype(np.int32), missing=-1)
-    return Packed(tuple(symbols), filled, layout.segments, table, measured, spread, tuple(donors))
+    lesion, lesions = _lesions(parts, kept, people)
+    told = layout.spread(lesion, missing=-1) if lesions else None
+    return Packed(tuple(symbols), filled, layout.segments, table, measured, spread, tuple(donors), told, lesions)
+
+
+def _lesions(
+    parts: Sequence[Part], kept: Sequence[NDArray[np.bool_]], people: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """The lesion of each observation that is kept, −1 where it is not told, and the names of lesions, if any."""
+    if not any(len(part.lesions) for part in parts):
+        return np.zeros(0, dtype=np.int32), ()
+    labels = [
+        np.where((own := part.lesion[mask]) < 0, "", part.lesions[own])
+        if len(part.lesions)
+        else np.full(mask.sum(), "")
+        for part, mask in zip(parts, kept, strict=True)
+    ]
+    named = lesion_names(people, np.concatenate(labels))
+    names = sorted(set(named) - {""})
+    place = {name: row for row, name in enumerate(names)} | {"": -1}
+    return np.array([place[name] for name in named], dtype=np.int32), tuple(names)
 
 
 def _gather(
@@ -323,7 +343,10 @@ def choose(
     words = layout.fill(lambda rows: unpack_bits(packed.words, bits[rows]), n_antigens=packed.n_antigens)
     spread = layout.spread(donor.astype(np.int32), missing=-1)
     measured = packed.is_measured[:, source]
-    return Packed(packed.symbols, words, layout.segments, table, measured, spread, tuple(donors))
+    lesion = None if packed.lesion is None else layout.spread(packed.lesion[bits], missing=-1)
+    return Packed(
+        packed.symbols, words, layout.segments, table, measured, spread, tuple(donors), lesion, packed.lesions
+    )
 
 
 def owners(counted: Packed | Part) -> NDArray[np.int64]:

@@ -42,6 +42,8 @@ class Packed:
         where nobody asks for people.
     donors
         Names of the donors.
+    lesion, lesions
+        `int32`, one a bit: row of `lesions` of a malignant cell; −1 where it is not told. None where no lesions are.
     """
 
     symbols: tuple[str, ...]
@@ -51,6 +53,8 @@ class Packed:
     is_measured: NDArray[np.bool_]
     donor: NDArray[np.int32] | None = None
     donors: tuple[str, ...] = ()
+    lesion: NDArray[np.int32] | None = None
+    lesions: tuple[str, ...] = ()
 
     @property
     def n_antigens(self) -> int:

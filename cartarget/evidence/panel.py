@@ -17,14 +17,13 @@ from cartarget.evidence.intervals import by_population, observation_weights, pos
 from cartarget.evidence.join import join, ranking_kind
 from cartarget.evidence.packed import Packed, count_positive
 from cartarget.evidence.part import Part, count_atlas
+from cartarget.evidence.patients import weigh_patients
 from cartarget.evidence.power import LEAST, antigen_power
 from cartarget.evidence.units import STAINS, no_units, protein_units, summary_units
 
 THIN_DONORS = {"samples": 20, "cells": 5}
 THIN_CELLS = 30
 MEASURED_DONORS = 5
-PATIENT_CORRELATION = 0.3
-"""Correlation of a patient's cells by which patients are weighed: the thousandth cell of a patient says little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,9 +168,7 @@ class Panel:
     def patient_weight(self) -> NDArray[np.float64]:
         """Weight of each tumour of the ranking in the mean coverage: of m cells m / (1 + 0.3 (m − 1)); the sum is 1."""
         table = self.populations[self.is_tumor]
-        each = (table["n_observations"] / table["n_donors"]).to_numpy(dtype=np.float64)
-        own = table["n_donors"].to_numpy() * each / (1 + (each - 1) * PATIENT_CORRELATION)
-        return np.asarray(own / own.sum())
+        return weigh_patients(table["n_observations"].to_numpy(), n_donors=table["n_donors"].to_numpy())
 
     @cached_property
     def tells_low_end(self) -> NDArray[np.bool_]:
@@ -212,6 +209,7 @@ class Panel:
             populations=self.populations[asked].reset_index(drop=True),
             is_measured=self.packed.is_measured[:, asked],
             donor=None,
+            lesion=None,
         )
         return replace(
             self,

@@ -62,6 +62,9 @@ class Part:
         Populations × `DEPTHS`: cells of each depth. All zero where depths are not known.
     seen
         Antigens × (cells, counts, depths): tumour cells that show the antigen, their counts and their depths, summed.
+    lesion, lesions
+        `int32`, one a bit: row of `lesions`, the labels, of a malignant cell; −1 where it is not told. Both are empty
+        where the atlas tells no lesions.
     derived
         Derived antigens among `symbols` → expression over genes, which stand among `symbols` where the atlas holds
         them. Such an antigen is measured in a population if what is known of its genes decides each observation.
@@ -88,6 +91,8 @@ class Part:
     level_depth: NDArray[np.float64]
     depth: NDArray[np.int64]
     seen: NDArray[np.float64]
+    lesion: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    lesions: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, dtype=np.str_))
     derived: Mapping[str, str] = field(default_factory=dict)
     traits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -168,6 +173,7 @@ def count_atlas(
     key = pd.util.hash_array(
         (adata.obs["donor"].astype(str) + "\t" + adata.obs_names.astype(str)).to_numpy(dtype=object), categorize=False
     )
+    lesion, lesions = _lesions(adata.obs, layout)
     return Part(
         atlas=about["atlas"],
         kind=about["kind"],
@@ -187,9 +193,21 @@ def count_atlas(
         level_depth=level_depth,
         depth=_depths(adata, owner, len(table)),
         seen=_seen(chosen),
+        lesion=lesion,
+        lesions=lesions,
         derived={name: str(gate) for name, gate in derived.items()},
         traits=traits_of(adata.obs, donors, person),
     )
+
+
+def _lesions(obs: pd.DataFrame, layout: Layout) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
+    """The lesion of each bit that is a malignant cell, and the labels of lesions."""
+    if "lesion" not in obs:
+        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.str_)
+    told = obs["lesion"].astype(str).where(obs["side"].astype(str) == "tumor", "").to_numpy(dtype=np.str_)
+    lesions = np.unique(told[told != ""])
+    code = np.where(told == "", -1, np.searchsorted(lesions, told))
+    return layout.spread(code.astype(np.int32), missing=-1), lesions
 
 
 def _settle(

@@ -22,7 +22,10 @@ from cartarget.files import on_disk
 FORM = 4
 """Version of the form; a store of another one is counted again."""
 
-_ARRAYS = ("donor", "is_measured", "key", "levels", "level_population", "level_donor", "level_depth", "depth", "seen")
+_ARRAYS = (
+    "donor", "is_measured", "key", "levels", "level_population", "level_donor", "level_depth", "depth", "seen",
+    "lesion", "lesions",
+)  # fmt: skip
 _TABLES = ("populations", "segments")
 _TEXTS = ("atlas", "kind", "unit", "symbols", "thresholds", "donors", "derived", "traits")
 
