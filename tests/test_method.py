@@ -1,4 +1,4 @@
-"""`docs/method.md` explains every number of every table."""
+"""`docs/method.md` and `docs/product.md` explain every number of every table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 
 from cartarget.dictionary import TABLES
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "method.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("method.md", "product.md"))
 NUMBERS = sorted(
     {column.name for table in TABLES.values() for column in table if column.kind in ("fraction", "number", "flag")}
 )
@@ -16,4 +17,4 @@ NUMBERS = sorted(
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_each_number_is_explained(name: str) -> None:
-    assert f"`{name}`" in PAGE, f"docs/method.md does not say what {name} is"
+    assert f"`{name}`" in PAGE, f"neither docs/method.md nor docs/product.md says what {name} is"

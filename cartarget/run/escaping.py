@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from cartarget.evidence.malignant import Mixtures
-from cartarget.logic.gate import Gate
+from cartarget.logic.gate import Gate, quote
+from cartarget.run.inputs import Run
 from cartarget.selection.escape import escape_table
 from cartarget.selection.loss import Loss
-
-if TYPE_CHECKING:
-    from cartarget.run.asking import OpenRun
 
 PARTNERS = 100
 """Ranked gates among which a second one is looked for."""
@@ -26,15 +23,27 @@ RATE = 0.05
 """Share of cells that lose an antigen, unless another is stated: an assumption."""
 
 
-def escape_of(opened: OpenRun, gates: Sequence[str | Gate], *, loss: Loss = RATE) -> pd.DataFrame:
+def run_escape(
+    run: Run,
+    gates: Sequence[str | Gate],
+    *,
+    antigens: pd.DataFrame,
+    ranked: pd.DataFrame,
+    bulk: float,
+    loss: Loss = RATE,
+) -> pd.DataFrame:
     """What gates leave of the tumours of a run (see `cartarget.selection.escape.escape_table`).
 
     Parameters
     ----------
-    opened
-        The run.
+    run
+        The run, as `load_run` reads it (`open_run(...).run`).
     gates
         Gates over the run's candidates.
+    antigens, ranked
+        Its tables `antigens` and `gates`.
+    bulk
+        CPM from which a bulk sample is positive.
     loss
         Share of cells that lose an antigen.
 
@@ -44,32 +53,32 @@ def escape_of(opened: OpenRun, gates: Sequence[str | Gate], *, loss: Loss = RATE
     unknown one stays unknown. Purity is that of the atlas whose tumours order the ranking, where it is known; what a
     tumour needs comes from the run's table of essentiality, and is unknown without one.
     """
-    skewed = opened.antigens.set_index("symbol")["skewed_lrt"].astype(float)
+    skewed = antigens.set_index("symbol")["skewed_lrt"].astype(float)
     return escape_table(
-        opened.run.panel,
+        run.panel,
         gates,
-        second_gates(opened),
+        second_gates(antigens, ranked),
         loss=loss,
         skewed_lrt=skewed.dropna().to_dict() if skewed.notna().any() else None,
-        mixtures=mixtures_of(opened),
+        mixtures=mixtures_of(run, bulk=bulk),
     )
 
 
-def second_gates(opened: OpenRun) -> list[str]:
-    """Ranked antigens and gates that break no cap, best class first, each list in its order."""
+def second_gates(antigens: pd.DataFrame, gates: pd.DataFrame) -> list[str]:
+    """Ranked antigens and gates that break no cap, best first, each list in its order."""
     found: list[str] = []
-    tables = (opened.antigens.rename(columns={"symbol": "gate"}), opened.gates)
+    tables = (antigens.assign(gate=antigens["symbol"].astype(str).map(quote)), gates)
     for table in tables:
         ranked = table[table["rank"].notna() & table["safety_class"].isin(OFFERED)]
         found += ranked.sort_values("rank")["gate"].astype(str).head(PARTNERS // len(tables)).tolist()
     return found
 
 
-def mixtures_of(opened: OpenRun) -> Mixtures | None:
+def mixtures_of(run: Run, *, bulk: float) -> Mixtures | None:
     """Threshold and purity of the run's bulk tumours; None where no purity is known."""
-    adata = opened.run.atlases[opened.run.primary]
+    adata = run.atlases[run.primary]
     if adata.uns["cartarget"]["kind"] != "samples" or "purity" not in adata.obs:
         return None
     tumor = adata.obs[(adata.obs["side"].astype(str) == "tumor").to_numpy()]
     lowest = tumor["purity"].astype(np.float64).groupby(tumor["donor"].astype(str).to_numpy()).min()
-    return Mixtures(threshold=opened.config.thresholds.bulk, purity=lowest.dropna().to_dict())
+    return Mixtures(threshold=bulk, purity=lowest.dropna().to_dict())

@@ -167,7 +167,10 @@ def larger_table(config: Config, load: Callable[[], Run]) -> tuple[pd.DataFrame,
 
 def trust_step(config: Config) -> None:
     """Choose the shortlist, and hold it and the first gates to account: people, chance, contradictions, a cohort."""
-    from cartarget.run.annotate import replications, run_conflicts, run_doublets
+    from cartarget.logic.batch import Gates
+    from cartarget.run.annotate import empty, replications, run_conflicts, run_doublets
+    from cartarget.run.escaping import run_escape
+    from cartarget.safety.people import people_table
     from cartarget.selection.null import random_pairs
     from cartarget.selection.shortlist import shortlist, with_cohort
     from cartarget.selection.trust import assess_gates
@@ -187,6 +190,11 @@ def trust_step(config: Config) -> None:
     second = replications(run, gates, gates=first, config=config)
     write_table("replication", second, config.run_dir / "replication")
     write_table("shortlist", with_cohort(ideas, second), config.run_dir / "shortlist")
+    told = ideas["gate"].drop_duplicates().tolist()
+    escape = run_escape(run, told, antigens=antigens, ranked=gates, bulk=limits.bulk) if told else empty("escape")
+    write_table("escape", escape, config.run_dir / "escape")
+    people = people_table(run.panel, Gates.parse(told, panel=run.panel)) if told else empty("people")
+    write_table("people", people, config.run_dir / "people")
     write_table("doublets", run_doublets(run, gates=first, count=limits.count), config.run_dir / "doublets")
     random = random_pairs(run.panel, candidates=run.candidates, seed=config.seed, floor=config.coverage_floor)
     random.to_parquet(config.run_dir / "work" / "random.parquet", index=False)
@@ -345,7 +353,7 @@ STEPS: tuple[Step, ...] = (
         keys=(*JUDGED, "trust", "seed"),
         inputs=lambda config: [*_evidence(config), *_tables(config, "antigens", "gates"), *resource_paths(config)],
         outputs=lambda config: [
-            *_tables(config, "shortlist", "trust", "conflicts", "replication", "doublets"),
+            *_tables(config, "shortlist", "trust", "conflicts", "replication", "doublets", "escape", "people"),
             *_inside(config, "work/procedure.json", "work/random.parquet"),
         ],
     ),

@@ -26,7 +26,7 @@ _FRACTIONS = (
     *("donor_median", "donor_p90", "donor_worst"),
 )
 COLUMNS = (
-    *("gate", *_PLACE, "is_measured", "n_donors", "n_donors_able", "people_over_cap"),
+    *("gate", *_PLACE, "measured", "n_donors", "n_donors_able", "people_over_cap"),
     *("share", "share_lower", "share_upper", "cap", "mean_exposure", "mean_keeps_cap"),
     *("donor_median", "donor_p90", "donor_worst", "worst_n_observations", "in_common"),
 )
@@ -58,7 +58,7 @@ def people_table(panel: Panel, gates: Gates, *, names: Sequence[str] | None = No
 
         - `gate`; `population`, `tissue`, `cell_type`, `tier`, `is_required`, `is_origin`; `evidence` (`cells`,
           `nuclei`, `samples`; empty where nobody was measured).
-        - `is_measured`: `yes`; `in part`, where some antigens were not measured: the people counted are then the
+        - `measured`: `yes`; `in part`, where some antigens were not measured: the people counted are then the
           fewest that can be, no share is told, and its upper end is 1; `unknown`, with every number missing and a share
           between 0 and 1. A required place that no donor measures is a row, and unknown.
         - `n_donors`; `n_donors_able`, those of enough cells that as many hits as they have could be over the cap;
@@ -80,7 +80,7 @@ def people_table(panel: Panel, gates: Gates, *, names: Sequence[str] | None = No
     >>> panel = cartarget.build_panel(atlas, symbols=["CEACAM5", "MSLN"], required=["lung", "heart"], origin=["colon"])
     >>> table = people_table(panel, Gates.parse(["MSLN"], panel=panel))
     >>> row = table[table["tissue"] == "lung"].iloc[0]
-    >>> row["is_measured"], int(row["n_donors"])
+    >>> row["measured"], int(row["n_donors"])
     ('yes', 5)
     """
     judged, people = judge(panel, gates), People.of(panel)
@@ -200,7 +200,7 @@ def _exposed(
     place, n = at[1], len(rows)
     is_told, is_whole = bool(judged.told[at]), bool(judged.complete[at])
     row: dict[str, object] = {
-        "is_measured": TOLD if is_whole else IN_PART if is_told else UNKNOWN,
+        "measured": TOLD if is_whole else IN_PART if is_told else UNKNOWN,
         "n_donors": n,
         "n_donors_able": int((people.need[rows] <= people.n[rows]).sum()) if panel.is_capped[place] else None,
         "cap": panel.cap[place],
@@ -260,7 +260,7 @@ def _unmeasured(panel: Panel, people: People) -> list[dict[str, object]]:
             "is_required": True,
             "is_origin": tissue in panel.origin,
             "evidence": "",
-            "is_measured": UNKNOWN,
+            "measured": UNKNOWN,
             "n_donors": 0,
             **_no_share(),
         }

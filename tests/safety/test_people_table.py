@@ -157,7 +157,7 @@ def test_no_donor_is_named() -> None:
 def test_a_required_place_that_nobody_measured_is_unknown() -> None:
     rest = atlas(normal([t for t in ALL if t != "heart"], cells([0, 0, 0])), symbols=SYMBOLS)
     one = row(panel(TUMOR, rest))
-    assert one["is_measured"] == "unknown" and one["n_donors"] == 0
+    assert one["measured"] == "unknown" and one["n_donors"] == 0
     assert pd.isna(one["people_over_cap"]) and pd.isna(one["share"]) and pd.isna(one["mean_keeps_cap"])
     assert (one["share_lower"], one["share_upper"]) == (0, 1)
 
@@ -167,7 +167,7 @@ def test_a_required_cell_type_that_nobody_measured_is_unknown() -> None:
     made = panel(
         TUMOR, atlas(normal(kinds, cells([0, 0, 0])), symbols=SYMBOLS), required=["heart: cardiomyocyte", "lung"]
     )
-    found = table(made, "A").set_index("population")["is_measured"]
+    found = table(made, "A").set_index("population")["measured"]
     assert found["heart: cardiomyocyte"] == "unknown" and found["heart: fibroblast"] == "yes"
 
 
@@ -176,10 +176,10 @@ def test_an_antigen_not_measured_leaves_the_share_open() -> None:
     blocks = [Block(t, f"d{i}", cells([float(i < 3), 0, 0], 40)) for t in ALL for i in range(30)]
     made = panel(TUMOR, atlas(blocks, symbols=SYMBOLS, unmeasured={"heart": ["B"]}))
     either, both = row(made, "A | B"), row(made, "A & B")
-    assert either["is_measured"] == "in part"
+    assert either["measured"] == "in part"
     assert either["people_over_cap"] == 3 and either["share_upper"] == 1 and pd.isna(either["share"])
     assert pd.isna(either["mean_keeps_cap"]) and pd.isna(either["mean_exposure"])
-    assert both["is_measured"] == "unknown" and pd.isna(both["people_over_cap"]) and pd.isna(both["donor_worst"])
+    assert both["measured"] == "unknown" and pd.isna(both["people_over_cap"]) and pd.isna(both["donor_worst"])
     assert (both["share_lower"], both["share_upper"]) == (0, 1)
 
 
@@ -211,10 +211,10 @@ def test_two_real_brains_are_two_people(shared_data) -> None:
     tumour = atlas([Block("", f"p{i}", cells([1], 40)) for i in range(6)], symbols=[symbol], name="tumour")
     made = build_panel([tumour, brain], symbols=[symbol], required=tiers.required, origin=["colon"])
     found = people_table(made, Gates.parse([symbol], panel=made))
-    counted = found[(found["is_measured"] == "yes") & (found["n_donors"] == 2)]
+    counted = found[(found["measured"] == "yes") & (found["n_donors"] == 2)]
     assert len(counted) >= 2
     worst = counted.sort_values("share").iloc[-1]
     assert worst["people_over_cap"] == 2 and worst["share_upper"] == 1 and worst["share_lower"] < 0.5
     assert worst["in_common"] == "sex: unknown; age: unknown; smoking: unknown"
-    assert (found.loc[found["tissue"] == "heart", "is_measured"] == "unknown").all()
+    assert (found.loc[found["tissue"] == "heart", "measured"] == "unknown").all()
     assert not any(donor in found.to_csv() for donor in set(cells_.obs["donor"].astype(str)))

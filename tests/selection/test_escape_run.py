@@ -9,7 +9,7 @@ import pytest
 
 import cartarget
 from cartarget.run.asking import OpenRun
-from cartarget.run.escaping import escape_of, mixtures_of, second_gates
+from cartarget.run.escaping import mixtures_of, run_escape, second_gates
 from cartarget.selection.missed import missed_by
 
 SYMBOLS = ["A", "B", "C", "D"]
@@ -27,7 +27,7 @@ def test_second_gates_are_ranked_and_break_no_cap(opened: OpenRun) -> None:
     classes = pd.concat([
         opened.antigens.set_index("symbol")["safety_class"], opened.gates.set_index("gate")["safety_class"]
     ]).astype(str)  # fmt: skip
-    offered = second_gates(opened)
+    offered = second_gates(opened.antigens, opened.gates)
     assert 0 < len(offered) <= 100
     assert "over cap" not in set(classes.loc[offered])
     assert (classes == "over cap").any(), "some gate of the run breaks a cap"
@@ -35,14 +35,14 @@ def test_second_gates_are_ranked_and_break_no_cap(opened: OpenRun) -> None:
 
 def test_a_run_tells_what_its_first_gates_leave(opened: OpenRun) -> None:
     gates = opened.gates["gate"].astype(str).head(3).tolist()
-    table = escape_of(opened, gates)
+    table = run_escape(opened.run, gates, antigens=opened.antigens, ranked=opened.gates, bulk=10)
     assert table["gate"].unique().tolist() == gates and (table.groupby("gate").size() == 5).all()
     coverage = opened.gates.set_index("gate")["coverage"]
     whole = table[table["patient"] == "all"].set_index("gate")
     assert (1 - whole["left"]).tolist() == pytest.approx(coverage.loc[gates].tolist()), "no blocker is among them"
     assert (table["hard_to_lose"] == "unknown").all(), "the run names no table of essentiality"
-    assert set(table["second_gate"].dropna()) <= set(second_gates(opened))
-    assert mixtures_of(opened) is None
+    assert set(table["second_gate"].dropna()) <= set(second_gates(opened.antigens, opened.gates))
+    assert mixtures_of(opened.run, bulk=10) is None
 
 
 def test_purity_of_a_run_bounds_what_bulk_tumours_leave() -> None:
@@ -60,7 +60,7 @@ def test_purity_of_a_run_bounds_what_bulk_tumours_leave() -> None:
         "lost": pd.DataFrame({"name": [], "reason": []}),
     }  # fmt: skip
     opened = cartarget.screen(adata, origin="colon", every_gene=True)
-    known = mixtures_of(opened)
+    known = mixtures_of(opened.run, bulk=10)
     assert known is not None and known.purity == {"p1": 0.5} and known.threshold == 10
     table = missed_by(opened.run.panel, ["A"], mixtures=known).set_index("patient")
     assert table["left_lower"].to_dict() == pytest.approx({"bulk patient 1": 0.6, "bulk patient 2": 0}, abs=1e-6)

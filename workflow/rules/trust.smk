@@ -10,6 +10,20 @@ rule trust:
             category="Shortlist",
             labels={"table": "ideas for a meeting", "run": asked.name},
         ),
+        "<results>/escape.parquet",
+        report(
+            "<results>/escape.tsv",
+            caption="../report/escape.rst",
+            category="Shortlist",
+            labels={"table": "who is missed by the ideas", "run": asked.name},
+        ),
+        "<results>/people.parquet",
+        report(
+            "<results>/people.tsv",
+            caption="../report/people.rst",
+            category="Shortlist",
+            labels={"table": "who is at risk", "run": asked.name},
+        ),
         "<results>/trust.parquet",
         report(
             "<results>/trust.tsv",
