@@ -50,9 +50,11 @@ def run_escape(
     Returns
     -------
     The table of escape. Second gates are the first hundred ranked antigens and gates of the run that break no cap; an
-    unknown one stays unknown. Purity is that of the atlas whose tumours order the ranking, where it is known; what a
-    tumour needs comes from the run's table of essentiality, and is unknown without one.
+    unknown one stays unknown. Of what the cells left carry, candidates that break no cap are named. Purity is that of
+    the atlas whose tumours order the ranking, where it is known; what a tumour needs comes from the run's table of
+    essentiality, and is unknown without one.
     """
+    named = antigens.loc[_is_offered(antigens) & antigens["control"].fillna("").eq(""), "symbol"]
     skewed = antigens.set_index("symbol")["skewed_lrt"].astype(float)
     return escape_table(
         run.panel,
@@ -61,6 +63,7 @@ def run_escape(
         loss=loss,
         skewed_lrt=skewed.dropna().to_dict() if skewed.notna().any() else None,
         mixtures=mixtures_of(run, bulk=bulk),
+        named=named.astype(str).tolist(),
     )
 
 
@@ -69,9 +72,13 @@ def second_gates(antigens: pd.DataFrame, gates: pd.DataFrame) -> list[str]:
     found: list[str] = []
     tables = (antigens.assign(gate=antigens["symbol"].astype(str).map(quote)), gates)
     for table in tables:
-        ranked = table[table["rank"].notna() & table["safety_class"].isin(OFFERED)]
+        ranked = table[table["rank"].notna() & _is_offered(table)]
         found += ranked.sort_values("rank")["gate"].astype(str).head(PARTNERS // len(tables)).tolist()
     return found
+
+
+def _is_offered(table: pd.DataFrame) -> pd.Series:
+    return table["safety_class"].isin(OFFERED)
 
 
 def mixtures_of(run: Run, *, bulk: float) -> Mixtures | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -157,6 +157,7 @@ def escape_table(
     loss: Loss = 0.05,
     skewed_lrt: Mapping[str, float] | None = None,
     mixtures: Mixtures | None = None,
+    named: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """What each gate leaves, what that carries, and the gate that catches most of it: all patients, then each.
 
@@ -174,6 +175,8 @@ def escape_table(
         How selectively cell lines need each antigen (see `cartarget.selection.loss.hard_to_lose`).
     mixtures
         Threshold and purity of bulk samples.
+    named
+        Antigens that may be named as carried: those worth a second product. None: all.
 
     Returns
     -------
@@ -214,7 +217,7 @@ def escape_table(
                 n_lesions=pd.array(worst["n_lesions"], dtype="Int64"),
                 worst_lesion=worst["worst_lesion"].to_numpy(dtype=object),
                 left_worst_lesion=1 - worst["coverage_worst"].to_numpy(dtype=np.float64),
-                carried=own["patient"].map(_carried(left_carry(panel, gate), cells)),
+                carried=own["patient"].map(_carried(_of(left_carry(panel, gate), named), cells)),
                 second_gate=own["patient"].map(second["partner"]),
                 second_catches=own["patient"].map(second["catches"]),
                 left_both=own["patient"].map(second["left_both"]),
@@ -250,6 +253,10 @@ def _of_whom(own: pd.DataFrame) -> str:
         "of bulk samples unknown": int((is_bulk & own["is_shown"].isna()).sum()),
     }
     return "patients " + ", ".join(f"{told}: {many}" for told, many in n.items() if many)
+
+
+def _of(table: pd.DataFrame, named: Collection[str] | None) -> pd.DataFrame:
+    return table if named is None else table[table["symbol"].isin(list(named))]
 
 
 def _carried(table: pd.DataFrame, cells: Malignant) -> dict[str, str]:

@@ -121,6 +121,8 @@ def test_a_planted_clone_without_a_is_found_and_the_gate_that_catches_it_is_name
     assert table.loc["patient 1", "left_lower"] < 1 / 3 < table.loc["patient 1", "left_upper"]
     assert table.loc["patient 2", "left"] == 0 and pd.isna(table.loc["patient 2", "second_gate"])
     assert table.loc["patient 1", "carried"].startswith("C 1.00, B 0.")
+    named = rows_of(escape_table(panel, ["A"], ["B"], named=["B"]), "patient")["carried"]
+    assert named["patient 1"].startswith("B 0.") and "," not in named["patient 1"]
     for who in ("all", "patient 1"):
         assert table.loc[who, ["second_gate", "second_catches", "left_both"]].tolist() == ["C", 1, 0]
     together = missed_together(panel, ["A", "C"], floor=0.9).set_index("missed_by")
