@@ -73,6 +73,9 @@ class AtlasConfig(Strict):
     samples: str | None = Field(
         None, description="table that says what each sample or cell of the file is, where the file does not"
     )
+    transcripts: str | None = Field(
+        None, description="bulk: table of TPM by transcript of the same samples (Toil, GTEx): tells isoforms apart"
+    )
     pipeline: str | None = Field(
         None, description="pipeline that made the values; atlases that name the same one are compared without a warning"
     )

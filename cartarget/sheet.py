@@ -12,7 +12,7 @@ from cartarget.errors import InputError
 
 _OWN = (
     "name", "reader", "path", "role", "unit", "tissue", "samples", "indications", "tumor", "normal", "nuclei",
-    "call_doublets", "locations", "pipeline", "scaling", "purity", "release", "licence", "citation",
+    "call_doublets", "locations", "pipeline", "scaling", "purity", "transcripts", "release", "licence", "citation",
 )  # fmt: skip
 _LABELS = {
     "malignant": "malignant", "malignant_values": "malignant_values", "normal_values": "normal_values",

@@ -29,6 +29,7 @@ from cartarget.logic.batch import Gates
 from cartarget.logic.gate import quote
 from cartarget.run.deriving import with_inherited_harm
 from cartarget.run.inputs import Run
+from cartarget.run.isoforms import told_by, with_isoform_notes
 from cartarget.safety.beside import rare_unmeasured
 from cartarget.safety.conjunction import EXPOSED
 from cartarget.safety.fratricide import fratricide
@@ -209,6 +210,7 @@ def with_antigen_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits:
     table = with_purity(table, run, gates=gates, level=limits.bulk)
     table = with_lineage(with_cells(table, run, gates=gates, count=limits.count), run)
     table = with_proteome(with_tumor_protein(table, run, stain=limits.protein), run)
+    table = with_isoform_notes(table, told_by=told_by(run.atlases))
     return with_rare(with_leaks(table, run, count=limits.count), run, gates=gates)
 
 
@@ -221,7 +223,7 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Th
 
 def _proxies(run: Run, gates: Gates) -> list[str | None]:
     """Of each gate, the members that are derived antigens, with what they are derived from."""
-    derived = run.surface.dropna(subset="derived").set_index("symbol")["derived"]
+    derived = run.surface.dropna(subset="proxy_note").set_index("symbol")["derived"]
     told = [f"{name} ({derived[name]})" if name in derived else "" for name in run.panel.symbols]
     named = [[told[row] for row in rows if row >= 0 and told[row]] for rows in gates.rows.tolist()]
     return ["; ".join(texts) or None for texts in named]

@@ -126,6 +126,7 @@ def resource_paths(config: Config) -> list[str]:
     """The tables, other than atlases, that a run reads."""
     from cartarget.atlas.registry import READERS
     from cartarget.evidence.lineage import MARKERS, NOTES
+    from cartarget.run.isoforms import ISOFORMS
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
     own = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue, config.surface.derived]
@@ -136,7 +137,7 @@ def resource_paths(config: Config) -> list[str]:
 
         given.append(installed_surfaceome().as_posix())
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES]
+    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES, ISOFORMS]
     return [*(resource(table).as_posix() for table in tables), *given]
 
 
@@ -148,7 +149,7 @@ def input_paths(config: Config) -> list[str]:
     found: list[str] = []
     for atlas in config.used_atlases:
         inner = "**/*" if atlas.reader == "zarr" else "*"
-        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity):
+        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity, atlas.transcripts):
             for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
                 found += sorted(p.as_posix() for p in named.glob(inner) if p.is_file()) or [named.as_posix()]
     return [*found, *resource_paths(config)]

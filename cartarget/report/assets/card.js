@@ -137,6 +137,7 @@ function caveats(model, table, i) {
   const list = [
     ...nameCaveats(model, table, i),
     value("proxy_note") && ["Proxy", value("proxy_note")],
+    value("isoform_note") && ["Isoforms", value("isoform_note")],
     value("proxies") && ["Proxies", `judged by the genes in brackets: ${value("proxies")}.`],
     value("tissues_unresolved") && ["Experiment to do", `stain or count single cells in ${names(value("tissues_unresolved")).join(", ")}: the evidence at hand cannot tell whether one cell carries what the gate asks for.`],
     peopleText(value("people_over_cap"), value("people_n")) && ["People over the cap", `${peopleText(value("people_over_cap"), value("people_n"))} in ${value("people_population")}: their own tissue is hit more often than the cap and chance allow (${rangeText(value("people_share_lower"), value("people_share_upper"))} of people).`],
