@@ -15,6 +15,7 @@ from cartarget.atlas.purity import tumor_level
 from cartarget.config import Config, Thresholds
 from cartarget.dictionary import columns
 from cartarget.evidence.ambient import ambient_notes, ambient_scores, doublet_fractions
+from cartarget.evidence.antibodies import antibody_cells
 from cartarget.evidence.conflicts import cells_source, find_conflicts, panel_sources
 from cartarget.evidence.detection import detection_rates
 from cartarget.evidence.dropout import corrected_coverage, never_below_liability, residual_liability
@@ -174,6 +175,15 @@ def with_proteome(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     return table.assign(**{str(name): values.array for name, values in found.items()})
 
 
+def with_antibodies(table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """Add which cells bind an antibody to each antigen; shown, not scored."""
+    atlases = run.atlases.of_role("antibodies")
+    if not atlases:
+        return table
+    found = antibody_cells(atlases, symbols=table["symbol"].tolist())
+    return table.assign(**{str(name): values.array for name, values in found.items()})
+
+
 def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     """Add what the clinic knows of each antigen: products that sense it, harm on target; and what has no source."""
     targets = read_clinical_targets()
@@ -210,7 +220,7 @@ def with_antigen_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits:
     table = with_purity(table, run, gates=gates, level=limits.bulk)
     table = with_lineage(with_cells(table, run, gates=gates, count=limits.count), run)
     table = with_proteome(with_tumor_protein(table, run, stain=limits.protein), run)
-    table = with_isoform_notes(table, told_by=told_by(run.atlases))
+    table = with_isoform_notes(with_antibodies(table, run), told_by=told_by(run.atlases))
     return with_rare(with_leaks(table, run, count=limits.count), run, gates=gates)
 
 

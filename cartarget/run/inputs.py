@@ -149,7 +149,7 @@ def input_paths(config: Config) -> list[str]:
     found: list[str] = []
     for atlas in config.used_atlases:
         inner = "**/*" if atlas.reader == "zarr" else "*"
-        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity, atlas.transcripts):
+        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity, atlas.transcripts, atlas.background):
             for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
                 found += sorted(p.as_posix() for p in named.glob(inner) if p.is_file()) or [named.as_posix()]
     return [*found, *resource_paths(config)]

@@ -66,7 +66,7 @@ def read_step(config: Config) -> None:
         aside.append((atlas, adata))
         if chosen.keep is not None:
             for one, held in aside:
-                kept = held[:, held.var_names.isin(chosen.kept(one))].copy()
+                kept = held if one.role == "antibodies" else held[:, held.var_names.isin(chosen.kept(one))].copy()
                 is_coarse = not one.transcripts and not has_tumor(held)
                 shown = {
                     name: gate for name, gate in chosen.derived.items() if not (is_coarse and name in by_transcript)
