@@ -25,6 +25,7 @@ from cartarget.evidence.part import measured_in_tumor
 from cartarget.evidence.positivity import dense
 from cartarget.evidence.proteome import proteome_organs
 from cartarget.evidence.purity import coverage_range
+from cartarget.evidence.rna_protein import installed_calibrations, rna_protein
 from cartarget.evidence.tumor_protein import tumor_protein
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import quote
@@ -184,6 +185,12 @@ def with_antibodies(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     return table.assign(**{str(name): values.array for name, values in found.items()})
 
 
+def with_rna_protein(table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """Add how well the RNA of each antigen foretells its protein in this cancer; shown, not scored."""
+    found = rna_protein(installed_calibrations(), symbols=table["symbol"].tolist(), indication=run.indication.key)
+    return table.assign(**{str(name): values.array for name, values in found.items()})
+
+
 def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     """Add what the clinic knows of each antigen: products that sense it, harm on target; and what has no source."""
     targets = read_clinical_targets()
@@ -220,7 +227,7 @@ def with_antigen_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits:
     table = with_purity(table, run, gates=gates, level=limits.bulk)
     table = with_lineage(with_cells(table, run, gates=gates, count=limits.count), run)
     table = with_proteome(with_tumor_protein(table, run, stain=limits.protein), run)
-    table = with_isoform_notes(with_antibodies(table, run), told_by=told_by(run.atlases))
+    table = with_isoform_notes(with_rna_protein(with_antibodies(table, run), run), told_by=told_by(run.atlases))
     return with_rare(with_leaks(table, run, count=limits.count), run, gates=gates)
 
 

@@ -126,6 +126,7 @@ def resource_paths(config: Config) -> list[str]:
     """The tables, other than atlases, that a run reads."""
     from cartarget.atlas.registry import READERS
     from cartarget.evidence.lineage import MARKERS, NOTES
+    from cartarget.evidence.rna_protein import calibration_paths
     from cartarget.run.isoforms import ISOFORMS
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
@@ -136,6 +137,7 @@ def resource_paths(config: Config) -> list[str]:
         from cartarget.surface.candidates import installed_surfaceome
 
         given.append(installed_surfaceome().as_posix())
+    given += [path.as_posix() for path in calibration_paths()]
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
     tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES, ISOFORMS]
     return [*(resource(table).as_posix() for table in tables), *given]

@@ -145,6 +145,7 @@ function caveats(model, table, i) {
     value("protein_veto") && ["Protein vetoes", `reliable membrane staining in ${names(value("protein_veto")).join(", ")}.`],
     value("protein_flag") && ["Protein flag", `stained at medium or more in ${names(value("protein_flag")).join(", ")}, by an antibody too weak to veto.`],
     tumorProtein(value) && ["Protein in tumours", tumorProtein(value)],
+    value("rna_protein_note") && ["RNA and protein", `${value("rna_protein_note")}.`],
     value("antibody_cells") && ["Antibodies on cells", `${value("antibody_cells")}. Above the background of each antibody; not part of the class.`],
     value("ms_organs") && ["Protein in normal organs", `by mass spectrometry: ${value("ms_organs")}${value("ms_foetal") ? `; foetal: ${value("ms_foetal")}` : ""}. Not part of the class.`],
     value("is_protein_known") === false && ["Protein not checked", "some required tissue has no graded stain; its absence is no prize."],
