@@ -131,7 +131,8 @@ def resource_paths(config: Config) -> list[str]:
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
     own = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue, config.surface.derived]
-    named = (config.genes.table, *config.surface.files.values(), *config.surface.relatives.values())
+    surface = config.surface
+    named = (config.genes.table, *surface.files.values(), *surface.relatives.values(), *surface.proteins.values())
     given = [config.data(path).as_posix() for path in named if path]
     if config.needs_surfaceome:
         from cartarget.surface.candidates import installed_surfaceome
