@@ -34,6 +34,7 @@ from cartarget.run.inputs import Run
 from cartarget.run.isoforms import told_by, with_isoform_notes
 from cartarget.safety.beside import rare_unmeasured
 from cartarget.safety.conjunction import EXPOSED
+from cartarget.safety.density import density_words, read_densities
 from cartarget.safety.fratricide import fratricide
 from cartarget.safety.judge import judge
 from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targets, read_toxicity
@@ -203,6 +204,7 @@ def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
         is_treated=table["symbol"].isin(given_to_patients(targets)["symbol"]),
         clinical=table["symbol"].map(targets.groupby("symbol")["text"].agg("; ".join)),
         toxicity=table["symbol"].map(events.groupby("symbol")["text"].agg("; ".join)),
+        antigen_density=table["symbol"].map(density_words(read_densities())).fillna("unknown"),
         **dict.fromkeys(UNSOURCED, "unknown"),
     )
 

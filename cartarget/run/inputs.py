@@ -128,6 +128,7 @@ def resource_paths(config: Config) -> list[str]:
     from cartarget.evidence.lineage import MARKERS, NOTES
     from cartarget.evidence.rna_protein import calibration_paths
     from cartarget.run.isoforms import ISOFORMS
+    from cartarget.safety.density import DENSITIES
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
     own = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue, config.surface.derived]
@@ -140,7 +141,7 @@ def resource_paths(config: Config) -> list[str]:
         given.append(installed_surfaceome().as_posix())
     given += [path.as_posix() for path in calibration_paths()]
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES, ISOFORMS]
+    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES, ISOFORMS, DENSITIES]
     return [*(resource(table).as_posix() for table in tables), *given]
 
 
