@@ -41,22 +41,27 @@ class Census(Strict):
     )
 
 
+Role = Literal["counted", "normal", "protein", "proteome", "tumor_protein", "antibodies", "replication", "shown"]
+"""What an atlas is evidence of."""
+
+
 class AtlasConfig(Strict):
     """One atlas: where it is, how it is read, and what it is evidence of."""
 
     name: Name = Field(description="short name, shown beside every number that comes from it")
     reader: Literal[
         "simulated", "rsem_counts", "xena", "gct", "recount3", "summary_table", "hpa_long", "ihc", "ihc_cancer",
-        "cptac", "proteome", "cell_table", "mtx", "tenx_h5", "h5ad", "zarr",
+        "cptac", "proteome", "cell_table", "mtx", "tenx_h5", "h5ad", "zarr", "citeseq",
     ] = Field(description="how the file is read")  # fmt: skip
     path: str = Field("", description="file or folder, relative to data_dir; recount3 takes a pattern of files")
-    role: Literal["counted", "normal", "protein", "proteome", "tumor_protein", "replication", "shown"] = Field(
+    role: Role = Field(
         "counted",
         description="counted: cells, nuclei or samples of tumour, normal tissue or both, counted together with every "
         "other such atlas; normal: summary of normal tissue, one number per gene and tissue; protein: antibody stains "
         "of normal tissue; proteome: mass spectrometry of normal organs, shown beside the antigens; tumor_protein: "
-        "protein in tumours, shown beside the antigens; replication: a second cohort "
-        "in which the first gates are scored again; shown: cells shown beside the result and never counted",
+        "protein in tumours, shown beside the antigens; antibodies: those on single cells, the same way; replication: "
+        "a second cohort in which the first gates are scored again; shown: cells shown beside the result and never "
+        "counted",
     )
     indications: list[Name] = Field(
         [], description="indications of its tumour; a run of another leaves it out, and says so; none: of any"
@@ -73,6 +78,10 @@ class AtlasConfig(Strict):
     samples: str | None = Field(
         None, description="table that says what each sample or cell of the file is, where the file does not"
     )
+    transcripts: str | None = Field(
+        None, description="bulk: table of TPM by transcript of the same samples (Toil, GTEx): tells isoforms apart"
+    )
+    background: str | None = Field(None, description="citeseq: antibodies in empty droplets, in any form that it reads")
     pipeline: str | None = Field(
         None, description="pipeline that made the values; atlases that name the same one are compared without a warning"
     )

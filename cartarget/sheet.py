@@ -12,7 +12,8 @@ from cartarget.errors import InputError
 
 _OWN = (
     "name", "reader", "path", "role", "unit", "tissue", "samples", "indications", "tumor", "normal", "nuclei",
-    "call_doublets", "locations", "pipeline", "scaling", "purity", "release", "licence", "citation",
+    "call_doublets", "locations", "pipeline", "scaling", "purity", "transcripts", "background", "release",
+    "licence", "citation",
 )  # fmt: skip
 _LABELS = {
     "malignant": "malignant", "malignant_values": "malignant_values", "normal_values": "normal_values",
@@ -27,7 +28,7 @@ ASSAYS = {
     "bulk": ("rsem_counts", "xena", "gct", "recount3"),
     "single_cell": ("cell_table", "mtx", "tenx_h5", "h5ad", "zarr"),
     "summary": ("summary_table", "hpa_long", "gct"),
-    "protein": ("ihc", "ihc_cancer", "cptac", "proteome"),
+    "protein": ("ihc", "ihc_cancer", "cptac", "proteome", "citeseq"),
 }
 """Assay → readers that may read it."""
 

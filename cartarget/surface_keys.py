@@ -24,6 +24,8 @@ class Surface(Strict):
     uniprot: str | None = Field(None, description="UniProt records of the human proteins, text or XML, the same way")
     mouse: str | None = Field(None, description="table of human genes and their orthologues of the mouse, the same way")
     cynomolgus: str | None = Field(None, description="the same for the cynomolgus monkey")
+    mouse_proteins: str | None = Field(None, description="proteins of the mouse, FASTA, the same way")
+    cynomolgus_proteins: str | None = Field(None, description="proteins of the cynomolgus monkey, FASTA, the same way")
     essentiality: str | None = Field(
         None, description="table of how selectively cell lines need each gene, the same way"
     )
@@ -50,3 +52,9 @@ class Surface(Strict):
         """The tables of orthologues and of essentiality that are named, by key."""
         named = {key: getattr(self, key) for key in ("mouse", "cynomolgus", "essentiality")}
         return {key: path for key, path in named.items() if path}
+
+    @property
+    def proteins(self) -> dict[str, str]:
+        """The proteins of animals that are named, by animal."""
+        named = {"mouse": self.mouse_proteins, "cynomolgus": self.cynomolgus_proteins}
+        return {animal: path for animal, path in named.items() if path}

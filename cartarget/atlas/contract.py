@@ -22,6 +22,7 @@ KINDS = {
     "protein": "one stain per tissue and cell type: 0 not detected, 1 low, 2 medium, 3 high",
     "stained": "patients whose tumour is stained, by level",
     "proteome": "protein of normal organs by mass spectrometry; 0 is not detected",
+    "antibodies": "antibodies on single cells: counts of their tags",
     "ratios": "protein of tumours and normals by mass spectrometry, log2 ratios to one reference",
 }
 UNITS = ("CPM", "counts", "log1p", "nTPM", "TPM", "NX", "stain", "patients", "log2 ratio", "ppm")

@@ -71,6 +71,7 @@ _RECORDS = (
     Reader("mtx", "mtx:read_mtx", "single cells: a folder with matrix.mtx, genes and cells"),
     Reader("tenx_h5", "tenx:read_tenx", "single cells: 10x Genomics .h5, with a table of its cells"),
     Reader("h5ad", "h5ad:read_h5ad", "any .h5ad file"),
+    Reader("citeseq", "citeseq:read_citeseq", "antibodies on single cells (CITE-seq): 10x, .h5ad or text"),
     Reader("zarr", "zarr:read_zarr", "any .zarr folder of anndata"),
 )
 

@@ -15,6 +15,7 @@ from cartarget.atlas.purity import tumor_level
 from cartarget.config import Config, Thresholds
 from cartarget.dictionary import columns
 from cartarget.evidence.ambient import ambient_notes, ambient_scores, doublet_fractions
+from cartarget.evidence.antibodies import antibody_cells
 from cartarget.evidence.conflicts import cells_source, find_conflicts, panel_sources
 from cartarget.evidence.detection import detection_rates
 from cartarget.evidence.dropout import corrected_coverage, never_below_liability, residual_liability
@@ -24,13 +25,16 @@ from cartarget.evidence.part import measured_in_tumor
 from cartarget.evidence.positivity import dense
 from cartarget.evidence.proteome import proteome_organs
 from cartarget.evidence.purity import coverage_range
+from cartarget.evidence.rna_protein import installed_calibrations, rna_protein
 from cartarget.evidence.tumor_protein import tumor_protein
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import quote
 from cartarget.run.deriving import with_inherited_harm
 from cartarget.run.inputs import Run
+from cartarget.run.isoforms import told_by, with_isoform_notes
 from cartarget.safety.beside import rare_unmeasured
 from cartarget.safety.conjunction import EXPOSED
+from cartarget.safety.density import density_words, read_densities
 from cartarget.safety.fratricide import fratricide
 from cartarget.safety.judge import judge
 from cartarget.safety.toxicity import UNSOURCED, rank_organs, read_clinical_targets, read_toxicity
@@ -181,6 +185,21 @@ def with_proteome(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     return table.assign(**{str(name): values.array for name, values in found.items()})
 
 
+def with_antibodies(table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """Add which cells bind an antibody to each antigen; shown, not scored."""
+    atlases = run.atlases.of_role("antibodies")
+    if not atlases:
+        return table
+    found = antibody_cells(atlases, symbols=table["symbol"].tolist())
+    return table.assign(**{str(name): values.array for name, values in found.items()})
+
+
+def with_rna_protein(table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """Add how well the RNA of each antigen foretells its protein in this cancer; shown, not scored."""
+    found = rna_protein(installed_calibrations(), symbols=table["symbol"].tolist(), indication=run.indication.key)
+    return table.assign(**{str(name): values.array for name, values in found.items()})
+
+
 def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     """Add what the clinic knows of each antigen: products that sense it, harm on target; and what has no source."""
     targets = read_clinical_targets()
@@ -193,6 +212,7 @@ def with_history(table: pd.DataFrame, run: Run) -> pd.DataFrame:
         is_treated=table["symbol"].isin(given_to_patients(targets)["symbol"]),
         clinical=table["symbol"].map(targets.groupby("symbol")["text"].agg("; ".join)),
         toxicity=table["symbol"].map(events.groupby("symbol")["text"].agg("; ".join)),
+        antigen_density=table["symbol"].map(density_words(read_densities())).fillna("unknown"),
         **dict.fromkeys(UNSOURCED, "unknown"),
     )
 
@@ -217,6 +237,7 @@ def with_antigen_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits:
     table = with_purity(table, run, gates=gates, level=limits.bulk)
     table = with_lineage(with_cells(table, run, gates=gates, count=limits.count), run)
     table = with_proteome(with_tumor_protein(table, run, stain=limits.protein), run)
+    table = with_isoform_notes(with_rna_protein(with_antibodies(table, run), run), told_by=told_by(run.atlases))
     return with_rare(with_leaks(table, run, count=limits.count), run, gates=gates)
 
 
@@ -229,7 +250,7 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Th
 
 def _proxies(run: Run, gates: Gates) -> list[str | None]:
     """Of each gate, the members that are derived antigens, with what they are derived from."""
-    derived = run.surface.dropna(subset="derived").set_index("symbol")["derived"]
+    derived = run.surface.dropna(subset="proxy_note").set_index("symbol")["derived"]
     told = [f"{name} ({derived[name]})" if name in derived else "" for name in run.panel.symbols]
     named = [[told[row] for row in rows if row >= 0 and told[row]] for rows in gates.rows.tolist()]
     return ["; ".join(texts) or None for texts in named]

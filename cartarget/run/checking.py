@@ -18,6 +18,7 @@ READERS_OF = {
     "normal": ASSAYS["summary"],
     "protein": ("ihc",),
     "proteome": ("proteome",),
+    "antibodies": ("citeseq",),
     "tumor_protein": ("ihc_cancer", "cptac"),
 }
 """Role of an atlas → readers whose atlases can have it."""

@@ -56,7 +56,7 @@ class Derived:
             return f"scored alone: {same}, read from the same genes, stands in gates"
         return f"stands for {self.antigens[name].stands_for}"
 
-    def table(self, surface: pd.DataFrame, *, measured: Collection[str]) -> pd.DataFrame:
+    def table(self, surface: pd.DataFrame, *, measured: Collection[str], told: Collection[str] = ()) -> pd.DataFrame:
         """Surface evidence of genes, with a row for each derived antigen behind.
 
         Parameters
@@ -65,6 +65,8 @@ class Derived:
             `cartarget.candidates`: one row a gene of the tumour's atlas.
         measured
             Genes that all its tumours measured.
+        told
+            Antigens that its transcripts told apart from their gene: no proxies, and read from nothing else.
 
         Returns
         -------
@@ -77,8 +79,8 @@ class Derived:
         rows = []
         for name, gate in self.expressions.items():
             lacking = [gene for gene in gate.antigens if gene not in measured]
-            same = in_gates.get(str(gate)) if not lacking else None
-            if not lacking:
+            same = in_gates.get(str(gate)) if not lacking and name not in told else None
+            if not lacking and name not in told:
                 in_gates.setdefault(str(gate), name)
             rows.append(
                 {
@@ -89,7 +91,7 @@ class Derived:
                     "surface_reason": self._reason(name, lacking, same),
                     "is_candidate": not lacking and same is None,
                     "derived": str(gate),
-                    "proxy_note": self.antigens[name].note,
+                    "proxy_note": None if name in told else self.antigens[name].note,
                 }
             )
         if not rows:

@@ -126,17 +126,22 @@ def resource_paths(config: Config) -> list[str]:
     """The tables, other than atlases, that a run reads."""
     from cartarget.atlas.registry import READERS
     from cartarget.evidence.lineage import MARKERS, NOTES
+    from cartarget.evidence.rna_protein import calibration_paths
+    from cartarget.run.isoforms import ISOFORMS
+    from cartarget.safety.density import DENSITIES
     from cartarget.safety.toxicity import EVENTS, TARGETS
 
     own = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue, config.surface.derived]
-    named = (config.genes.table, *config.surface.files.values(), *config.surface.relatives.values())
+    surface = config.surface
+    named = (config.genes.table, *surface.files.values(), *surface.relatives.values(), *surface.proteins.values())
     given = [config.data(path).as_posix() for path in named if path]
     if config.needs_surfaceome:
         from cartarget.surface.candidates import installed_surfaceome
 
         given.append(installed_surfaceome().as_posix())
+    given += [path.as_posix() for path in calibration_paths()]
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES]
+    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES, ISOFORMS, DENSITIES]
     return [*(resource(table).as_posix() for table in tables), *given]
 
 
@@ -148,7 +153,7 @@ def input_paths(config: Config) -> list[str]:
     found: list[str] = []
     for atlas in config.used_atlases:
         inner = "**/*" if atlas.reader == "zarr" else "*"
-        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity):
+        for path in (atlas.path, atlas.samples, atlas.locations, atlas.purity, atlas.transcripts, atlas.background):
             for named in (matching(config.data(path)) or [config.data(path)]) if path else ():
                 found += sorted(p.as_posix() for p in named.glob(inner) if p.is_file()) or [named.as_posix()]
     return [*found, *resource_paths(config)]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _ROLES = {
     "cells": "counted", "samples": "counted", "summary": "normal", "protein": "protein", "stained": "tumor_protein",
-    "ratios": "tumor_protein", "proteome": "proteome",
+    "ratios": "tumor_protein", "proteome": "proteome", "antibodies": "antibodies",
 }  # fmt: skip
 """Kind of an atlas → its role."""
 _CALL = 'cartarget.screen([tumour, normal], origin="colon")'

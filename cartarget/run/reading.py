@@ -37,6 +37,8 @@ def read_step(config: Config) -> None:
     from cartarget.atlas.store import write_atlas
     from cartarget.evidence.ambient import call_doublets
     from cartarget.evidence.derived import with_derived
+    from cartarget.evidence.isoforms import add_shares, with_isoforms
+    from cartarget.run.isoforms import read_isoforms
 
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table else None
     sources = surface_sources(config, genes=genes)
@@ -44,6 +46,8 @@ def read_step(config: Config) -> None:
     known, chosen = wanted_symbols(config, sources=sources), GenesKept(config, genes, sources, derived)
     if known is not None:
         known |= derived.genes
+    isoforms = {name: isoform for name, isoform in read_isoforms().items() if name in derived.antigens}
+    by_transcript = {name for name in isoforms if isoforms[name].transcripts and has_transcripts(config)}
     lost, batches, aside = [], [], []
     for atlas in tqdm(_tumors_first(config), desc="atlases", unit="atlas", disable=None, leave=False):
         streamed = known if atlas.reader in STREAMED else None
@@ -51,6 +55,8 @@ def read_step(config: Config) -> None:
         adata = read_atlas(atlas, config=config, genes=genes, keep=keep)
         record_batches(adata)
         count_library(adata)
+        if atlas.transcripts:
+            add_shares(adata, path=config.data(atlas.transcripts), isoforms=isoforms)
         if atlas.role == "counted":
             chosen.meet(adata)
         if atlas.call_doublets:
@@ -60,8 +66,12 @@ def read_step(config: Config) -> None:
         aside.append((atlas, adata))
         if chosen.keep is not None:
             for one, held in aside:
-                kept = held[:, held.var_names.isin(chosen.kept(one))].copy()
-                write_atlas(with_derived(kept, chosen.derived), work_path(config, one))
+                kept = held if one.role == "antibodies" else held[:, held.var_names.isin(chosen.kept(one))].copy()
+                is_coarse = not one.transcripts and not has_tumor(held)
+                shown = {
+                    name: gate for name, gate in chosen.derived.items() if not (is_coarse and name in by_transcript)
+                }
+                write_atlas(with_isoforms(with_derived(kept, shown), isoforms=isoforms), work_path(config, one))
             aside = []
     with whole(config.run_dir / "work" / "genes.parquet") as temporary:
         chosen.table().to_parquet(temporary, index=False)
@@ -72,6 +82,16 @@ def read_step(config: Config) -> None:
     with whole(config.run_dir / "genes_lost.tsv") as temporary:
         table = pd.concat(lost)[["atlas", "name", "reason"]] if lost else pd.DataFrame()
         as_plain_text(table).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+
+
+def has_transcripts(config: Config) -> bool:
+    """Whether some atlas of the run comes with its transcripts."""
+    return any(atlas.transcripts for atlas in config.used_atlases)
+
+
+def has_tumor(adata: Any) -> bool:
+    """Whether an atlas holds tumour."""
+    return bool((adata.obs["side"].astype(str) == "tumor").any())
 
 
 def _tumors_first(config: Config) -> list[AtlasConfig]:
@@ -96,22 +116,23 @@ class GenesKept:
 
     def meet(self, adata: Any) -> None:
         """Look at a counted atlas."""
+        from cartarget.evidence.isoforms import told, untold
         from cartarget.evidence.join import RANKING
         from cartarget.evidence.part import measured_in_tumor
 
-        if adata.uns["cartarget"]["kind"] != RANKING[self._config.primary] or not (adata.obs["side"] == "tumor").any():
+        if adata.uns["cartarget"]["kind"] != RANKING[self._config.primary] or not has_tumor(adata):
             return
         measured = set(adata.var_names[measured_in_tumor(adata)])
         if self.keep is None:
             surface, keep = _choose(adata, measured, config=self._config, sources=self._sources)
             self._derived.refuse_genes(set(surface["symbol"]), where=f"atlas {adata.uns['cartarget']['atlas']}")
             surface = _with_names(surface, adata, sources=self._sources, genes=self._genes)
-            self._surface = self._derived.table(surface, measured=measured)
+            self._surface = self._derived.table(surface, measured=measured, told=told(adata))
             self.derived = {name: self._derived.expressions[name] for name in self._derived.held(measured)}
             genes = {gene for gate in self.derived.values() for gene in gate.antigens}
             self.keep = sorted({*keep, *genes})
             self._whole = {*self.keep, *self.derived}
-        self._whole &= {*measured, *self._derived.held(measured)}
+        self._whole &= {*measured, *self._derived.held(measured)} - untold(adata)
 
     def kept(self, atlas: AtlasConfig) -> list[str]:
         """Genes to keep of an atlas; a counted one keeps the markers of lineages too, which the panel does not hold."""

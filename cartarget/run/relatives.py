@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
 
 from cartarget.config import Config
-from cartarget.genes import GeneTable, read_gene_table
+from cartarget.genes import read_gene_table
+from cartarget.surface.animals import orthologue_identity, read_animal_proteins
 from cartarget.surface.homology import build_surfaceome, cross_reaction, find_twins
 from cartarget.surface.orthologs import read_essentiality, read_orthologs
 
@@ -30,16 +32,24 @@ def with_relatives(table: pd.DataFrame, config: Config, *, outside: Mapping[str,
     table
         Ranked antigens.
     config
-        Names the tables (`surface.mouse`, `surface.cynomolgus`, `surface.essentiality`).
+        Names the tables (`surface.mouse`, `surface.cynomolgus`, `surface.essentiality`) and proteins of the animals.
     outside
-        Symbol → the part outside the cell, of every protein whose record tells it. Empty: no twins.
+        Symbol → the part outside the cell, of every protein whose record tells it. Empty: no twins and no identity.
     """
     named = config.surface.relatives
     genes = read_gene_table(config.data(config.genes.table)) if config.genes.table and named else None
     symbols = table["symbol"].tolist()
-    tables = {animal: config.data(path) for animal, path in named.items() if animal != "essentiality"}
-    if tables:
-        table = table.assign(orthologue=_orthologues(tables, symbols, genes))
+    known = {
+        animal: read_orthologs(config.data(path), genes=genes).to_dict("index")
+        for animal, path in named.items()
+        if animal != "essentiality"
+    }
+    ranked = table.loc[table["rank"].notna(), "symbol"].head(FIRST) if outside else []
+    compared = {symbol: outside[symbol] for symbol in ranked if symbol in outside}
+    identity = _identities(config, symbols, known, compared)
+    if known or identity:
+        table = table.assign(orthologue=_orthologues(known, symbols, identity))
+        table = table.assign(**{f"{animal}_identity": shares for animal, shares in identity.items()})
     if "essentiality" in named:
         found = read_essentiality(config.data(named["essentiality"]), genes=genes)
         table = table.assign(skewed_lrt=found["skewed_lrt"].reindex(symbols).array)
@@ -50,20 +60,43 @@ def with_relatives(table: pd.DataFrame, config: Config, *, outside: Mapping[str,
     return table
 
 
-def _orthologues(tables: Mapping[str, object], symbols: Sequence[str], genes: GeneTable | None) -> list[str]:
-    """Each antigen's orthologues in words: `mouse: Epcam (one to one); cynomolgus: none`."""
+Orthologs = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Animal → human gene → its row of the table of orthologues."""
+
+
+def _identities(
+    config: Config, symbols: Sequence[str], known: Orthologs, outside: Mapping[str, str]
+) -> dict[str, list[float]]:
+    """For each animal whose proteins are given, how much of each antigen's outside part is alike; NaN: unknown.
+
+    Without a table of orthologues the animal's gene of the same name is taken.
+    """
+    found = {}
+    for animal, path in config.surface.proteins.items():
+        proteins, rows = read_animal_proteins(config.data(path)), known.get(animal)
+        names = {symbol: [symbol] if rows is None else _named(rows.get(symbol)) for symbol in symbols}
+        found[animal] = [
+            orthologue_identity(outside[symbol], names[symbol], proteins) if symbol in outside else float("nan")
+            for symbol in symbols
+        ]
+    return found
+
+
+def _named(row: Mapping[str, Any] | None) -> list[str]:
+    return [name for name in str(row["orthologs"]).split(", ") if name] if row else []
+
+
+def _orthologues(known: Orthologs, symbols: Sequence[str], identity: Mapping[str, Sequence[float]]) -> list[str]:
+    """Each antigen's orthologues in words: `mouse: Epcam (one to one), 82% identical outside; cynomolgus: none`."""
     told: dict[str, list[str]] = {symbol: [] for symbol in symbols}
-    for animal, path in tables.items():
-        found = read_orthologs(str(path), genes=genes)
-        rows = found.to_dict("index")
-        for symbol in symbols:
-            row = rows.get(symbol)
-            if row is None:
-                told[symbol].append(f"{animal}: {UNKNOWN}")
-            else:
-                told[symbol].append(
-                    f"{animal}: " + (f"{row['orthologs']} ({row['kind']})" if row["orthologs"] else "none")
-                )
+    for animal in dict.fromkeys([*known, *identity]):
+        shares = identity.get(animal, [float("nan")] * len(symbols))
+        for symbol, share in zip(symbols, shares, strict=True):
+            row = known.get(animal, {}).get(symbol)
+            known_as = "none" if row is None or not row["orthologs"] else f"{row['orthologs']} ({row['kind']})"
+            words = UNKNOWN if row is None else known_as
+            alike = "" if pd.isna(share) else f", {share:.0%} identical outside"
+            told[symbol].append(f"{animal}: {words}{alike}")
     return ["; ".join(words) for words in told.values()]
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TARGETS = Path("resources") / "clinical_targets.tsv"
 EVENTS = Path("resources") / "toxicity.tsv"
 
-UNSOURCED = ("shed_antigen", "antigen_density", "orthologue")
+UNSOURCED = ("shed_antigen", "orthologue")
 """Columns for what is known to matter and has no sourced table yet: `unknown` for every antigen."""
 
 

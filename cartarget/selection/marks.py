@@ -32,7 +32,7 @@ _ASKED = (
 )  # fmt: skip
 _OF_ANTIGEN = (
     "surface_status", "surface_reason", "surface_score", "n_residues_outside",
-    "protein_stained", "n_protein_stained", "n_protein_ratio",
+    "protein_stained", "n_protein_stained", "n_protein_ratio", "antibody_malignant",
 )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def marks(rows: pd.DataFrame, *, antigens: pd.DataFrame, floor: float = 0.5) -> 
 the longest is under 50 residues (else partly) | |
     | cells | malignant cells are hit at the coverage floor or above | they are not, or none was counted and two \
 antigens run against each other over tumours (`members_r` below -0.3) |
-    | protein | every antigen stains the floor's share of patients, or was found in 10 tumours by mass | one is not |
+    | protein | every antigen stains or binds antibodies at the floor, or was found in 10 tumours by mass | one is not |
     | thresholds | the class is no worse at half and twice the threshold, and coverage at twice keeps the floor (else \
 partly) | it is worse |
 
@@ -133,13 +133,17 @@ def _membrane(row: Mapping[Any, Any]) -> tuple[str, str]:
 def _protein(row: Mapping[Any, Any], floor: float) -> tuple[str, str]:
     stained, n_stained = _number(row, "protein_stained"), _number(row, "n_protein_stained")
     n_ratio = _number(row, "n_protein_ratio") or 0
-    is_found = n_ratio >= FEWEST_RATIOS
-    by_mass = f"found by mass spectrometry in {n_ratio:.0f} tumours" if n_ratio else ""
+    bound = _number(row, "antibody_malignant")
+    is_found = n_ratio >= FEWEST_RATIOS or (bound is not None and bound >= floor)
+    found = [
+        f"found by mass spectrometry in {n_ratio:.0f} tumours" if n_ratio else "",
+        "" if bound is None else f"{bound:.0%} of the malignant cells bind an antibody",
+    ]
     if stained is None or n_stained is None:
-        return (YES, by_mass) if is_found else (UNKNOWN, by_mass or "no protein was measured in tumours")
-    words = f"{stained * n_stained:.0f} of {n_stained:.0f} patients stain"
+        mark = YES if is_found else UNKNOWN if bound is None else NO
+        return mark, "; ".join(filter(None, found)) or "no protein was measured in tumours"
     mark = YES if stained >= floor else PARTLY if is_found else NO
-    return mark, f"{words}; {by_mass}" if by_mass else words
+    return mark, "; ".join(filter(None, [f"{stained * n_stained:.0f} of {n_stained:.0f} patients stain", *found]))
 
 
 def _cells(row: Mapping[Any, Any], floor: float) -> tuple[str, str]:

@@ -147,6 +147,15 @@ def test_a_target_of_a_product_in_patients_supports_a_gate_and_makes_the_second_
     ]  # fmt: skip
 
 
+def test_antibodies_on_malignant_cells_are_protein_that_was_seen() -> None:
+    antigens = marked("ABC").assign(antibody_malignant=[0.8, 0.1, None])
+    found = marks(table(["A", "B", "A & C"]), antigens=antigens)
+    assert found["mark_protein"].tolist() == ["yes", "no", "unknown"]
+    assert found["reason_protein"].tolist()[:2] == [
+        "A: 80% of the malignant cells bind an antibody", "B: 10% of the malignant cells bind an antibody",
+    ]  # fmt: skip
+
+
 def test_every_mark_has_its_reason() -> None:
     stained = {"protein_stained": [0.75, 0.25, None], "n_protein_stained": [12.0, 12.0, None]}
     antigens = marked("ABC", **stained).assign(n_protein_ratio=[None, 40, None], surface_score=[5.0, 1.2, None])

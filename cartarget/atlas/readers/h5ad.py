@@ -93,19 +93,19 @@ def read_store(
     for key in ("obs", "var"):
         if key not in handle:
             raise InputError(f"{where}: it holds no {key!r}, so it is not an .h5ad file; write one with anndata")
-    cells = _elem(handle["obs"])
+    cells = elem_of(handle["obs"])
     if not hasattr(cells, "columns"):
         raise InputError(
             f"{where}: written by anndata before 0.7; open it with that version and save it with a newer one"
         )
     cells.index = cells.index.astype(str)
     uns = handle.get("uns", {})
-    cells = with_organism(cells, {name: _elem(uns[name]) for name in ORGANISM if name in uns})
+    cells = with_organism(cells, {name: elem_of(uns[name]) for name in ORGANISM if name in uns})
     obs, is_kept, notes = label_cells(cells, atlas=atlas, where=f"{where}: obs")
     if depth := next((name for name in DEPTHS if name in cells), None):
         obs["n_counts"] = pd.to_numeric(cells[depth], errors="coerce").to_numpy(dtype=np.float64)[is_kept]
     place = _place(handle, where)
-    var, raw = _elem(handle["var"]), _elem(handle["raw/var"]) if place == "raw/X" else None
+    var, raw = elem_of(handle["var"]), elem_of(handle["raw/var"]) if place == "raw/X" else None
     refuse_spots(cells, where=where)
     labels, other = gene_labels(var, raw=raw), other_features(var if raw is None else raw)
     n_cells, n_genes = _open(handle[place]).shape
@@ -166,7 +166,7 @@ def refuse_spots(cells: pd.DataFrame, *, where: str) -> None:
         )
 
 
-def _elem(element: Any) -> Any:
+def elem_of(element: Any) -> Any:
     """An element as anndata reads it, of whatever age the file is."""
     from anndata import OldFormatWarning
     from anndata.io import read_elem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,41 @@ def read_mtx(
         A file is missing or broken, the matrix disagrees with its genes or cells, or anything that `label_cells` or
         `build_cells` rejects; the message names the file, and the line where there is one.
     """
-    folder = config.data(atlas.path)
+    given = read_folder(config.data(atlas.path), atlas=atlas)
+    obs, is_kept, notes = label_cells(given.cells, atlas=atlas, where=str(given.files[-1]))
+    is_gene, lost = _expression(given.labels)
+    by_cell = given.values[np.flatnonzero(is_kept)][:, np.flatnonzero(is_gene)]
+    return build_cells(
+        chunks_of(by_cell),
+        obs=obs,
+        labels=given.labels[is_gene].iloc[:, :2].reset_index(drop=True),
+        atlas=atlas,
+        where=str(given.files[0]),
+        files=[{"path": file.as_posix(), "sha256": sha256(file)} for file in given.files],
+        genes=genes,
+        keep=keep,
+        lost=lost,
+        notes=notes,
+    )
+
+
+class Folder(NamedTuple):
+    """What a folder holds: values (cells × features), names of features, the table of cells, and the files."""
+
+    values: sparse.csr_matrix
+    labels: pd.DataFrame
+    cells: pd.DataFrame
+    files: tuple[Path, ...]
+
+
+def read_folder(folder: Path, *, atlas: AtlasConfig) -> Folder:
+    """A Matrix Market file with the names of its features and cells.
+
+    Raises
+    ------
+    InputError
+        A file is missing or broken, or the matrix disagrees with its features or cells.
+    """
     matrix = _file(folder, "matrix.mtx", atlas=atlas)
     features = _file(folder, "genes.tsv", "features.tsv", atlas=atlas)
     cells_file, cells, used = _cells(folder, atlas)
@@ -74,21 +108,7 @@ def read_mtx(
             f"{matrix}: {found}, but {features.name} names {expected[0]} genes and {cells_file.name} "
             f"{expected[1]} cells; expected genes × cells, one line per gene (no header) and per cell"
         )
-    obs, is_kept, notes = label_cells(cells, atlas=atlas, where=str(cells_file))
-    is_gene, lost = _expression(labels)
-    by_cell = sparse.csr_matrix(values.T, dtype=np.float32)[np.flatnonzero(is_kept)][:, np.flatnonzero(is_gene)]
-    return build_cells(
-        chunks_of(by_cell),
-        obs=obs,
-        labels=labels[is_gene].iloc[:, :2].reset_index(drop=True),
-        atlas=atlas,
-        where=str(matrix),
-        files=[{"path": file.as_posix(), "sha256": sha256(file)} for file in (matrix, features, *used)],
-        genes=genes,
-        keep=keep,
-        lost=lost,
-        notes=notes,
-    )
+    return Folder(sparse.csr_matrix(values.T, dtype=np.float32), labels, cells, (matrix, features, *used))
 
 
 def _file(folder: Path, *names: str, atlas: AtlasConfig) -> Path:

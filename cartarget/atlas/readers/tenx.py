@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from cartarget.config import AtlasConfig, Config
 
 _PARTS = ("barcodes", "data", "indices", "indptr", "shape")
-_GENES = "Gene Expression"
+GENES = "Gene Expression"
+"""What 10x calls a feature that is a gene."""
 
 
 def read_tenx(
@@ -73,10 +74,17 @@ def read_tenx(
     if trouble := probe(path):
         raise InputError(f"{path}: truncated, damaged or not a 10x .h5 file ({trouble})")
     with guarded(path, what="a 10x .h5 file"), h5py.File(path, "r") as handle:
-        return _read(_group(handle, path), path=path, table=table, atlas=atlas, genes=genes, keep=keep)
+        return _read(group_of(handle, path), path=path, table=table, atlas=atlas, genes=genes, keep=keep)
 
 
-def _group(handle: Any, path: Path) -> Any:
+def group_of(handle: Any, path: Path) -> Any:
+    """The group of the one matrix that a 10x file holds.
+
+    Raises
+    ------
+    InputError
+        It holds none, or several genomes.
+    """
     found = [name for name in handle if hasattr(handle[name], "keys") and all(part in handle[name] for part in _PARTS)]
     if len(found) != 1:
         what = f"several genomes ({', '.join(found)})" if found else f"no group with {', '.join(_PARTS)}"
@@ -93,8 +101,8 @@ def _read(
     genes: GeneTable | None,
     keep: Collection[str] | None,
 ) -> AnnData:
-    labels, types = _features(group, path)
-    barcodes = _texts(group["barcodes"])
+    labels, types = features_of(group, path)
+    barcodes = texts_of(group["barcodes"])
     indptr, shape = group["indptr"][:].astype(np.int64), tuple(int(size) for size in group["shape"][:])
     if shape != (len(labels), len(barcodes)) or len(indptr) != len(barcodes) + 1:
         raise InputError(f"{path}: the matrix is {shape}, but there are {len(labels)} genes and {len(barcodes)} cells")
@@ -110,7 +118,7 @@ def _read(
     known = cells.loc[np.array(barcodes)[is_known]]
     obs, is_kept, told = label_cells(known, atlas=atlas, where=str(table or path))
     taken = np.flatnonzero(is_known)[is_kept]
-    is_gene = types == _GENES if (types == _GENES).any() else np.ones(len(labels), dtype=bool)
+    is_gene = types == GENES if (types == GENES).any() else np.ones(len(labels), dtype=bool)
     other = labels[~is_gene]
     return build_cells(
         _chunks(group, indptr, taken, np.flatnonzero(is_gene), len(labels), atlas.name),
@@ -128,20 +136,21 @@ def _read(
     )
 
 
-def _features(group: Any, path: Path) -> tuple[pd.DataFrame, np.ndarray]:
+def features_of(group: Any, path: Path) -> tuple[pd.DataFrame, np.ndarray]:
     """Ids and symbols, and what kind of feature each is."""
     if "features" in group:
         features = group["features"]
-        labels = pd.DataFrame({"ensembl": _texts(features["id"]), "symbol": _texts(features["name"])}, dtype=object)
-        types = _texts(features["feature_type"]) if "feature_type" in features else [_GENES] * len(labels)
+        labels = pd.DataFrame({"ensembl": texts_of(features["id"]), "symbol": texts_of(features["name"])}, dtype=object)
+        types = texts_of(features["feature_type"]) if "feature_type" in features else [GENES] * len(labels)
         return labels, np.array(types, dtype=object)
     if "genes" not in group or "gene_names" not in group:
         raise InputError(f"{path}: no names of genes; expected features/id and features/name, or genes and gene_names")
-    labels = pd.DataFrame({"ensembl": _texts(group["genes"]), "symbol": _texts(group["gene_names"])}, dtype=object)
-    return labels, np.array([_GENES] * len(labels), dtype=object)
+    labels = pd.DataFrame({"ensembl": texts_of(group["genes"]), "symbol": texts_of(group["gene_names"])}, dtype=object)
+    return labels, np.array([GENES] * len(labels), dtype=object)
 
 
-def _texts(dataset: Any) -> list[str]:
+def texts_of(dataset: Any) -> list[str]:
+    """The texts of a dataset of bytes or text."""
     return [text.decode("utf-8", errors="replace") if isinstance(text, bytes) else str(text) for text in dataset[:]]
 
 

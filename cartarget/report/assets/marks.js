@@ -19,7 +19,8 @@ const sensedOf = (name) => { const gate = readGate(name); return gate ? gate.sym
 function proteinReason(value) {
   const stained = value("n_protein_stained") && `${Math.round(value("protein_stained") * value("n_protein_stained"))} of ${plural(value("n_protein_stained"), "patient")} stain`;
   const found = value("n_protein_ratio") && `found by mass spectrometry in ${plural(value("n_protein_ratio"), "tumour")}`;
-  return [stained, found].filter(Boolean).join("; ") || "no protein was measured in tumours";
+  const bound = value("antibody_malignant") !== null && value("antibody_malignant") !== undefined && `${fractionText(value("antibody_malignant"))} of the malignant cells bind an antibody`;
+  return [stained, found, bound].filter(Boolean).join("; ") || "no protein was measured in tumours";
 }
 
 /** Why no malignant cell speaks for a gate, and what the levels over tumours hint at. */
