@@ -127,6 +127,7 @@ def resource_paths(config: Config) -> list[str]:
     from cartarget.atlas.registry import READERS
     from cartarget.evidence.lineage import MARKERS, NOTES
     from cartarget.safety.toxicity import EVENTS, TARGETS
+    from cartarget.selection.hardware import HARDWARE
 
     own = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue, config.surface.derived]
     named = (config.genes.table, *config.surface.files.values(), *config.surface.relatives.values())
@@ -136,7 +137,7 @@ def resource_paths(config: Config) -> list[str]:
 
         given.append(installed_surfaceome().as_posix())
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES]
+    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES, HARDWARE]
     return [*(resource(table).as_posix() for table in tables), *given]
 
 

@@ -155,6 +155,7 @@ def larger_step(config: Config) -> None:
 def trust_step(config: Config) -> None:
     """Choose the shortlist, and hold it and the first gates to account: people, chance, contradictions, a cohort."""
     from cartarget.run.annotate import replications, run_conflicts, run_doublets
+    from cartarget.selection.hardware import score_hardware
     from cartarget.selection.null import random_pairs
     from cartarget.selection.shortlist import shortlist, with_cohort
     from cartarget.selection.trust import assess_gates
@@ -174,6 +175,8 @@ def trust_step(config: Config) -> None:
     second = replications(run, gates, gates=first, config=config)
     write_table("replication", second, config.run_dir / "replication")
     write_table("shortlist", with_cohort(ideas, second), config.run_dir / "shortlist")
+    hardware = score_hardware(run.panel, gates=ideas["gate"].tolist(), floor=config.coverage_floor)
+    write_table("hardware", hardware, config.run_dir / "hardware")
     write_table("doublets", run_doublets(run, gates=first, count=limits.count), config.run_dir / "doublets")
     random = random_pairs(run.panel, candidates=run.candidates, seed=config.seed, floor=config.coverage_floor)
     random.to_parquet(config.run_dir / "work" / "random.parquet", index=False)
@@ -328,7 +331,7 @@ STEPS: tuple[Step, ...] = (
         keys=(*JUDGED, "trust", "seed"),
         inputs=lambda config: [*_evidence(config), *_tables(config, "antigens", "gates"), *resource_paths(config)],
         outputs=lambda config: [
-            *_tables(config, "shortlist", "trust", "conflicts", "replication", "doublets"),
+            *_tables(config, "shortlist", "trust", "conflicts", "replication", "doublets", "hardware"),
             *_inside(config, "work/procedure.json", "work/random.parquet"),
         ],
     ),
