@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cartarget.evidence.ambient import MICROENVIRONMENT
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
 from cartarget.safety.conjunction import BELOW, EXPOSED, NO_VALUE, UNRESOLVED
@@ -48,6 +49,7 @@ def judge_primed(panel: Panel, *, prime: Gates, kill: Gates, both: Gates) -> Pri
     """Hold IF-THEN products against all evidence: IF `prime` is anywhere in a tissue THEN `kill` dies there.
 
     A tissue arms where a population of it carries the primer in 5 % of its observations or more, or a summary shows it.
+    So do the tumour's surroundings and the tissues of its origin if tumours carry the primer: it grows among them.
     There each place is the worse of `kill` alone and `both`. Where the primer may be, since nothing says that it is
     absent, the place is what `both` makes of it, and unresolved if `kill` alone would not keep the cap. In tumours of
     cells a patient arms by 5 % of the malignant cells.
@@ -77,11 +79,13 @@ def judge_primed(panel: Panel, *, prime: Gates, kill: Gates, both: Gates) -> Pri
     [3]
     """
     about = known(panel)
-    present = prime.evaluate(about.present, ~about.present)
+    tumor = ~panel.is_normal & (judge(panel, prime).low >= SEEN)
+    at_home = np.array([tissue in {*panel.origin, MICROENVIRONMENT} for tissue in about.tissues], dtype=bool)
+    present = prime.evaluate(about.present, ~about.present) | (tumor.any(axis=1)[:, None] & at_home)
     maybe = about.present | ~about.absent
     doubt = prime.evaluate(maybe, ~maybe) & ~present
     armed, open_ = _where(panel, present), _where(panel, doubt)
-    tumor = ~panel.is_normal & panel.is_cells & (judge(panel, prime).low >= SEEN)
+    tumor = tumor & panel.is_cells
     armed = armed._replace(populations=armed.populations | tumor)
     alone = judge(panel, kill)
     return Primed(classed(panel, _put_together(panel, judge(panel, both), alone, armed, open_)), alone)

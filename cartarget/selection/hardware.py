@@ -252,7 +252,7 @@ def _chosen(one: Row, other: Row) -> Row:
     """The better of two orders; where they are alike, the first by name."""
     first, second = sorted((one, other), key=lambda row: (*_badness(row), str(row["prime"])))
     alike = _badness(first) == _badness(second)
-    words = "Either order is alike" if alike else f"Better than {second['prime']} first"
+    words = "Either order is alike" if alike else f"{first['prime']} first is better than {second['prime']} first"
     return first | {"order_reason": f"{words}. {_told(first)} {_told(second)}"}
 
 

@@ -138,7 +138,9 @@ def test_the_order_proposed_primes_on_the_antigen_whose_tissues_hold_least_of_th
     skin += [("normal", "skin", "melanocyte", 5, n, 0, b, 0) for n, b in ((2, 9), (18, 0))]
     row = rows_of(built(["A & B"], atlas("skin", skin))).loc[PRIMED]
     assert (row["prime"], row["kill"], row["safety_class"]) == ("A", "B", "within caps")
-    assert row["order_reason"].startswith("Better than B first. Where A arms, B is killed: within caps, liability 0.05")
+    assert row["order_reason"].startswith(
+        "A first is better than B first. Where A arms, B is killed: within caps, liability 0.05"
+    )
     assert "Where B arms, A is killed: over cap, liability 0.49 (skin: keratinocyte" in row["order_reason"]
 
 
@@ -162,6 +164,19 @@ def test_ror1_stroma_is_spared_while_the_tumor_is_elsewhere_and_not_where_cells_
     assert together.loc[SPLIT, "safety_class"] == "within caps"
     assert together.loc[PRIMED, "safety_class"] == "over cap"
     assert (together.loc[PRIMED, "prime"], together.loc[PRIMED, "tissues_broken"]) == ("A", "bone marrow")
+
+
+@pytest.mark.parametrize(
+    ("place", "word"),
+    [(("colon", "colonocyte"), "origin only"), (("tumor microenvironment", "fibroblast"), "over cap")],
+)
+def test_the_tumor_arms_its_surroundings_and_its_origin(place, word):
+    """No normal cell carries A; the tumour does, and it grows in the colon among its own stroma."""
+    table = rows_of(built(["A & B"], atlas("body", [("normal", *place, 5, 10, 0, 9, 0), LUNG[0]])))
+    assert table.loc[SPLIT, "safety_class"] == "within caps"
+    row = table.loc[PRIMED]
+    assert (row["prime"], row["kill"], row["safety_class"]) == ("B", "A", "within caps"), "no normal cell carries A"
+    assert f"Where A arms, B is killed: {word}" in row["order_reason"]
 
 
 def test_a_primer_that_nothing_measured_leaves_the_class_unknown():
