@@ -250,10 +250,9 @@ def _seeded(panel: Panel, found: Primed) -> list[str]:
 
 def _chosen(one: Row, other: Row) -> Row:
     """The better of two orders; where they are alike, the first by name."""
-    first, second = sorted((one, other), key=lambda row: (*_badness(row), str(row["prime"])))
-    alike = _badness(first) == _badness(second)
-    words = "Either order is alike" if alike else f"{first['prime']} first is better than {second['prime']} first"
-    return first | {"order_reason": f"{words}. {_told(first)} {_told(second)}"}
+    first, second = sorted((one, other), key=lambda row: (*_badness(row), row["prime"]))
+    alike = "Either order is alike. " if _badness(first) == _badness(second) else ""
+    return first | {"order_reason": f"{alike}{_told(first)} {_told(second)}"}
 
 
 def _badness(row: Row) -> tuple[float, ...]:
@@ -266,4 +265,4 @@ def _badness(row: Row) -> tuple[float, ...]:
 def _told(row: Row) -> str:
     value = "unknown" if pd.isna(row["liability"]) else f"{row['liability']:.2f} ({row['liability_population']})"
     what = f"{row['safety_class']}, liability {value}, coverage {row['coverage']:.2f}"
-    return f"Where {row['prime']} arms, {row['kill']} is killed: {what}."
+    return f"{row['prime']} first, then {row['kill']}: {what}."

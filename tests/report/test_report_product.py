@@ -45,7 +45,8 @@ def test_the_card_of_an_idea_says_what_can_build_it(
         assert row["exposure"] in line and row["safety_class"] in line
         assert f"{row['liability']:.2f}" in line and row["liability_population"] in line
     order = product.locator(".product-order").inner_text()
-    assert f"Prime on {primed['prime']}, kill {primed['kill']}. {primed['order_reason']}" in order
+    assert primed["order_reason"] in order and f"{primed['prime']} first, then {primed['kill']}: " in order
+    assert f"prime {primed['prime']}, kill {primed['kill']}" in product.locator("table.product").inner_text()
     text = product.inner_text()
     assert all(row.failure in text for row in rows.itertuples())
     links = product.locator("a").evaluate_all("(links) => links.map((link) => link.href)")

@@ -138,10 +138,8 @@ def test_the_order_proposed_primes_on_the_antigen_whose_tissues_hold_least_of_th
     skin += [("normal", "skin", "melanocyte", 5, n, 0, b, 0) for n, b in ((2, 9), (18, 0))]
     row = rows_of(built(["A & B"], atlas("skin", skin))).loc[PRIMED]
     assert (row["prime"], row["kill"], row["safety_class"]) == ("A", "B", "within caps")
-    assert row["order_reason"].startswith(
-        "A first is better than B first. Where A arms, B is killed: within caps, liability 0.05"
-    )
-    assert "Where B arms, A is killed: over cap, liability 0.49 (skin: keratinocyte" in row["order_reason"]
+    assert row["order_reason"].startswith("A first, then B: within caps, liability 0.05")
+    assert "B first, then A: over cap, liability 0.49 (skin: keratinocyte" in row["order_reason"]
 
 
 MARROW = [
@@ -176,7 +174,7 @@ def test_the_tumor_arms_its_surroundings_and_its_origin(place, word):
     assert table.loc[SPLIT, "safety_class"] == "within caps"
     row = table.loc[PRIMED]
     assert (row["prime"], row["kill"], row["safety_class"]) == ("B", "A", "within caps"), "no normal cell carries A"
-    assert f"Where A arms, B is killed: {word}" in row["order_reason"]
+    assert f"A first, then B: {word}" in row["order_reason"]
 
 
 def test_a_primer_that_nothing_measured_leaves_the_class_unknown():

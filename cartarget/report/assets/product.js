@@ -23,7 +23,7 @@ function hardwareTable(rows) {
 function orderOf(row) {
   if (!row.prime) return [];
   const seeded = names(row.tissues_seeded);
-  return [["Order", sentences(`Prime on ${row.prime}, kill ${row.kill}.`, row.order_reason)],
+  return [["Order", row.order_reason],
     seeded.length > 0 && ["If the tumour is there", `${seeded.join(", ")}: spared only because ${row.prime} is not there. A lesion that brings it would arm the T cell against cells with ${row.kill}.`]].filter(Boolean);
 }
 
