@@ -81,7 +81,8 @@ def judge_primed(panel: Panel, *, prime: Gates, kill: Gates, both: Gates) -> Pri
     about = known(panel)
     tumor = ~panel.is_normal & (judge(panel, prime).low >= SEEN)
     at_home = np.array([tissue in {*panel.origin, MICROENVIRONMENT} for tissue in about.tissues], dtype=bool)
-    present = prime.evaluate(about.present, ~about.present) | (tumor.any(axis=1)[:, None] & at_home)
+    is_carried = np.asarray(tumor.any(axis=1))
+    present = prime.evaluate(about.present, ~about.present) | (is_carried[:, None] & at_home)
     maybe = about.present | ~about.absent
     doubt = prime.evaluate(maybe, ~maybe) & ~present
     armed, open_ = _where(panel, present), _where(panel, doubt)
@@ -109,13 +110,13 @@ def _put_together(panel: Panel, both: Judged, alone: Judged, armed: _Where, open
     return replace(
         both,
         low=low,
-        high=np.maximum(np.where(may_be, np.maximum(both.high, alone.high), both.high), low),
+        high=np.maximum(np.where(may_be & alone.bounded, np.maximum(both.high, alone.high), both.high), low),
         trans=np.maximum(both.trans, low),
         n_positive=np.where(here, alone.n_positive, both.n_positive),
         n_effective=np.where(here, alone.n_effective, both.n_effective),
         complete=np.where(may_be, both.complete & alone.complete, both.complete),
         told=both.told | (here & alone.told),
-        bounded=np.where(may_be, both.bounded & alone.bounded, both.bounded),
+        bounded=both.bounded | (may_be & alone.bounded),
         is_explained=both.is_explained & ~may_be,
         unit_explained=both.unit_explained & ~(armed.units | open_.units),
         people_over=np.where(here, np.maximum(both.people_over, alone.people_over), both.people_over),

@@ -235,8 +235,9 @@ def test_trans_is_never_safer_than_cis_nor_worse_than_what_is_killed_alone(seed,
     assert (trans.safety_class > cis.safety_class).any(), "or the panel tests nothing"
 
 
-def test_liability_in_trans_is_at_least_that_in_cis_and_names_do_not_matter():
-    panel = random_panel(3, kind="cells", n_genes=8)
+@pytest.mark.parametrize(("seed", "kind"), [(0, "cells"), (1, "samples"), (2, "samples"), (3, "cells")])
+def test_liability_in_trans_is_at_least_that_in_cis_and_names_do_not_matter(seed, kind):
+    panel = random_panel(seed, kind=kind, n_genes=8)
     texts = [f"{a} & {b}" for a in panel.symbols for b in panel.symbols if a < b]
     table = score_hardware(panel, gates=texts)
     wide = table.pivot(index="gate", columns="hardware", values=["liability", "liability_upper"])
