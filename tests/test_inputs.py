@@ -80,7 +80,7 @@ def test_every_table_that_is_looked_up_is_an_input(here):
     assert names == {
         "tissue_tiers.tsv", "indications.tsv", "controls.tsv", "surface_rescue.tsv", "tcga_normals.tsv",
         "clinical_targets.tsv", "toxicity.tsv", "lineage_markers.tsv", "gene_notes.tsv", "surface-proteins.csv",
-        "derived_antigens.tsv", "isoforms.tsv", "molecules_per_cell.tsv",
+        "derived_antigens.tsv", "isoforms.tsv", "molecules_per_cell.tsv", "hardware.tsv",
     }  # fmt: skip
     xena = AtlasConfig(name="toil", reader="xena", path="matrix.gz")
     assert "public_tissues.tsv" in {Path(path).name for path in resource_paths(Config(atlases=[xena]))}

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from cartarget.config import Config, Trust, load_config
-from cartarget.contracts import read_table
+from cartarget.contracts import CLASSES, read_table
 from cartarget.run.steps import run
 from tests.conftest import ROOT
 
@@ -37,7 +37,7 @@ def results(folder: Path, shared: Path, example: str, **changes: object) -> tupl
         run(config)
         tables: dict[str, object] = {
             name: read_table(name, config.run_dir / f"{name}.parquet")
-            for name in ("antigens", "gates", "exposure", "shortlist", "trust", "replication")
+            for name in ("antigens", "gates", "exposure", "shortlist", "trust", "replication", "hardware")
         }
         tables["summary"] = json.loads((config.run_dir / "summary.json").read_text())
         tables["report"] = (config.run_dir / "report.html").read_text()
@@ -132,6 +132,25 @@ def test_no_stromal_blocker_carries_a_gate_to_the_top(rectal):
     blocked = gates[gates["gate"].str.contains("~", regex=False)]
     assert blocked["rank"].isna().all(), "in bulk a blocker earns no credit, so it never gains"
     assert (blocked["liability_naive"] <= blocked["liability"] + 1e-9).all()
+
+
+def test_what_primes_hits_what_it_kills_alone_where_the_primer_is(rectal):
+    """In cis the numbers are the gate's; in trans, where they are worse, those of the killed antigen by itself."""
+    table, exposure = rectal["hardware"], rectal["exposure"]
+    cis, trans = (table[table["exposure"] == kind].set_index("gate") for kind in ("cis", "trans"))
+    cis = cis.loc[trans.index]
+    gates = rectal["gates"].set_index("gate").loc[cis.index]
+    assert cis["safety_class"].astype(str).tolist() == gates["safety_class"].astype(str).tolist()
+    assert cis["liability"].tolist() == gates["liability"].tolist()
+    places = [frame["safety_class"].astype(str).map(CLASSES.index) for frame in (cis, trans)]
+    assert (places[1] >= places[0]).all() and (trans["liability"] >= cis["liability"]).all()
+    worse = trans[trans["liability"] > cis["liability"]]
+    assert (places[1] == len(CLASSES) - 1).any() and len(worse) >= 3
+    weight = {"vital": 1.0, "important": 0.5, "tolerable": 0.1}
+    for row in worse.itertuples():
+        own = exposure[(exposure["gate"] == row.kill) & (exposure["population"] == row.liability_population)]
+        own = own[own["evidence"] == "samples"].iloc[0]
+        assert row.liability == pytest.approx(weight[str(own["tier"])] * own["fraction"])
 
 
 def test_a_known_target_that_is_missing_says_why(rectal):

@@ -72,7 +72,7 @@ def test_bad_indications_are_refused(tmp_path: Path, line: str, message: str) ->
 @pytest.mark.parametrize(
     "name",
     [
-        *("controls.tsv", "surface_rescue.tsv", "clinical_targets.tsv", "toxicity.tsv"),
+        *("controls.tsv", "surface_rescue.tsv", "clinical_targets.tsv", "toxicity.tsv", "hardware.tsv"),
         *NAMED,
     ],
 )

@@ -33,6 +33,7 @@ from cartarget.report.front import (
     tissues_in_order,
 )
 from cartarget.report.payload import Block, add_exposure, add_table, read_exposure
+from cartarget.report.product import read_product
 from cartarget.selection.shortlist import IDEAS, PRECEDENT, why_empty
 
 SCRIPTS = (
@@ -58,6 +59,7 @@ SCRIPTS = (
     "body",
     "topology",
     "marks",
+    "product",
     "compare",
     "card",
     "search",
@@ -119,7 +121,8 @@ def render_report(run_dir: str | os.PathLike[str], *, max_gates: int = GATES) ->
     evidence = read_evidence(stored) if stored.is_file() else None
     more, searched = read_more(run_dir, antigens=antigens), read_searched(run_dir)
     ideas = read_table("shortlist", _present(run_dir / "shortlist.parquet"))
-    run = _Run(summary, antigens, gates, ideas, more, searched, exposure, evidence)
+    product = read_product(run_dir, gates=ideas["gate"].tolist())
+    run = _Run(summary, antigens, gates, ideas, more, searched, exposure, evidence, product)
     kept = choose_gates(gates, limit=max_gates if evidence else min(max_gates, STORED))
     while True:
         page = _page(run, gates.loc[kept], engine)
@@ -222,12 +225,13 @@ class _Run:
     searched: list[dict[str, Any]]
     exposure: Path
     evidence: Evidence | None
+    product: dict[str, Any]
 
 
 def _data(run: _Run, kept: pd.DataFrame) -> tuple[str, str]:
     """The payload, and the counted evidence if there is any, as text."""
     summary = run.summary
-    block = Block({"run": {key: summary[key] for key in _FOR_PAGE} | _compact(summary)})
+    block = Block({"run": {key: summary[key] for key in _FOR_PAGE} | _compact(summary), "product": run.product})
     add_table(block, "antigens", run.antigens)
     add_table(block, "gates", kept)
     for name, table in run.more.items():

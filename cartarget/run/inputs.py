@@ -130,6 +130,7 @@ def resource_paths(config: Config) -> list[str]:
     from cartarget.run.isoforms import ISOFORMS
     from cartarget.safety.density import DENSITIES
     from cartarget.safety.toxicity import EVENTS, TARGETS
+    from cartarget.selection.hardware import HARDWARE
 
     own = [config.tiers, INDICATIONS, CONTROLS, config.surface.rescue, config.surface.derived]
     surface = config.surface
@@ -141,7 +142,17 @@ def resource_paths(config: Config) -> list[str]:
         given.append(installed_surfaceome().as_posix())
     given += [path.as_posix() for path in calibration_paths()]
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables: list[str | Path] = [*own, *sorted(looked_up), TARGETS, EVENTS, MARKERS, NOTES, ISOFORMS, DENSITIES]
+    tables: list[str | Path] = [
+        *own,
+        *sorted(looked_up),
+        TARGETS,
+        EVENTS,
+        MARKERS,
+        NOTES,
+        ISOFORMS,
+        DENSITIES,
+        HARDWARE,
+    ]
     return [*(resource(table).as_posix() for table in tables), *given]
 
 

@@ -171,6 +171,7 @@ def trust_step(config: Config) -> None:
     from cartarget.run.annotate import empty, replications, run_conflicts, run_doublets
     from cartarget.run.escaping import run_escape
     from cartarget.safety.people import people_table
+    from cartarget.selection.hardware import score_hardware
     from cartarget.selection.null import random_pairs
     from cartarget.selection.shortlist import shortlist, with_cohort
     from cartarget.selection.trust import assess_gates
@@ -191,6 +192,8 @@ def trust_step(config: Config) -> None:
     write_table("replication", second, config.run_dir / "replication")
     write_table("shortlist", with_cohort(ideas, second), config.run_dir / "shortlist")
     told = ideas["gate"].drop_duplicates().tolist()
+    hardware = score_hardware(run.panel, gates=told, floor=config.coverage_floor)
+    write_table("hardware", hardware, config.run_dir / "hardware")
     escape = run_escape(run, told, antigens=antigens, ranked=gates, bulk=limits.bulk) if told else empty("escape")
     write_table("escape", escape, config.run_dir / "escape")
     people = people_table(run.panel, Gates.parse(told, panel=run.panel)) if told else empty("people")
@@ -353,7 +356,8 @@ STEPS: tuple[Step, ...] = (
         keys=(*JUDGED, "trust", "seed"),
         inputs=lambda config: [*_evidence(config), *_tables(config, "antigens", "gates"), *resource_paths(config)],
         outputs=lambda config: [
-            *_tables(config, "shortlist", "trust", "conflicts", "replication", "doublets", "escape", "people"),
+            *_tables(config, "shortlist", "hardware", "escape", "people"),
+            *_tables(config, "trust", "conflicts", "replication", "doublets"),
             *_inside(config, "work/procedure.json", "work/random.parquet"),
         ],
     ),

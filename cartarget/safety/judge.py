@@ -7,7 +7,7 @@ stains bound what cells may do, and stand only where cells do not explain them. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -247,6 +247,15 @@ def _units(parts: list[Weighed]) -> tuple[NDArray[np.int8], Flags]:
     worst = [(states == value).any(axis=0) for value in (EXPOSED, UNRESOLVED, NO_VALUE)]
     state = np.select(worst, [EXPOSED, UNRESOLVED, NO_VALUE], default=BELOW).astype(np.int8)
     return state, np.logical_or.reduce([part.unit_explained for part in parts]) & ~worst[0] & ~worst[1]
+
+
+def classed(panel: Panel, judged: Judged) -> Judged:
+    """The same places with the class that they make; for gates whose places were put together from others'."""
+    kind, is_known = _class(
+        panel, known(panel), judged.breaks, judged.unresolved, judged.unit_breaks, judged.unit_unresolved,
+        judged.decided, judged.may_decide,
+    )  # fmt: skip
+    return replace(judged, safety_class=kind, is_known=is_known)
 
 
 def _class(

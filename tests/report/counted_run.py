@@ -11,11 +11,12 @@ from report_run import NAMES, _summary, write_shortlist
 from cartarget.atlas.harmonise import harmonise
 from cartarget.atlas.readers.simulate import simulate_atlas
 from cartarget.config import Config
-from cartarget.contracts import write_table
+from cartarget.contracts import read_table, write_table
 from cartarget.evidence.panel import Panel, build_panel
 from cartarget.logic.batch import Gates
 from cartarget.report.argue import counted_evidence, write_evidence
 from cartarget.safety.tiers import read_tiers
+from cartarget.selection.hardware import score_hardware
 from cartarget.selection.screen import expose, screen_antigens, screen_gates
 from cartarget.selection.sweep import firm_first
 
@@ -50,6 +51,8 @@ def make_counted_run(folder: Path, panels: list[Panel]) -> Path:
     write_table("antigens", antigens, folder / "antigens")
     write_table("gates", table, folder / "gates")
     write_shortlist(folder)
+    ideas = read_table("shortlist", folder / "shortlist.parquet")["gate"].tolist()
+    write_table("hardware", score_hardware(panel, gates=ideas), folder / "hardware")
     both = Gates.join([Gates.singles(len(panel.symbols)), found.gates.pairs])
     write_table("exposure", expose(panel, gates=both), folder / "exposure")
     texts = dict.fromkeys(("release", "licence", "citation"), "")

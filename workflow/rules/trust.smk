@@ -10,6 +10,13 @@ rule trust:
             category="Shortlist",
             labels={"table": "ideas for a meeting", "run": asked.name},
         ),
+        "<results>/hardware.parquet",
+        report(
+            "<results>/hardware.tsv",
+            caption="../report/hardware.rst",
+            category="Shortlist",
+            labels={"table": "constructs that can build the ideas", "run": asked.name},
+        ),
         "<results>/escape.parquet",
         report(
             "<results>/escape.tsv",

@@ -11,6 +11,7 @@ import { howSure, disagreements, clinicalHistory } from "./trust.js";
 import { bodyView } from "./body.js";
 import { surfaceOf } from "./topology.js";
 import { evidenceStrip, movedText, nameCaveats } from "./marks.js";
+import { productView, hasProduct } from "./product.js";
 
 /** What the run concluded about safety, in words. */
 export function verdict(table, i, rows) {
@@ -160,8 +161,8 @@ function caveats(model, table, i) {
     value("liability_residual") !== null && value("liability_residual") - (value("liability") ?? 0) >= 0.005 && ["If the blocker is missed", `liability ${fractionText(value("liability_residual"))}${value("liability_residual_population") ? ` in ${value("liability_residual_population")}` : ""}, at the rate at which the blocker is seen (${fractionText(value("detection")) || "unknown"}).`],
     value("coverage_corrected") !== null && Math.abs(value("coverage_corrected") - (value("coverage") ?? 0)) >= 0.005 && ["If missed antigens are there", `coverage ${fractionText(value("coverage_corrected"))} at most, at the rates at which they are seen.`],
     value("n_purity") && ["By tumour purity", `the tumour cells of ${fractionText(value("coverage_purity_lower"))} to ${fractionText(value("coverage_purity_upper"))} of the patients, at the purity known of ${plural(value("n_purity"), "patient")}.`],
-    value("hardware") && ["To build", value("hardware")],
-    value("failure") && ["When it fails", value("failure")],
+    value("hardware") && !hasProduct(model, table.key.get(i)) && ["To build", value("hardware")],
+    value("failure") && !hasProduct(model, table.key.get(i)) && ["When it fails", value("failure")],
     blocked && value("liability_naive") !== null && ["Naive liability", `${fractionText(value("liability_naive"))} if the blocker were believed inside the sample; never ranked.`],
   ].filter(Boolean);
   return list.length ? section("What to mind", el("dl", { class: "caveats" }, list.map(([term, text]) => [el("dt", {}, term), el("dd", {}, text)]))) : null;
@@ -228,7 +229,7 @@ export function drawCard(model, table, name) {
       el("div", { class: "card-name" }, el("h2", { id: "card-title", tabindex: "-1" }, name), pill(table.value(i, "safety_class"), { isFirm: table.value(i, "is_firm"), moved: movedText((column) => table.value(i, column)) })),
       el("p", { class: "verdict" }, verdict(table, i, rows)), evidenceStrip(model, table, i)),
     figures(table, i), members(model, table, i), countedTogether(model, table, i), section("On the tumour", tumor(model, name, rows)), joined(table, i),
-    titled("How sure?", howSure(model, name)), section("In normal tissue", bodyView(model.run, rows), tissueTable(model.run, rows)), titled("Sources that disagree", disagreements(model, name)),
+    titled("How sure?", howSure(model, name)), titled("Product", productView(model, name)), section("In normal tissue", bodyView(model.run, rows), tissueTable(model.run, rows)), titled("Sources that disagree", disagreements(model, name)),
     surface(model, table, i), titled("In patients", clinicalHistory(model, name)), caveats(model, table, i), sources(model), everything(table, i),
   ].flat(Infinity).filter(Boolean);
 }

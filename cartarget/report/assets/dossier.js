@@ -27,7 +27,7 @@ function tissuesInBrief(model, rows) {
 function page(model, name) {
   const sheet = el("article", { class: "sheet" }, drawCard(model, model.gates, name));
   sheet.querySelector("#card-title").removeAttribute("id");
-  for (const late of sheet.querySelectorAll("table.tissues, .all-numbers, .body-view")) late.remove();
+  for (const late of sheet.querySelectorAll("table.tissues, .all-numbers, .body-view, .product-more, .product-part")) late.remove();
   const rows = model.exposure(name);
   sheet.querySelector(".about-in-normal-tissue")?.append(el("div", { class: "brief-pair" }, bodyView(model.run, rows), tissuesInBrief(model, rows)));
   return sheet;

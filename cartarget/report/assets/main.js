@@ -29,6 +29,7 @@ async function start() {
   const stored = exposure(block);
   const model = { run: block.header.run, lost: new Map(lost.names.map((name, i) => [name, lost.reasons[lost.at[i]]])), aliases: block.header.run.aliases, antigens: table(block, "antigens"), gates: table(block, "gates"), argument: null };
   for (const name of ["trust", "replication", "conflicts", "doublets"]) model[name] = block.header[name] ? table(block, name) : null;
+  model.product = block.header.product;
   model.exposure = (name) => {
     const found = model.argument?.find(name);
     return found ? model.argument.exposure(model.argument.current(), found) : stored(name);
