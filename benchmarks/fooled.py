@@ -10,6 +10,7 @@ reading and `cartarget` call the gate within caps; then the coverage of each int
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import fooling
 import numpy as np
@@ -80,17 +81,19 @@ def people() -> list[str]:
 def main() -> None:
     n = int(sys.argv[1]) if len(sys.argv) > 1 else ATLASES
     np.seterr(all="ignore")
-    for title, lines in (
-        (f"Within caps, falsely, of {n} fooled atlases", false_safety(n)),
+    sections: tuple[tuple[str, Callable[..., list[str]], object], ...] = (
         (
             "Coverage near the cap (true fraction 0.05, 0.1, 0.2), 1, 2 and 3 donors of 20 cells",
-            near_the_cap((1, 2, 3)),
+            near_the_cap,
+            (1, 2, 3),
         ),
-        ("The same, 5, 10, 20 and 60 donors of 20 cells", near_the_cap((5, 10, 20, 60))),
-        ("The worst of many places", many_places()),
-        ("People over the cap", people()),
-    ):
-        print(f"### {title}\n\n" + "\n".join(lines) + "\n")
+        ("The same, 5, 10, 20 and 60 donors of 20 cells", near_the_cap, (5, 10, 20, 60)),
+        ("The worst of many places", many_places, None),
+        ("People over the cap", people, None),
+        (f"Within caps, falsely, of {n} fooled atlases", false_safety, n),
+    )
+    for title, lines, given in sections:
+        print(f"### {title}\n\n" + "\n".join(lines() if given is None else lines(given)) + "\n", flush=True)
 
 
 if __name__ == "__main__":

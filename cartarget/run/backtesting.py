@@ -200,7 +200,7 @@ def told(found: Backtest) -> str:
         parts.append(f"## Outcomes: {name}\n\n" + "\n".join(lines))
     lines = ["| kind of product | harmed, spared, missing | cap proposed | held out | |", "|---" * 5 + "|"]
     for row in found.caps.to_dict("records"):
-        cap = _number(row["cap"], row["cap_lower"], row["cap_upper"])
+        cap = _number(row["cap"], row["cap_lower"], row["cap_upper"]) if row["is_supported"] else "none"
         held = _number(row["held_out"], row["held_out_lower"], row["held_out_upper"])
         verdict = "supported by antigens held out" if row["is_supported"] else "not supported: the cap stays"
         n = ", ".join(str(row[name]) for name in ("n_harmed", "n_spared", "n_missing"))
