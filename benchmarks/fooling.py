@@ -24,6 +24,7 @@ from cartarget.evidence.intervals import (
 )
 from cartarget.evidence.packed import Packed, pack_bits
 from cartarget.evidence.spread import wide_spread
+from cartarget.selection.sweep import rank_intervals
 
 ROOT = Path(__file__).resolve().parents[1]
 TIERS = cartarget.read_tiers(ROOT / "config" / "tissue_tiers.tsv")
@@ -358,3 +359,29 @@ def shares_over(share: float, *, donors: int, own: float, seed: int, cells: int 
     adata = cartarget.harmonise(adata, tiers=TIERS, origin=["colon"])
     panel = cartarget.build_panel([adata], symbols=symbols, required=["heart"], origin=["colon"])
     return cartarget.score_gates(panel, gates=symbols)
+
+
+def ranks_held(patients: int, *, seed: int, antigens: int = 8, n: int = 60) -> tuple[float, float]:
+    """Bulk tumours with antigens of known coverage and clean normal tissue: what the interval of a rank holds.
+
+    Returns
+    -------
+    Share of antigens whose true rank lies in the interval, and the mean width of the interval in ranks.
+    """
+    (rng,) = streams(seed, 1)
+    symbols = [f"R{i}" for i in range(antigens)]
+    truth = np.sort(rng.uniform(0.55, 0.98, antigens))[::-1]
+    shown = (rng.random((patients, antigens)) < truth) * 30.0
+    values = np.vstack([shown, np.zeros((50, antigens))]).astype(np.float32)
+    obs = pd.DataFrame({"donor": [*people("p", patients), *people("h", 25), *people("l", 25)]})
+    obs["side"] = ["tumor"] * patients + ["normal"] * 50
+    obs["tissue"] = [""] * patients + ["heart"] * 25 + ["lung"] * 25
+    obs.index = [f"s{i}" for i in range(len(obs))]
+    adata = anndata.AnnData(values, obs=obs.assign(cell_type="", dataset="x"), var=pd.DataFrame(index=symbols))
+    adata.varm["is_measured"] = pd.DataFrame(True, index=symbols, columns=["x"])
+    adata.uns["cartarget"] = {"kind": "samples", "unit": "CPM", "atlas": "x"}
+    adata = cartarget.harmonise(adata, tiers=TIERS, origin=["colon"])
+    panel = cartarget.build_panel([adata], symbols=symbols, required=["heart", "lung"], origin=["colon"])
+    table, true = rank_intervals(panel, gates=symbols, n=n, progress=False), np.arange(1, antigens + 1)
+    held = (table["rank_lower"] <= true) & (true <= table["rank_upper"])
+    return float(held.mean()), float((table["rank_upper"] - table["rank_lower"]).mean())

@@ -70,6 +70,11 @@ def test_people_at_the_cap_are_seldom_called_over() -> None:
     assert 0.01 < (table["people_over_cap"] / table["people_n"]).mean() < 0.06
 
 
+def test_the_interval_of_a_rank_holds_the_true_rank() -> None:
+    found = [fooling.ranks_held(30, seed=seed, antigens=6, n=40) for seed in range(3)]
+    assert np.mean([held for held, _ in found]) >= 0.88 and np.mean([width for _, width in found]) < 5
+
+
 def test_makers_repeat() -> None:
     first, second = (fooling.shallow(fooling.streams(1, 1)[0]).scores() for _ in range(2))
     assert first["liability"] == second["liability"]
