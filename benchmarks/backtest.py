@@ -29,6 +29,7 @@ from cartarget.safety.backtest import (
     interval_by_group,
     place_scores,
 )
+from cartarget.safety.caps import ON_TARGET, T_CELLS
 from cartarget.safety.outcomes import read_efficacy, read_outcomes
 from cartarget.safety.tiers import Tiers
 
@@ -49,8 +50,6 @@ SHORT = {
 }
 MATCHED = {"colorectal cancer": ("read", "rectum"), "renal cell carcinoma": ("kich", "kidney")}
 """Indications whose tumours stand beside their normal tissue in the shared bulk set: key, normal tissue."""
-T_CELLS = ("CAR T", "TCR T", "T-cell engager")
-ON_TARGET = ("shown", "likely", "suspected")
 BINS = (1, 10, 50, 200)
 """Edges of the calibration, nTPM of HPA consensus RNA."""
 

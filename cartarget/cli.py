@@ -10,6 +10,7 @@ import typer
 
 from cartarget import __version__
 from cartarget.cli_atlas import app as atlas_app
+from cartarget.cli_product import app as product_app
 from cartarget.config import Config, load_config
 from cartarget.config_text import config_schema, default_config
 from cartarget.errors import CartargetError
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 
 app.add_typer(atlas_app, name="atlas")
+app.add_typer(product_app)
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file; see `cartarget config --default`.")]
 Cores = Annotated[
@@ -162,16 +164,19 @@ def report(
 def evidence(file: ConfigFile) -> None:
     """Show what was counted for a run, and what was not.
 
-    One row a counted atlas; then the required places that no input measures, and how many antigens were measured in
-    how many atlases. The count step must have been done (`cartarget run` does all steps).
+    One row a counted atlas; then the required places that no input measures, how many antigens were measured in
+    how many atlases, and labels that hold several kinds of cells. The count step must have been done (`cartarget run`
+    does all steps).
     """
     from cartarget.run.contents import describe_evidence
 
-    parts, places, measured = describe_evidence(load_config(file))
+    parts, places, measured, mixed = describe_evidence(load_config(file))
     typer.echo(parts.to_string(index=False))
     typer.echo(f"\nRequired places that no input measures: {', '.join(places) or 'none'}.")
     typer.echo("\nAntigens by the number of these atlases that measured them:")
     typer.echo("\n".join(f"  {n} of {len(parts)}: {antigens:,}" for n, antigens in measured.items()))
+    if len(mixed):
+        typer.echo(f"\nLabels that hold several kinds of cells:\n{mixed.round(3).to_string(index=False)}")
 
 
 @app.command()

@@ -14,6 +14,7 @@ from cartarget.errors import InputError
 from cartarget.evidence.intervals import by_population, effective_rows, observation_weights, posterior_quantile
 from cartarget.evidence.packed import Packed, count_positive
 from cartarget.evidence.positivity import pack_atlas
+from cartarget.evidence.spread import wide_spread
 
 MIN_CELLS = 30
 """Cells that a population needs before it can show a detection rate."""
@@ -131,7 +132,8 @@ def detection_rates(adata: AnnData, *, side: str = "normal", count: int = 1) -> 
     packed = pack_atlas(chosen, count=count)
     seen = count_positive(packed)
     weight, n_effective = observation_weights(packed)
-    rows = effective_rows(seen, segments=packed.segments, weight=weight, n_effective=n_effective)
+    spread = wide_spread(packed, weight=weight, n_effective=n_effective)
+    rows = effective_rows(seen, segments=packed.segments, weight=weight, n_effective=n_effective, spread=spread)
     owner = packed.segments["population"].to_numpy()
     fraction = by_population(seen * weight, owner, len(n_effective))
     mean, upper, ratio = _counts(chosen, packed, seen)

@@ -220,19 +220,20 @@ def _correlations(packed: Packed) -> NDArray[np.float64]:
 
 
 def effective_rows(
-    count: ArrayLike, *, segments: pd.DataFrame, weight: ArrayLike, n_effective: ArrayLike
+    count: ArrayLike, *, segments: pd.DataFrame, weight: ArrayLike, n_effective: ArrayLike, spread: ArrayLike = 1.0
 ) -> NDArray[np.float64]:
     r"""Effective number of observations of each gate in each population, from its own spread over donors.
 
     One antigen's donors may differ more than the population's antigens do on average. Its variance over donors is
     :math:`V = \sum_d W_d^2 (p_d - p)^2 / (1 - W_d)`, and :math:`r = V n / (p (1 - p))` says how much larger it is
     than the population's :math:`n` effective observations make believe. With :math:`\nu` degrees of freedom of its
-    own and four of the population (empirical Bayes), :math:`R = (\nu r + 4) / (\nu + 4)`, and the number is
+    own and four of the population (empirical Bayes), :math:`R = (\nu r + 4 R_0) / (\nu + 4)`, and the number is
 
-    .. math:: n^* = \frac{n}{R} \left(\frac{z_{0.975}}{t_{0.975, \nu + 4}}\right)^2,
+    .. math:: n^* = \frac{n}{R} \left(\frac{z_{0.975}}{t_{0.975, \nu + 4}}\right)^2.
 
-    with :math:`\nu = \min(1 / \sum W_d^2 - 1,\; 4 n p (1 - p))`: near 0 and 1 few donors can differ, and an
-    antigen says little about its own spread. Hand :math:`n^*` to :func:`fraction_interval` for the ends of an
+    :math:`\nu_0 = \min(1 / \sum W_d^2 - 1,\; 4 n p (1 - p))`, since near 0 and 1 few donors can differ, and an
+    antigen says little about its own spread; if :math:`R > 1` by it, its :math:`n` is smaller, and
+    :math:`\nu = \min(\nu_0,\; 2 n p (1 - p) / R)`. Hand :math:`n^*` to :func:`fraction_interval` for the ends of an
     interval; medians stay with :math:`n`, so that they rise with the fraction.
 
     Parameters
@@ -243,6 +244,9 @@ def effective_rows(
         `Packed.segments`.
     weight, n_effective
         As from :func:`observation_weights`: per segment (of one observation), per population.
+    spread
+        :math:`R_0` of each population: :func:`cartarget.evidence.spread.wide_spread`. 1: antigens do not differ in how
+        much donors differ in them.
 
     Returns
     -------
@@ -264,30 +268,50 @@ def effective_rows(
     >>> n.round(1).tolist()
     [[11.5], [3.8]]
     """
-    k = np.asarray(count)
+    k, n = np.asarray(count), np.asarray(n_effective, dtype=np.float64)
+    centre = np.broadcast_to(np.asarray(spread, dtype=np.float64), n.shape)
+    out = np.empty((len(k), len(n)))
+    for low in range(0, len(k), _ROWS):
+        ratio, freedom, product = donor_ratio(k[low : low + _ROWS], segments=segments, weight=weight, n_effective=n)
+        drawn = (freedom * ratio + PRIOR_DONORS * centre) / (freedom + PRIOR_DONORS)
+        freedom = np.where(drawn > 1, np.minimum(freedom, 2 * product / drawn), freedom)
+        drawn = (freedom * ratio + PRIOR_DONORS * centre) / (freedom + PRIOR_DONORS)
+        out[low : low + _ROWS] = n / drawn * _student(freedom + PRIOR_DONORS)
+    owner, observed = segments["population"].to_numpy(), segments["n_observations"].to_numpy(dtype=np.float64)
+    total = np.bincount(owner, observed, minlength=len(n))
+    several = (segments["n_donors"] == 1).to_numpy() & (observed > 1)
+    is_binomial = (np.bincount(owner, several, minlength=len(n)) == 0) | (n >= total - EXACT)
+    return np.where(is_binomial, n, np.minimum(out, total))
+
+
+def donor_ratio(
+    count: ArrayLike, *, segments: pd.DataFrame, weight: ArrayLike, n_effective: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    r"""How much more donors differ in each gate than the effective number of its population says.
+
+    Arguments are those of :func:`effective_rows`.
+
+    Returns
+    -------
+    Gates × populations: the ratio :math:`r` (1 where nothing differs), its degrees of freedom :math:`\nu_0`, and
+    :math:`n p (1 - p)`.
+    """
+    part = np.asarray(count, dtype=np.float64)
     w, n = np.asarray(weight, dtype=np.float64), np.asarray(n_effective, dtype=np.float64)
     owner, observed = segments["population"].to_numpy(), segments["n_observations"].to_numpy(dtype=np.float64)
     alone = (segments["n_donors"] == 1).to_numpy()
     share = np.where(alone, w * observed, w)
     kish = np.bincount(owner, np.where(alone, 1, observed) * share**2, minlength=len(n))
     donors = np.maximum(1 / np.maximum(kish, 1e-12) - 1, 0)
-    scale = w**2 * np.divide(1.0, 1 - share, out=np.zeros_like(share), where=share < 1 - 1e-9)
-    total = np.bincount(owner, observed, minlength=len(n))
-    is_binomial = (np.bincount(owner, alone & (observed > 1), minlength=len(n)) == 0) | (n >= total - 1e-9)
-    out = np.empty((len(k), len(n)))
-    for low in range(0, len(k), _ROWS):
-        part = k[low : low + _ROWS].astype(np.float64)
-        p = by_population(part * w, owner, len(n))
-        mean = p[:, owner]
-        within = np.where(alone, (part - observed * mean) ** 2, part * (1 - mean) ** 2 + (observed - part) * mean**2)
-        spread = p * (1 - p)
-        ratio = np.divide(
-            by_population(scale * within, owner, len(n)) * n, spread, out=np.ones_like(p), where=spread > 1e-12
-        )
-        freedom = np.minimum(donors, 4 * n * spread)
-        drawn = (freedom * ratio + PRIOR_DONORS) / (freedom + PRIOR_DONORS)
-        out[low : low + _ROWS] = np.minimum(n / drawn * _student(freedom + PRIOR_DONORS), total)
-    return np.where(is_binomial, n, out)
+    scale = w**2 * np.divide(1.0, 1 - share, out=np.zeros_like(share), where=share < 1 - EXACT)
+    p = by_population(part * w, owner, len(n))
+    mean = p[:, owner]
+    within = np.where(alone, (part - observed * mean) ** 2, part * (1 - mean) ** 2 + (observed - part) * mean**2)
+    binomial = p * (1 - p)
+    ratio = np.divide(
+        by_population(scale * within, owner, len(n)) * n, binomial, out=np.ones_like(p), where=binomial > 1e-12
+    )
+    return ratio, np.minimum(donors, 4 * n * binomial), n * binomial
 
 
 def by_population(values: NDArray[np.floating], owner: NDArray[np.int64], n: int) -> NDArray[np.float64]:

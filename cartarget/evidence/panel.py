@@ -19,6 +19,7 @@ from cartarget.evidence.packed import Packed, count_positive
 from cartarget.evidence.part import Part, count_atlas
 from cartarget.evidence.patients import weigh_patients
 from cartarget.evidence.power import LEAST, antigen_power
+from cartarget.evidence.spread import wide_spread
 from cartarget.evidence.units import STAINS, no_units, protein_units, summary_units
 
 THIN_DONORS = {"samples": 20, "cells": 5}
@@ -38,7 +39,8 @@ class Panel:
         `samples` (bulk) or `cells`: the kind of tumour that orders the ranking.
     packed
         Positivity of all observations. `packed.populations` has one row a population: its `kind`, `assay` and `atlas`,
-        its tier, weight, cap, `is_required`, `is_origin`, and `n_effective`, `is_thin`, `is_ranking`. Tumours that
+        its tier, weight, cap, `is_required`, `is_origin`, and `n_effective`, `spread` (how much more donors may
+        differ in one antigen than in most), `is_thin`, `is_ranking`. Tumours that
         order the ranking come first, then other tumours, then normal populations.
     segment_weight
         What one observation of a segment weighs in its population's mean fraction.
@@ -332,6 +334,7 @@ def build_panel(
     )
     weight, effective = observation_weights(packed)
     packed.populations["n_effective"] = effective
+    packed.populations["spread"] = wide_spread(packed, weight=weight, n_effective=effective)
     owner = packed.segments["population"].to_numpy()
 
     units = [summary_units(atlas, symbols, bulk) for atlas in summaries]

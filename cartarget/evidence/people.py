@@ -13,6 +13,7 @@ from cartarget.evidence.intervals import by_population, observation_weights
 from cartarget.evidence.join import choose, owners
 from cartarget.evidence.packed import count_positive
 from cartarget.evidence.panel import Panel
+from cartarget.evidence.spread import wide_spread
 
 TUMOR = "tumor"
 
@@ -79,6 +80,7 @@ def of_donors(panel: Panel, drawn: Sequence[int] | NDArray[np.int64]) -> Panel:
     ]
     weight, effective = observation_weights(part)
     table["n_effective"] = effective
+    table["spread"] = wide_spread(part, weight=weight, n_effective=effective)
     place = pd.Series(np.arange(len(source)), index=pd.MultiIndex.from_arrays([source, repeat]))
     rows, of_draw = _rows_of(panel.level_donor, people)
     level_own = panel.level_population[rows]

@@ -30,6 +30,7 @@ from cartarget.logic.gate import Gate
 from cartarget.report.closing import closing_parts
 from cartarget.report.payload import Block, quantise_level
 from cartarget.safety.known import CHANCE, GAIN, SEEN, known
+from cartarget.safety.leaks import may_leak
 from cartarget.safety.tier_table import TIERS
 from cartarget.safety.window import gate_levels
 from cartarget.selection.sweep import half_once_twice
@@ -145,11 +146,13 @@ def counted_evidence(
         "powered": [_powered(panel).tolist() for panel in panels],
         "segment_weight": [panel.segment_weight.tolist() for panel in panels],
         "n_effective": [panel.populations["n_effective"].astype(float).tolist() for panel in panels],
+        "spread": [panel.populations["spread"].astype(float).tolist() for panel in panels],
         "populations": _records(first.populations.fillna({"weight": 0.0, "cap": 1.0}), _POPULATION, _FLAGS),
         "units": _records(first.units, _UNIT, ("is_required", "is_origin")),
         "tissues": known(first).tissues,
         "closing": closing_parts(first, [*(str(Gate.literal(symbol)) for symbol in first.symbols), *gates]),
         "harmed": sorted(first.harmed),
+        "leaks": _leaks(first),
         "n_tumor": int(first.is_tumor.sum()),
         "patient_weight": first.patient_weight.tolist(),
         "tells_low_end": first.tells_low_end.tolist(),
@@ -264,6 +267,12 @@ def _levels(panel: Panel) -> NDArray[np.int16]:
     if panel.is_tumor.sum() == 1:
         found[:, np.flatnonzero(panel.is_tumor)] = levels.tumor[:, None]
     return quantise_level(np.exp2(found) - 1)
+
+
+def _leaks(panel: Panel) -> dict[str, list[int]]:
+    """Populations into which an antigen may have leaked, of antigens that may."""
+    flags = may_leak(panel)
+    return {panel.symbols[row]: np.flatnonzero(flags[row]).tolist() for row in np.flatnonzero(flags.any(axis=1))}
 
 
 COARSE = 256

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from cartarget.config import Config
+from cartarget.evidence.labels import mixed_labels
 from cartarget.evidence.part import DEPTHS, Part
 from cartarget.run.inputs import load_run, part_path
 from cartarget.safety.beside import unmeasured_places
 
 
-def describe_evidence(config: Config) -> tuple[pd.DataFrame, tuple[str, ...], pd.Series]:
+def describe_evidence(config: Config) -> tuple[pd.DataFrame, tuple[str, ...], pd.Series, pd.DataFrame]:
     """Say what was counted, what nothing measures, and how widely the antigens were measured.
 
     Parameters
@@ -23,8 +24,9 @@ def describe_evidence(config: Config) -> tuple[pd.DataFrame, tuple[str, ...], pd
 
     Returns
     -------
-    One row a counted atlas (see `part_row`); the required places that no input of the run measures; and how many
-    antigens were measured in 1, 2, … counted atlases.
+    One row a counted atlas (see `part_row`); the required places that no input of the run measures; how many
+    antigens were measured in 1, 2, … counted atlases; and the populations whose label holds several kinds of cells
+    (`cartarget.evidence.labels.mixed_labels`).
 
     Raises
     ------
@@ -36,7 +38,8 @@ def describe_evidence(config: Config) -> tuple[pd.DataFrame, tuple[str, ...], pd
     rows = [part_row(part, folder=part_path(config, asked[part.atlas])) for part in run.parts]
     held = pd.concat([pd.Series(1, index=np.array(p.symbols)[p.is_measured.any(axis=1)]) for p in run.parts])
     times = held.groupby(level=0).sum().reindex(run.panel.symbols, fill_value=0)
-    return pd.DataFrame(rows), unmeasured_places(run.panel), times.value_counts().sort_index()
+    mixed = mixed_labels(run.panel.packed)
+    return pd.DataFrame(rows), unmeasured_places(run.panel), times.value_counts().sort_index(), mixed
 
 
 def part_row(part: Part, *, folder: Path) -> dict[str, str]:

@@ -240,17 +240,44 @@ def held_out_accuracy(score: ArrayLike, harmed: ArrayLike, groups: Sequence[str]
     1.0
     """
     values, labels = _checked(score, harmed)
-    names = np.asarray(groups, dtype=str)
     if labels.all() or not labels.any():
         return float("nan")
+    return balanced(held_out_calls(values, labels, groups), labels)
+
+
+def balanced(called: ArrayLike, harmed: ArrayLike) -> float:
+    """Mean of sensitivity and specificity of calls; NaN if a class is absent.
+
+    Examples
+    --------
+    >>> balanced([True, False, False], [True, True, False])
+    0.75
+    """
+    calls, labels = np.asarray(called, dtype=bool), np.asarray(harmed, dtype=bool)
+    if labels.all() or not labels.any():
+        return float("nan")
+    return float((calls[labels].mean() + (~calls[~labels]).mean()) / 2)
+
+
+def held_out_calls(score: ArrayLike, harmed: ArrayLike, groups: Sequence[str]) -> NDArray[np.bool_]:
+    """Which rows a threshold that was chosen on the other groups calls harmed (at or above it).
+
+    Examples
+    --------
+    >>> held_out_calls([4, 3, 4, 1, 0, 1], [True, True, True, False, False, False], list("abcabc")).tolist()
+    [True, True, True, False, False, False]
+    """
+    values, labels = _checked(score, harmed)
+    names = np.asarray(groups, dtype=str)
     called = np.zeros(len(values), dtype=bool)
     for group in np.unique(names):
         own = names == group
-        called[own] = values[own] >= _best_threshold(values[~own], labels[~own])
-    return float((called[labels].mean() + (~called[~labels]).mean()) / 2)
+        called[own] = values[own] >= best_threshold(values[~own], labels[~own])
+    return called
 
 
-def _best_threshold(values: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
+def best_threshold(values: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
+    """The threshold with the best mean of sensitivity and specificity: the lowest of several; infinite without both."""
     if labels.all() or not labels.any():
         return float("inf") if not labels.any() else float("-inf")
     known = np.unique(values)

@@ -15,6 +15,7 @@ from cartarget.errors import InputError
 from cartarget.evidence.intervals import by_population, effective_rows, fraction_interval, observation_weights
 from cartarget.evidence.packed import count_positive
 from cartarget.evidence.positivity import dense, pack_atlas
+from cartarget.evidence.spread import wide_spread
 
 SHARE = 0.1
 """Share of T cells that must carry an antigen for fratricide to threaten a product."""
@@ -183,7 +184,8 @@ def _shares(adata: AnnData, names: pd.Index, count: int) -> _Shares:
     packed = pack_atlas(adata[:, rows[held]], count=count)
     weight, effective = observation_weights(packed)
     seen = count_positive(packed)
-    number = effective_rows(seen, segments=packed.segments, weight=weight, n_effective=effective)
+    spread = wide_spread(packed, weight=weight, n_effective=effective)
+    number = effective_rows(seen, segments=packed.segments, weight=weight, n_effective=effective, spread=spread)
     fraction = by_population(seen * weight, packed.segments["population"].to_numpy(), len(effective))
     size = packed.populations["n_observations"].to_numpy(dtype=np.int64)
     known = packed.is_measured & (size >= MIN_CELLS)

@@ -19,6 +19,7 @@ from cartarget.logic.gate import Gate
 from cartarget.logic.shapes import Conjunction, conjunctions
 from cartarget.safety.conjunction import BELOW, EXPOSED, NO_VALUE, UNRESOLVED, Evidence, Floats, Weighed, weigh
 from cartarget.safety.known import ORIGIN_ONLY, SAFE, UNKNOWN, UNSAFE, Flags, Known, known
+from cartarget.safety.leaks import spared_by_leaks
 
 CHUNK = 512
 """Gates whose bits are in memory at a time."""
@@ -46,6 +47,9 @@ class Judged:
         Every antigen was measured; at least one conjunction was counted; `high` says something; gates × populations.
     is_explained
         Cells decide here, and what is said is only a bound; gates × populations and gates × units.
+    leaked
+        Normal populations with a cap that a gate keeps there only since RNA of its blockers may have leaked; `high` is
+        then what is hit where no blocker spares.
     people_over
         Donors whose own hits are more than the cap allows, gates × populations.
     unit_state
@@ -73,6 +77,7 @@ class Judged:
     bounded: Flags
     is_explained: Flags
     unit_explained: Flags
+    leaked: Flags
     people_over: NDArray[np.int64]
     unit_state: NDArray[np.int8]
     breaks: Flags
@@ -147,17 +152,24 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
     informed = np.logical_and.reduce([part.informed for part in parts])
     may_decide = (informed & panel.decides & ~panel.is_origin).any(axis=1)
     unresolved = unsure & panel.is_normal & ~over
+    leaked, bare = spared_by_leaks(evidence, shape)
     safety_class, is_known = _class(panel, about, over, unresolved, unit_over, unit_unsure, decided, may_decide)
     usual = panel.populations["n_effective"].to_numpy(dtype=np.float64)
     return Judged(
         low=low,
-        high=np.maximum(high, low),
+        high=np.maximum.reduce([high, low, bare]),
         naive=naive,
         trans=np.maximum(_trans(evidence, shape), low),
         n_positive=by_population(least.astype(np.float64), evidence.segment_owner, len(usual)).astype(np.int64),
         n_effective=np.where(
             told,
-            effective_rows(least, segments=panel.packed.segments, weight=panel.segment_weight, n_effective=usual),
+            effective_rows(
+                least,
+                segments=panel.packed.segments,
+                weight=panel.segment_weight,
+                n_effective=usual,
+                spread=panel.populations["spread"],
+            ),
             usual,
         ),
         complete=complete,
@@ -165,6 +177,7 @@ def _judge(panel: Panel, shape: Gate, rows: NDArray[np.int64]) -> Judged:
         bounded=complete | informed,
         is_explained=np.asarray(explained.all(axis=0)),
         unit_explained=unit_explained,
+        leaked=leaked & ~over,
         people_over=people,
         unit_state=unit_state,
         breaks=over,

@@ -18,7 +18,7 @@ from cartarget.logic.shapes import conjunctions
 from cartarget.safety.beside import names, sensed
 from cartarget.safety.conjunction import EXPOSED, NO_VALUE, UNRESOLVED, beside_the_point
 from cartarget.safety.judge import Judged
-from cartarget.safety.known import ROUNDING, UNKNOWN, UNSAFE, known
+from cartarget.safety.known import ORIGIN_ONLY, ROUNDING, UNKNOWN, UNSAFE, known
 from cartarget.safety.window import Levels, gate_levels, windows
 
 
@@ -73,13 +73,16 @@ def score(panel: Panel, gates: Gates, judged: Judged, levels: Levels, *, floor: 
     for tier in ("important", "tolerable", "origin"):
         frame[f"window_{tier}"] = getattr(window, tier)
     frame["safety_class"] = np.array(CLASSES, dtype=object)[final_class(panel, gates, judged)]
-    frame["is_safety_known"] = judged.is_known & ~is_doubted(panel, gates)
+    frame["is_safety_known"] = judged.is_known & ~is_doubted(panel, gates) & ~judged.leaked.any(axis=1)
     return frame.assign(**_tissues(panel, judged))
 
 
 def final_class(panel: Panel, gates: Gates, judged: Judged) -> NDArray[np.int64]:
-    """The class with the window asked too, and with the harm on record in organs that nothing measured."""
-    found = np.where(is_doubted(panel, gates), np.maximum(judged.safety_class, UNKNOWN), judged.safety_class)
+    """The class with window, harm on record in organs that nothing measured, and blockers that leaked asked too."""
+    doubted = is_doubted(panel, gates) | judged.leaked[:, ~panel.is_origin].any(axis=1)
+    at_home = judged.leaked[:, panel.is_origin].any(axis=1)
+    found = np.where(at_home, np.maximum(judged.safety_class, ORIGIN_ONLY), judged.safety_class)
+    found = np.where(doubted, np.maximum(found, UNKNOWN), found)
     return np.where(is_closed(panel, gates), UNSAFE, found)
 
 
@@ -297,7 +300,9 @@ def _tissues(panel: Panel, judged: Judged) -> dict[str, list[str]]:
     protein = (panel.units["evidence"] == "protein").to_numpy(dtype=bool)
     return {
         "tissues_broken": names(np.hstack([judged.breaks, judged.unit_breaks]), tissues),
-        "tissues_unresolved": names(np.hstack([judged.unresolved & panel.is_capped, judged.unit_unresolved]), tissues),
+        "tissues_unresolved": names(
+            np.hstack([(judged.unresolved & panel.is_capped) | judged.leaked, judged.unit_unresolved]), tissues
+        ),
         "tissues_unmeasured": names(~judged.decided, panel.required),
         "protein_veto": names(judged.unit_breaks & protein, panel.units["tissue"].tolist()),
         "tissues_explained": names(np.hstack([judged.is_explained & panel.is_normal, judged.unit_explained]), tissues),

@@ -38,6 +38,7 @@ from cartarget.selection.ranking import rank
 from cartarget.selection.screen import expose, score_gates
 from cartarget.selection.shortlist import shortlist
 from tests.panels import random_panel
+from tests.safety.test_leaks import heart as heart_with_leak
 
 NODE = shutil.which("node")
 ASSETS = Path(cartarget.report.__file__).parent / "assets"
@@ -215,6 +216,11 @@ def test_the_page_judges_as_the_package_does(seed: int, kind: str, tmp_path: Pat
 def test_harm_on_record_that_nothing_measured_is_a_doubt_on_the_page_too(tmp_path: Path) -> None:
     panel = random_panel(3, kind="cells")
     hold_together([replace(panel, harmed={panel.symbols[0]: "bile duct", panel.symbols[2]: "pleura"})], tmp_path)
+
+
+@pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
+def test_a_blocker_that_leaked_spares_nothing_on_the_page_too(tmp_path: Path) -> None:
+    hold_together([heart_with_leak(9.0)], tmp_path)
 
 
 @pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")

@@ -37,6 +37,8 @@ class Population:
     donor_weight: dict[str, float] = field(default_factory=dict)
     n_effective: float = 0.0
     power: dict[str, float] = field(default_factory=dict)
+    row: int = -1
+    """Row of the population in the panel."""
 
     @property
     def n_donors(self) -> int:
@@ -183,6 +185,7 @@ def take_power(found: list[Population], panel: object, symbols: Sequence[str]) -
             weak = {i: {s for k, s in enumerate(symbols) if power[k, i] < LEAST_POWER} for i in rows}
             rows = [i for i in rows if given[i] <= population.given and population.given - given[i] <= weak[i]]
         assert len(rows) == 1, f"{population.name} ({population.assay}): {len(rows)} populations of the panel match"
+        population.row = rows[0]
         population.power = {s: float(power[k, rows[0]]) for k, s in enumerate(symbols)}
     weigh(found, symbols)
 

@@ -57,6 +57,9 @@ class Reference:
     window: Callable[[tuple[str, ...]], float] | None = None
     """Window of antigens that must meet in one cell; None: windows are not asked."""
 
+    leaks: Callable[[Population, str], bool] | None = None
+    """Whether an antigen may have leaked into a population; None: nothing leaks."""
+
     def __init__(
         self,
         atlases: Sequence[anndata.AnnData],
@@ -238,7 +241,7 @@ class Reference:
             ours = [c for c in cubes if p.kind == "cells" or not self.explained(c, p.tissue)]
             if self.breaks(p, gate, ours):
                 broken.append(p)
-            elif p.cap < 1 and any(self._open(p, c) for c in ours):
+            elif p.cap < 1 and any(self._open(p, c) or self.is_spared_by_leaks(p, c) for c in ours):
                 unresolved.append(p)
             decides = not p.is_origin and not p.is_thin and p.weight > 0
             if decides and any(self.is_told(p, c) for c in ours):
@@ -253,6 +256,13 @@ class Reference:
                 unresolved.append(u)
         undecided = [r for r in self.required if not all(self._decided(r, c) for c in cubes)]
         return self._verdict(cubes, broken, unresolved, undecided, values, self.is_below(cubes))
+
+    def is_spared_by_leaks(self, p: Population, cube: Conjunction) -> bool:
+        """Whether the cap is kept only by blockers that may all have leaked into the cells."""
+        stops = blockers(cube)
+        if self.leaks is None or p.kind != "cells" or not stops or not all(self.leaks(p, s) for s in stops):
+            return False
+        return self.value(p, self.conjunction(p, sensing(plain(cube)))) > p.cap + 1e-9
 
     def is_below(self, cubes: Collection[Conjunction]) -> bool:
         """Whether a conjunction without a blocker has no part with a window of 0 or more."""

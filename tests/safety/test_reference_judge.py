@@ -15,6 +15,7 @@ from tests.safety.doors import named
 from tests.safety.random_evidence import SYMBOLS, Evidence, random_evidence
 from tests.safety.reference_gate import conjunctions, implies, joined, random_gate, relatives
 from tests.safety.reference_judge import CLASSES, Reference
+from tests.safety.reference_leaks import leaks_of
 from tests.safety.reference_window import window_of
 
 SEEDS = range(10)
@@ -43,6 +44,7 @@ def both(seed: int, depths: bool) -> tuple[Panel, Reference, Evidence]:
     panel = build_panel(evidence.atlases, **evidence.more)
     reference = Reference(evidence.atlases, **evidence.more).with_power(panel)
     reference.window = window_of(panel, reference)
+    reference.leaks = leaks_of(panel)
     return panel, reference, evidence
 
 

@@ -30,7 +30,9 @@ export function openEvidence({ header, arrays }) {
   for (let p = 0; p < P; p += 1) first[p + 1] += first[p];
   const isHarmed = new Uint8Array(n); // severe harm is on record in an organ that nothing measured
   header.symbols.forEach((symbol, row) => { isHarmed[row] = Number(header.harmed.includes(symbol)); });
-  return { ...header, arrays, n, P, first, isHarmed, isCells: header.kind === "cells", W: header.starts.at(-1), S: header.owner.length,
+  const leaks = new Uint8Array(n * P); // where RNA of other cells may stand for the antigen
+  header.symbols.forEach((symbol, row) => { for (const p of header.leaks[symbol] ?? []) leaks[row * P + p] = 1; });
+  return { ...header, arrays, n, P, first, isHarmed, leaks, isCells: header.kind === "cells", W: header.starts.at(-1), S: header.owner.length,
     width: Math.max(1, Math.ceil(units.length / 32)), rowOf: new Map(header.symbols.map((symbol, i) => [symbol, i])),
     cells: each(isCells), samples: each((place) => !isCells(place)), enough: each((place) => isCells(place) && manyCells(place)),
     tells: each((place) => place.n_donors >= header.enough_donors && (!isCells(place) || manyCells(place))),
@@ -45,7 +47,7 @@ export function countAntigens(ev, threshold) {
   const words = arrays[`words.${threshold}`], measured = arrays[`measured.${threshold}`];
   const power = new Float32Array(n * P).fill(1), columns = ev.powered[threshold];
   columns.forEach((p, column) => { for (let row = 0; row < n; row += 1) power[row * P + p] = arrays[`power.${threshold}`][row * columns.length + column]; });
-  const base = { threshold, words, measured, power, weight: ev.segment_weight[threshold], n: ev.n_effective[threshold], fraction: new Float64Array(n * P), corrected: new Float64Array(n * P), state: new Uint8Array(n * P), medians: Array.from({ length: P }, () => new Map()) };
+  const base = { threshold, words, measured, power, weight: ev.segment_weight[threshold], n: ev.n_effective[threshold], spread: ev.spread[threshold], fraction: new Float64Array(n * P), corrected: new Float64Array(n * P), state: new Uint8Array(n * P), medians: Array.from({ length: P }, () => new Map()) };
   const asked = { n: 1, at: [0], flip: [0], stops: [1] };
   for (let row = 0; row < n; row += 1) {
     asked.at[0] = row * W;
@@ -170,6 +172,12 @@ export function togetherIn(ev, base, parts, rows, p) {
 
 /** What was seen of what a conjunction senses, were it not for blockers that were not measured. */
 export const seenOf = (ev, base, part, rows, p) => (part.blockers.length ? fractionIn(ev, base, part, rows, p, { unblocked: true }) : 0);
+
+/** Fraction that a conjunction would hit if none of its blockers blocked, for power corrected. */
+export function bareOf(ev, base, { plain }, rows, p) {
+  const bare = { plain, blockers: [] };
+  return powered(ev, base, bare, rows, p, fractionIn(ev, base, bare, rows, p));
+}
 
 /** What the parts of a gate alone allow: the least of an AND, the sum of an OR; a blocker allows everything. */
 function ceilingOf({ parts, isAny, place, negated }, corrected, rows, P, p) {

@@ -3,7 +3,7 @@
 import { MISSING } from "./payload.js";
 import { posterior, studentRatio } from "./special.js";
 import { askGate, countIn, hasBit } from "./counted.js";
-import { KINDS, COUNTED, BREAKS, UNRESOLVED, BOUNDED, EXPLAINED, behind, evidenceOf, exposuresOf, highestOf, levelOf, peopleOver, placeName, worstPlace } from "./judge.js";
+import { KINDS, COUNTED, BREAKS, UNRESOLVED, BOUNDED, EXPLAINED, behind, evidenceOf, exposuresOf, highestOf, leakedOf, levelOf, peopleOver, placeName, worstPlace } from "./judge.js";
 import { medianOf } from "./known.js";
 
 const listed = (names) => [...new Set(names)].sort().join(", ");
@@ -29,7 +29,7 @@ function countsOf(ev, base, gate, believed = false) {
 const summed = (ev, counts, read) => { const out = new Float64Array(ev.P); counts.forEach((count, s) => { out[ev.owner[s]] += read(count, s); }); return out; };
 
 /** Effective number of observations of one gate per population, from its own spread over donors (evidence.intervals.effective_rows). */
-function effectiveOf(ev, { weight, n }, counts) {
+function effectiveOf(ev, { weight, n, spread: centre }, counts) {
   const { P, owner, sizes, donors, prior_donors: prior } = ev;
   const mean = summed(ev, counts, (count, s) => count * weight[s]);
   const spread = new Float64Array(P), kish = new Float64Array(P), total = new Float64Array(P), binomial = new Uint8Array(P).fill(1);
@@ -46,9 +46,10 @@ function effectiveOf(ev, { weight, n }, counts) {
     if (binomial[p] || n[p] >= total[p] - 1e-9) return n[p];
     const variance = m * (1 - m);
     const ratio = variance > 1e-12 ? (spread[p] * n[p]) / variance : 1;
-    const freedom = Math.min(Math.max(1 / Math.max(kish[p], 1e-12) - 1, 0), 4 * n[p] * variance);
-    const drawn = (freedom * ratio + prior) / (freedom + prior);
-    return Math.min((n[p] / drawn) * studentRatio(freedom + prior), total[p]);
+    const drawn = (own) => (own * ratio + prior * centre[p]) / (own + prior);
+    let freedom = Math.min(Math.max(1 / Math.max(kish[p], 1e-12) - 1, 0), 4 * n[p] * variance);
+    if (drawn(freedom) > 1) freedom = Math.min(freedom, (2 * n[p] * variance) / drawn(freedom));
+    return Math.min((n[p] / drawn(freedom)) * studentRatio(freedom + prior), total[p]);
   });
 }
 
@@ -76,7 +77,7 @@ function weighed(ev, now, gate) {
   const states = ev.units.map((_, u) => ["exposed", "open", "unknown"].find((name) => hasBit(found.room[name], u)) ?? "below");
   return { ...found, about, marks, low, states, hits: summed(ev, counts, (count) => count), spread: effective.map((n, p) => (marks[p] & COUNTED ? n : about.base.n[p])),
     isComplete: (p) => found.counted.parts.every(({ state }) => state[p] & 1),
-    high: (p) => Math.max(highestOf(gate, found.counted, p), low[p]),
+    high: (p) => Math.max(highestOf(gate, found.counted, p), low[p], leakedOf(ev, about, gate, p)),
     naive: summed(ev, countsOf(ev, about.base, gate, true), (count, s) => count * about.base.weight[s]), trans: transOf(ev, about, gate, low) };
 }
 

@@ -1,6 +1,6 @@
 // Gates judged again from packed counts, by the rules of cartarget.safety. Nothing here touches the page.
 
-import { COMPLETE, INFORMED, HITS, askGate, countAntigens, countGate, countGates, hasBit, numbersFor, seenOf, sizeOf, togetherIn } from "./counted.js";
+import { COMPLETE, INFORMED, HITS, askGate, bareOf, countAntigens, countGate, countGates, hasBit, numbersFor, seenOf, sizeOf, togetherIn } from "./counted.js";
 import { knownOf, medianOf, overCap } from "./known.js";
 import { ALONE } from "./gate.js";
 import { MISSING } from "./payload.js";
@@ -77,6 +77,13 @@ function weighParts(ev, about, gate, counted, p, room) {
   return (told ? COUNTED : 0) | (isInformed ? BOUNDED : 0) | (all ? EXPLAINED : 0) | (isOpen ? UNRESOLVED : 0);
 }
 
+/** What a gate hits without blockers that may all have leaked into these cells, if that is more than the cap; else 0. */
+export function leakedOf(ev, about, { shape: { parts }, rows }, p) {
+  let most = 0;
+  for (const part of parts) if (part.blockers.length && part.blockers.every((letter) => ev.leaks[rows[letter] * ev.P + p])) most = Math.max(most, bareOf(ev, about.base, part, rows, p));
+  return most > about.limit[p] ? most : 0;
+}
+
 /** Hold a gate against the populations: marks and standing fraction of each go into `room`, and what is said outside the origin and inside it. */
 function weighPopulations(ev, about, gate, counted, room) {
   const { limit, people, decides } = about, { samples, isOrigin } = ev, { low, state } = counted;
@@ -86,6 +93,7 @@ function weighPopulations(ev, about, gate, counted, room) {
     let marks = COUNTED | BOUNDED;
     if (samples[p] || !(state[p] & COMPLETE)) marks = weighParts(ev, about, gate, counted, p, room); else room.low[p] = low[p];
     if (marks & COUNTED && (room.low[p] > limit[p] || (room.low[p] >= people.least[p] && peopleOver(ev, about, gate, p) > people.most[p]))) marks = (marks | BREAKS) & ~UNRESOLVED;
+    else if (leakedOf(ev, about, gate, p) > 0) marks |= UNRESOLVED;
     room.marks[p] = marks;
     if (isOrigin[p]) room.inside |= marks; else { room.outside |= marks; if (marks & BOUNDED && decides[p]) room.mayDecide = true; }
   }
