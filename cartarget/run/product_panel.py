@@ -108,13 +108,21 @@ def panel_into(folder: Path, *, configs: Sequence[Config], asked: Asked) -> Pane
     """
     from cartarget.run.asking import open_run
 
-    reach, fold = gather([open_run(config) for config in configs], covers=asked.covers, fold_of=_folds(configs[0]))
+    runs = [open_run(config) for config in configs]
+    reach, fold = gather(runs, covers=asked.covers, fold_of=_folds(configs[0]))
     found = choose_panels(reach, fold=fold, asked=asked)
+    found = replace(found, notes=(*found.notes, *_of_bulk(runs)))
     write_table("panel", found.panel, folder / "panel")
     write_table("panel_products", found.products, folder / "panel_products")
     if asked.prices is not None:
         write_table("panel_prices", found.prices, folder / "panel_prices")
     return found
+
+
+def _of_bulk(runs: Sequence[OpenRun]) -> list[str]:
+    bulk = [opened.config.name for opened in runs if opened.run.panel.kind == "samples"]
+    told = "bulk: a patient counts as served if his sample shows the gate; how many of his cells do is not known"
+    return [f"{', '.join(bulk)}: {told}"] if bulk else []
 
 
 def _folds(config: Config) -> Callable[[pd.DataFrame], NDArray[np.int64] | None]:

@@ -334,6 +334,31 @@ def test_a_bulk_patient_is_his_samples_and_a_patient_of_few_cells_is_left_out() 
     assert share.tolist() == [[0.5], [0.0], [1.0]]
 
 
+PUBLISHED = (
+    "EPHA2 IL6R MUC1 CR2 VIPR1 FGFR3 KDR FGFR4 EGFR EPHB4 MET GPC3 FGFR1 CD274 CD44 PTPRJ FOLH1 IL10RA NRP1 FGFR2 "
+    "ANPEP CDH1 ERBB2 CDH2 APP"
+)
+"""The 25 genes that MadHitter selects of 38 in its lung example, at ratio 1.5 (example_output.txt there)."""
+
+
+@pytest.mark.real_data
+def test_madhitters_published_example_comes_out_as_published(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An OR-only cover of cells: a gene hits a cell above 1.5 times the mean of the normal cells that show it."""
+    monkeypatch.syspath_prepend("benchmarks")
+    from panel import LUNG, MADHITTER, madhitter
+
+    assert LUNG.parent == shared_data
+    cells = [madhitter(LUNG, patient) for patient in range(1, 6)]
+    assert [len(hit) for hit in cells] == [61, 101, 341, 117, 767]
+    assert [len(cheapest_cover(hit, need=len(hit)).chosen) for hit in cells] == [6, 9, 8, 14, 9]
+    together = np.vstack(cells)
+    found = cheapest_cover(together, need=len(together))
+    assert (len(found.chosen), found.gap) == (25, 0.0)
+    assert {MADHITTER[at] for at in found.chosen} == set(PUBLISHED.split())
+
+
 def make(folder: Path, factory: pytest.TempPathFactory) -> None:
     workplace(folder / "here", factory)
     (folder / "here" / "other.yaml").write_text(SMALL.replace("name: demo", "name: other"))
