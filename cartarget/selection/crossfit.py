@@ -188,6 +188,19 @@ def deal(given: pd.DataFrame, *, folds: int, seed: int) -> NDArray[np.int64]:
         if n < folds:
             fix = f"give at most {n} folds" if n > 1 else "nothing can be held out: add donors, or do not cross-fit"
             raise InputError(f"cross-fitting in {folds} folds needs as many {word}; the atlas has {n}; {fix}")
+    return deal_people(given, folds=folds, seed=seed)
+
+
+def deal_people(given: pd.DataFrame, *, folds: int, seed: int) -> NDArray[np.int64]:
+    """As :func:`deal`, for people of one side or both, however few.
+
+    Examples
+    --------
+    >>> patients = pd.DataFrame({"donor": [0, 1, 2, 3], "side": "tumor", "tissue": ["a", "a", "b", "b"]})
+    >>> fold = deal_people(patients, folds=2, seed=0)
+    >>> bool(fold[0] != fold[1]), bool(fold[2] != fold[3])
+    (True, True)
+    """
     place = given["side"].astype(str) + "\t" + given["tissue"].astype(str)
     gave = place.groupby(given["donor"].to_numpy(), sort=True).agg(lambda places: "\n".join(sorted(set(places))))
     (stream,) = np.random.SeedSequence(seed).spawn(1)
