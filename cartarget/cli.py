@@ -10,6 +10,7 @@ import typer
 
 from cartarget import __version__
 from cartarget.cli_atlas import app as atlas_app
+from cartarget.cli_product import app as product_app
 from cartarget.config import Config, load_config
 from cartarget.config_text import config_schema, default_config
 from cartarget.errors import CartargetError
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 
 app.add_typer(atlas_app, name="atlas")
+app.add_typer(product_app)
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file; see `cartarget config --default`.")]
 Cores = Annotated[

@@ -23,7 +23,7 @@ FLOORS = {
     "aliases": 0, "config": 0, "config_text": 0, "dictionary": 0, "contracts": 0,
     "indications": 0, "provenance": 0, "sheet": 0, "cell_labels": 0, "yaml_file": 0, "surface_keys": 0,
     "logic": 1, "atlas": 2, "surface": 3, "evidence": 4, "safety": 5, "search": 6, "selection": 7,
-    "report": 8, "plots": 8, "run": 9, "cli": 10, "cli_atlas": 10, "__main__": 10,
+    "report": 8, "plots": 8, "run": 9, "cli": 10, "cli_atlas": 10, "cli_product": 10, "__main__": 10,
 }  # fmt: skip
 MAX_LINES = 400
 MAX_ARGUMENTS = 6
