@@ -11,7 +11,7 @@ from cartarget.logic.gate import Gate
 from cartarget.report.render import csp_hash, page_environment, read_asset
 from cartarget.selection.patient import OVER_CAP, Choice
 
-ROWS = 8
+ROWS = 10
 """Gates on the page; gates that sense the same antigens are one row."""
 
 PLACES = 4
@@ -35,7 +35,7 @@ def render_patient(choice: Choice, *, facts: dict[str, Any]) -> str:
         What was chosen for the patient.
     facts
         What stands beside it: `name` (P01 …), `title`, `run`, `is_simulated`, `floor`, `n_patients`, `kind`, `n`,
-        `threshold`, `notes`, `both` (the first and the second choice as one gate, scored; None), `reasons` (column of a
+        `threshold`, `notes`, `both` (class of the first or the second choice as one gate; None), `reasons` (column of a
         gate → what it says), `lacking` (antigens not measured), `n_antigens`, `identifiers`.
 
     Returns
@@ -65,11 +65,11 @@ def render_patient(choice: Choice, *, facts: dict[str, Any]) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share in whole per cent; what is not quite none or all is not printed so.
+    r"""A share in whole per cent; what is not quite none or all is not printed so.
 
     Examples
     --------
-    >>> [percent(value) for value in (None, 0.0, 0.001, 0.5, 0.999, 1.0)]
+    >>> [percent(value).replace("\u202f", " ") for value in (None, 0.0, 0.001, 0.5, 0.999, 1.0)]
     ['unknown', '0 %', '<1 %', '50 %', '>99 %', '100 %']
     """
     if value is None or math.isnan(value):

@@ -15,12 +15,14 @@ from cartarget.config import Config
 from cartarget.contracts import read_table
 from cartarget.errors import InputError
 from cartarget.files import as_plain_text, whole
+from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
 from cartarget.provenance import describe_run
 from cartarget.run.asking import REASONS, OpenRun, open_run
 from cartarget.run.sample import Sample, read_sample
 from cartarget.selection.patient import Choice, choose_for_patient
 from cartarget.selection.ranking import NEGATIVE
+from cartarget.selection.screen import score_gates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +149,8 @@ def _facts(opened: OpenRun, read: Sample, choice: Choice, *, name: str) -> dict[
     config, run, tumor = opened.config, opened.run, read.tumor
     both = None
     if tumor.kind == "cells" and choice.second is not None:
-        both = opened.score(f"({choice.first}) | ({choice.second})").table.iloc[0].to_dict()
+        either = Gates.parse(f"({choice.first}) | ({choice.second})", panel=run.panel)
+        both = str(score_gates(run.panel, gates=either, floor=config.coverage_floor)["safety_class"].iloc[0])
     return {
         "name": name,
         "title": config.title or run.indication.name,

@@ -12,14 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cartarget.contracts import CLASSES
-from cartarget.evidence.intervals import fraction_interval
+from cartarget.evidence.intervals import PRIOR, fraction_interval
 from cartarget.evidence.packed import pack_bits
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
 from cartarget.selection.ranking import AT_OTHER_THRESHOLDS, place_firm, place_of
-
-NOT_MEASURED_CHANCE = 0.5
-"""Chance that a stain finds an antigen that was not measured in the tumour."""
 
 STAINS = 5
 """Stains that are proposed at most."""
@@ -72,17 +69,14 @@ class Tumor:
 
     @cached_property
     def chance(self) -> NDArray[np.float64]:
-        """Chance that a stain finds each antigen.
+        """Chance that a stain finds each antigen: (k + ½) / (n + 1), the mean of the posterior under Jeffreys' prior.
 
-        The share of cells that show it; in a bulk sample the share of the thresholds at which it is positive;
-        ½ where it was not measured.
+        Of n cells k show it; a bulk sample is positive at k of its n thresholds. What was not measured has n = 0: ½.
         """
-        found = np.mean([np.bitwise_count(own).sum(axis=1) / self.n for own in self._judged], axis=0)
-        return np.where(self.is_measured, found, NOT_MEASURED_CHANCE)
-
-    @property
-    def _judged(self) -> list[Words]:
-        return [self.words["once"]] if self.kind == "cells" else list(self.words.values())
+        judged = [self.words["once"]] if self.kind == "cells" else list(self.words.values())
+        found = np.sum([np.bitwise_count(own).sum(axis=1) for own in judged], axis=0)
+        n = np.where(self.is_measured, self.n * len(judged), 0)
+        return np.asarray((np.where(self.is_measured, found, 0) + PRIOR) / (n + 2 * PRIOR))
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +146,7 @@ def choose_for_patient(tumor: Tumor, *, gates: pd.DataFrame, floor: float) -> Ch
         return Choice(table, None, None, _left(tumor, table, hits, chosen=[]), _no_stains())
     place = _place(table)
     pool = np.flatnonzero(place <= place[0])
-    second = _second(tumor, table, hits, parsed=parsed, pool=pool)
+    second = _second(tumor, table, hits, parsed=parsed)
     chosen = [0] if second is None else [0, second]
     return Choice(
         table=table,
@@ -242,7 +236,8 @@ def stain_first(tumor: Tumor, *, gates: Gates, names: list[str]) -> pd.DataFrame
     tumor
         The tumour.
     gates
-        Gates that may be chosen, the first choice first: those of no worse class than it.
+        Gates that may be chosen, the first choice first: those of no worse class than it
+        at half, once and twice the threshold.
     names
         Their names.
 
@@ -258,8 +253,9 @@ def stain_first(tumor: Tumor, *, gates: Gates, names: list[str]) -> pd.DataFrame
     >>> bits = pack_bits(np.array([[1, 1, 1, 0], [0, 1, 0, 1]], dtype=bool))
     >>> tumor = Tumor("cells", ("A", "B"), {"once": bits}, 4, np.array([True, True]), np.full(2, np.nan), 1)
     >>> gates = Gates.parse(["A", "B"], panel=tumor)
-    >>> stain_first(tumor, gates=gates, names=["A", "B"])[["antigen", "value", "answer", "instead"]].values.tolist()
-    [['A', 0.125, 'absent', 'B'], ['B', 0.125, 'present', 'B']]
+    >>> stains = stain_first(tumor, gates=gates, names=["A", "B"]).round(6)
+    >>> stains[["antigen", "value", "answer", "instead"]].values.tolist()
+    [['A', 0.15, 'absent', 'B'], ['B', 0.125, 'present', 'B']]
     """
     is_unknown = np.isin(gates.rows, np.flatnonzero(~tumor.is_measured))
     lacking = is_unknown.sum(axis=1)
@@ -334,15 +330,17 @@ def _seen(tumor: Tumor, gates: Gates) -> pd.DataFrame:
     )
 
 
-def _second(tumor: Tumor, table: pd.DataFrame, hits: Words, *, parsed: Gates, pool: NDArray[np.int64]) -> int | None:
-    """Row of the second choice, among the rows `pool` whose antigens were measured; the first choice is row 0."""
-    fit = pool[table["coverage"].notna().to_numpy()[pool]]
+def _second(tumor: Tumor, table: pd.DataFrame, hits: Words, *, parsed: Gates) -> int | None:
+    """Row of the second choice, among gates of no worse class than the first, which is row 0."""
+    place = place_of(table["safety_class"]).to_numpy(dtype=np.int64)
+    fit = np.flatnonzero((place <= place[0]) & table["coverage"].notna().to_numpy())
     if tumor.kind == "cells":
         caught = np.bitwise_count(hits[fit] & ~hits[0]).sum(axis=1)
         return int(fit[np.argmax(caught)]) if caught.max() > 0 else None
-    sensed = [set(_sensed(gate)) for gate in parsed.gates(tumor.symbols)]
-    reached = table["rank"].notna().to_numpy(dtype=bool)
-    return next((int(row) for row in fit if reached[row] and not sensed[row] & sensed[0]), None)
+    reached = fit[table["rank"].notna().to_numpy(dtype=bool)[fit]]
+    first = set(_sensed(parsed.take(reached[:1]).gates(tumor.symbols)[0]))
+    gates = parsed.take(reached).gates(tumor.symbols)
+    return next((int(row) for row, gate in zip(reached, gates, strict=True) if not first & set(_sensed(gate))), None)
 
 
 def _sensed(gate: Gate) -> list[str]:
