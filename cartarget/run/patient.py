@@ -14,10 +14,10 @@ import pandas as pd
 from cartarget.config import Config
 from cartarget.contracts import read_table
 from cartarget.errors import InputError
-from cartarget.files import as_plain_text, whole
+from cartarget.files import as_plain_text, sha256, whole
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
-from cartarget.provenance import describe_run
+from cartarget.provenance import versions
 from cartarget.run.asking import REASONS, OpenRun, open_run
 from cartarget.run.sample import Sample, read_sample
 from cartarget.selection.patient import Choice, choose_for_patient
@@ -89,10 +89,16 @@ def tell_patient(sample: str | os.PathLike[str], *, config: Config, show_identif
     html, tsv = folder / f"{name}.html", folder / f"{name}.tsv"
     _write(tsv, lambda path: _table(choice).to_csv(path, sep="\t", index=False, float_format="%.6g"))
     _write(html, lambda path: path.write_text(render_patient(choice, facts=facts), encoding="utf-8"))
-    record = {"patient": name, "sample": {"sha256": read.digest, "kind": read.tumor.kind}}
-    record |= describe_run(config, inputs=[])
+    record = {
+        "patient": name,
+        "sample": {"sha256": read.digest, "kind": read.tumor.kind},
+        "run": config.name,
+        "tables": [{"table": path.name, "sha256": sha256(path)} for path in _run_tables(config)],
+        "versions": versions(),
+    }
     _write(folder / f"{name}.json", lambda path: path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8"))
     browser = find_chromium()
+    html.with_suffix(".pdf").unlink(missing_ok=True)
     pdf = None if browser is None else print_pdf(html, chromium=browser)
     return Told(name, choice, html, tsv, pdf)
 
@@ -107,17 +113,22 @@ def run_gates(config: Config) -> pd.DataFrame:
     InputError
         The run has no gates yet.
     """
-    if not (config.run_dir / "gates.parquet").exists():
+    antigens_path, *paths = _run_tables(config)
+    if not paths or not antigens_path.exists():
         raise InputError(f"{config.run_dir.as_posix()}/gates.parquet: no gates yet; run `cartarget run CONFIG` first")
-    gates = read_table("gates", config.run_dir / "gates.parquet")
-    antigens = read_table("antigens", config.run_dir / "antigens.parquet")
+    antigens = read_table("antigens", antigens_path)
     own = antigens[~antigens["control"].fillna("").isin(NEGATIVE)]
     alone = own.assign(gate=[str(Gate.literal(symbol)) for symbol in own["symbol"]], rank=pd.NA)
-    larger = config.run_dir / "larger.parquet"
-    more = [read_table("gates", larger)] if larger.exists() else []
-    ranked = pd.concat([table[table["rank"].notna()] for table in (gates, *more)])
-    found = pd.concat([ranked[list(KEPT)].astype({"rank": object}), alone[list(KEPT)]], ignore_index=True)
+    gates, *larger = (table[table["rank"].notna()] for table in (read_table("gates", path) for path in paths))
+    listed = [gates, *(table.assign(rank=pd.NA) for table in larger), alone]
+    found = pd.concat([table[list(KEPT)].astype({"rank": "Int64"}) for table in listed], ignore_index=True)
     return found.drop_duplicates("gate").reset_index(drop=True)
+
+
+def _run_tables(config: Config) -> list[Path]:
+    """The run's tables of antigens, gates and, if they were searched, larger gates; the first alone without gates."""
+    antigens, gates, larger = (config.run_dir / f"{name}.parquet" for name in ("antigens", "gates", "larger"))
+    return [antigens, *(path for path in (gates, larger) if gates.exists() and path.exists())]
 
 
 def number_of(folder: Path, *, digest: str) -> str:
