@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cartarget.logic.gate import Gate
 
-_REASONS = {
+REASONS = {
     "tissues_broken": "the cap is broken in",
     "tissues_unresolved": "not resolved in",
     "tissues_unmeasured": "not measured in",
@@ -353,6 +353,6 @@ def _told(row: Mapping[str, Any], *, ranked: int, floor: float) -> list[str]:
         f"{where('liability_population')}; selectivity {number('selectivity')}; window {number('window')}"
         f"{where('window_population')}.",
     ]
-    lines += [f"  {text} {row[name]}." for name, text in _REASONS.items() if pd.notna(row[name]) and row[name]]
+    lines += [f"  {text} {row[name]}." for name, text in REASONS.items() if pd.notna(row[name]) and row[name]]
     reason = "" if pd.isna(row["surface_reason"]) else f": {row['surface_reason']}"
     return [*lines, f"  surface evidence: {row['surface_status']}{reason}."]
