@@ -136,3 +136,41 @@ def test_an_atlas_without_levels_is_refused(cells: anndata.AnnData) -> None:
     opened = cartarget.screen(logged, origin=ORIGIN, every_gene=True)
     with pytest.raises(InputError, match="known in log1p, which has no thresholds"):
         opened.score("CEACAM5>=2 & MSLN")
+
+
+def test_the_search_says_what_scoring_says(of_samples: OpenRun) -> None:
+    found = cartarget.affinity_search(of_samples, steps=[300, 3000], top=400)
+    assert list(found) == list(columns("gates")) and found["rank"].tolist() == list(range(1, len(found) + 1))
+    own = found[found["gate"].str.contains(">=")]
+    assert len(own) and len(own) < len(found)
+    some = pd.concat([own.head(6), found[~found["gate"].str.contains(">=")].head(3)])
+    scored = of_samples.score(some["gate"].tolist()).table
+    shown = [*SHOWN, "class_half", "class_twice", "is_firm", "mark_membrane", "mark_thresholds"]
+    for name in shown:
+        assert scored[name].astype(object).tolist() == pytest.approx(some[name].astype(object).tolist(), nan_ok=True), (
+            name
+        )
+
+
+def test_in_a_run_of_two_units_blockers_stay_at_the_runs_threshold(
+    of_cells: OpenRun, cells: anndata.AnnData, samples: anndata.AnnData
+) -> None:
+    normal = samples[(samples.obs["side"] == "normal").to_numpy()].copy()
+    normal.uns["cartarget"] = {**normal.uns["cartarget"], "atlas": "samples"}
+    both = cartarget.screen([cells, normal], origin=ORIGIN, every_gene=True)
+    alone, beside = (cartarget.affinity_search(run, steps=[2], top=5000)["gate"] for run in (of_cells, both))
+    assert alone.str.contains(r"~\S+>=").any()
+    assert beside.str.contains("~").any() and beside.str.contains(">=").any()
+    assert not beside.str.contains(r"~\S+>=").any()
+
+
+@pytest.mark.parametrize("steps", [[], [10], [40, 40], [40, 10]])
+def test_steps_are_other_thresholds_each_once(of_samples: OpenRun, steps: list[float]) -> None:
+    with pytest.raises(InputError, match=r"expected thresholds other than that of the run \(10\), each once"):
+        cartarget.affinity_search(of_samples, steps=steps)
+
+
+def test_steps_of_cells_were_counted(of_cells: OpenRun) -> None:
+    assert len(cartarget.affinity_search(of_cells, steps=[2], top=200))
+    with pytest.raises(InputError, match="counted at 1, 2"):
+        cartarget.affinity_search(of_cells, steps=[5])

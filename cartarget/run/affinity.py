@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from cartarget.config import Config
 from cartarget.errors import GateError, InputError
 from cartarget.evidence.affinity import LIMIT_OF_UNIT, at_level, limits_at, with_own_thresholds
 from cartarget.evidence.panel import Panel, build_panel
+from cartarget.evidence.part import Part
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
 from cartarget.logic.thresholds import name_of, split_threshold
@@ -54,11 +55,13 @@ def with_own_panel(run: Run, *, config: Config, gates: Sequence[Gate]) -> Run:
     return replace(run, panel=panel)
 
 
-def own_sweep(run: Run, *, config: Config, gates: Sequence[Gate]) -> dict[str, Panel]:
+def own_sweep(
+    run: Run, *, config: Config, gates: Sequence[Gate], only: Collection[str] | None = None
+) -> dict[str, Panel]:
     """Panels of the sweep, in which thresholds of antigens move with that of the run: halved with it, doubled with it.
 
     What stands at one count has no half and stays. Where cells were not counted at a moved threshold, the panel is left
-    out, and the class there is unknown.
+    out, and the class there is unknown. `only` names the panels that are asked for; None: all.
     """
     antigens = own_thresholds(gates)
     thresholds = [threshold for antigen in antigens if (threshold := split_threshold(antigen)[1]) is not None]
@@ -68,6 +71,8 @@ def own_sweep(run: Run, *, config: Config, gates: Sequence[Gate]) -> dict[str, P
     units, is_stained = {part.unit for part in run.parts}, bool(run.atlases.of_role("protein"))
     sweep = {}
     for key, limits in ({half: base} | sweep_limits(units, is_stained=is_stained, **base)).items():
+        if only is not None and key not in only:
+            continue
         factor = {half: 0.5, twice: 2.0}.get(key, 1.0)
         moved = {own: moved_threshold(own, kind=kind, factor=factor) for own in thresholds}
         if all(_is_counted(run, threshold) for threshold in moved.values()):
@@ -139,12 +144,18 @@ def _refuse_scaleless(run: Run) -> None:
             )
 
 
-def _refuse_blockers(run: Run, gates: Sequence[Gate]) -> None:
-    """Refuse blockers with a threshold where some atlas is counted in another unit than the ranking tumours.
+def other_unit(run: Run) -> Part | None:
+    """An atlas that is counted in another unit than the tumours that order the ranking; None: there is none.
 
-    What is sensed counts there from a lower threshold, which is a bound from above; a blocker would block too much.
+    There an antigen with a threshold of its own counts from a lower one: for what is sensed a bound from above. A
+    blocker would block too much, and has none.
     """
-    other = next((part for part in run.parts if part.unit != _unit(run)), None)
+    return next((part for part in run.parts if part.unit != _unit(run)), None)
+
+
+def _refuse_blockers(run: Run, gates: Sequence[Gate]) -> None:
+    """Refuse blockers with a threshold of their own where an atlas is counted in another unit."""
+    other = other_unit(run)
     if other is None:
         return
     for gate in gates:
