@@ -22,6 +22,7 @@ _HOMES = {
     "Packed": "cartarget.evidence.packed",
     "Panel": "cartarget.evidence.panel",
     "SearchResult": "cartarget.search.result",
+    "affinity_search": "cartarget.run.affinity_search",
     "batch_report": "cartarget.atlas.batch",
     "build_panel": "cartarget.evidence.panel",
     "candidates": "cartarget.surface.candidates",

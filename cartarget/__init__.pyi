@@ -30,6 +30,7 @@ from cartarget.genes import read_gene_table as read_gene_table
 from cartarget.logic.batch import Gates as Gates
 from cartarget.logic.gate import Gate as Gate
 from cartarget.report.render import render_report as render_report
+from cartarget.run.affinity_search import affinity_search as affinity_search
 from cartarget.run.asking import open_run as open_run
 from cartarget.run.notebook import screen as screen
 from cartarget.safety.tiers import read_tiers as read_tiers

@@ -13,6 +13,7 @@ import pandas as pd
 
 from cartarget.errors import GateError
 from cartarget.logic.factor import Leaf, Node, factor
+from cartarget.logic.thresholds import AT_LEAST, SIGNS, read_number, refuse_several, split_threshold, with_threshold
 
 Operator = Literal["", "&", "|"]
 
@@ -38,7 +39,7 @@ class Gate:
     operator
         Empty for a literal, else `&` or `|`.
     symbol, is_negated
-        The antigen of a literal.
+        The antigen of a literal; one with a threshold of its own is told by it (`CEACAM5>=200`).
     parts
         The operands of `&` or `|`.
 
@@ -61,29 +62,33 @@ class Gate:
     parts: tuple[Gate, ...] = ()
 
     @staticmethod
-    def literal(symbol: str, *, negated: bool = False) -> Gate:
-        """The gate of one antigen, plain or negated.
+    def literal(symbol: str, *, negated: bool = False, threshold: float | None = None) -> Gate:
+        """The gate of one antigen, plain or negated, at the run's threshold or at one of its own.
 
         Examples
         --------
-        >>> print(Gate.literal("HLA-A", negated=True))
-        ~HLA-A
+        >>> print(Gate.literal("HLA-A", negated=True), Gate.literal("CEACAM5", threshold=200))
+        ~HLA-A CEACAM5>=200
         """
         if not symbol:
             raise GateError("an antigen without a name: give a symbol")
-        return Gate("", symbol, negated)
+        name, own = split_threshold(symbol)
+        return Gate("", with_threshold(name, own if threshold is None else threshold), negated)
 
     @staticmethod
     def parse(text: str) -> Gate:
         """Read a gate: `&`, `|`, `~`, parentheses, or the words and, or, not in any case; `&` binds before `|`.
 
         `&&`, `||`, `!`, `∧`, `∨` and `¬` are read too. A symbol is any run of characters other than white space,
-        operators and parentheses; any text at all may stand between backticks, a backtick itself doubled.
+        operators, `<`, `>` and parentheses; any text at all may stand between backticks, a backtick itself doubled.
+        `CEACAM5>=200` (or `≥`) is CEACAM5 at a threshold of its own, in the unit of the tumours that order the ranking;
+        `~CEACAM5>=200` is below it.
 
         Raises
         ------
         GateError
-            The text is not a gate (the message points at the place), or is always true or always false.
+            The text is not a gate (the message points at the place), is always true or always false, or has an antigen
+            at two thresholds.
 
         Examples
         --------
@@ -91,6 +96,8 @@ class Gate:
         a.b | (`a name` & ~HLA-DRA)
         >>> print(Gate.parse("CEACAM5 and !MSLN"))
         CEACAM5 & ~MSLN
+        >>> print(Gate.parse("CDH17 & CEACAM5 ≥ 2e2"))
+        CDH17 & CEACAM5>=200
         >>> Gate.parse("A & | B")
         Traceback (most recent call last):
         cartarget.errors.GateError: ...
@@ -140,7 +147,7 @@ class Gate:
         ----------
         values
             A mapping from antigen to boolean or array of booleans; a frame with antigens as columns; or an
-            AnnData (positive = value > 0).
+            AnnData (positive = value > 0, or at the antigen's own threshold and above).
 
         Returns
         -------
@@ -197,16 +204,17 @@ def letter(index: int) -> str:
 
 
 def quote(symbol: str) -> str:
-    """A symbol as it stands in a gate's text; between backticks unless it is plain.
+    """A symbol as it stands in a gate's text; its name between backticks unless it is plain.
 
     Examples
     --------
-    >>> quote("HLA-A"), quote("a b")
-    ('HLA-A', '`a b`')
+    >>> quote("HLA-A"), quote("a b"), quote("a b>=5")
+    ('HLA-A', '`a b`', '`a b`>=5')
     """
-    if _PLAIN.fullmatch(symbol) and symbol.upper() not in _WORDS:
-        return symbol
-    return "`" + symbol.replace("`", "``") + "`"
+    name, threshold = split_threshold(symbol)
+    if not _PLAIN.fullmatch(name) or name.upper() in _WORDS:
+        name = "`" + name.replace("`", "``") + "`"
+    return with_threshold(name, threshold)
 
 
 def canonical(gate: Gate) -> Gate:
@@ -215,9 +223,11 @@ def canonical(gate: Gate) -> Gate:
     Raises
     ------
     GateError
-        The gate is always true or always false, or repeats antigens and has more than twelve.
+        The gate is always true or always false, repeats antigens and has more than twelve, or has an antigen at two
+        thresholds.
     """
     literals = gate.literals
+    refuse_several(literal.symbol for literal in literals)
     if len({literal.symbol for literal in literals}) == len(literals):
         return _flatten(gate)
     return _flatten(_built(factor(gate.evaluate, gate.antigens)))
@@ -253,12 +263,13 @@ def _negate(gate: Gate) -> Gate:
 
 def _booleans(values: Any, symbol: str) -> Any:
     if hasattr(values, "obs_names") and hasattr(values, "var_names"):
-        if symbol not in values.var_names:
-            raise GateError(f"antigen {symbol!r} is not among the {values.n_vars} genes of the AnnData")
-        raw = values[:, symbol].X
+        name, threshold = split_threshold(symbol)
+        if name not in values.var_names:
+            raise GateError(f"antigen {name!r} is not among the {values.n_vars} genes of the AnnData")
+        raw = values[:, name].X
         column = np.asarray(raw.toarray() if hasattr(raw, "toarray") else raw).ravel()
         _refuse_missing(column, symbol)
-        return column > 0
+        return column > 0 if threshold is None else column >= threshold
     try:
         column = values[symbol]
     except KeyError:
@@ -319,15 +330,29 @@ class _Parser:
         if kind == "~":
             return _negate(self.single(depth + 1))
         if kind == "symbol":
-            return Gate.literal(value)
+            return Gate.literal(value, threshold=self.threshold())
         gate = self.either(depth + 1)
         if self.kind != ")":
             raise self.error("expected ')'")
         self.at += 1
         return gate
 
+    def threshold(self) -> float | None:
+        if self.kind != AT_LEAST:
+            return None
+        self.at += 1
+        kind, value, _ = self.tokens[self.at]
+        number = read_number(value) if kind == "symbol" else None
+        if number is None:
+            raise self.error("expected a threshold, a number above 0 such as 200")
+        self.at += 1
+        return number
 
-_TOKEN = re.compile(r"\s*(?:(?P<operator>&&|\|\||[&|~()∧∨!¬])|`(?P<quoted>(?:[^`]|``)+)`|(?P<plain>[^\s&|~()`∧∨!¬]+))")
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<operator>&&|\|\||[&|~()∧∨!¬])|(?P<compared>[<>]=?|[≤≥])|`(?P<quoted>(?:[^`]|``)+)`"
+    r"|(?P<plain>[^\s&|~()`∧∨!¬<>≤≥]+))"
+)
 
 
 def _tokens(text: str) -> list[tuple[str, str, int]]:
@@ -340,6 +365,10 @@ def _tokens(text: str) -> list[tuple[str, str, int]]:
         start = match.start(match.lastgroup or 0)
         if match["operator"]:
             tokens.append((_SIGNS.get(match["operator"], match["operator"]), "", start))
+        elif match["compared"]:
+            if match["compared"] not in SIGNS:
+                raise _place(text, start, "expected '>=' (CEACAM5>=200; below it is ~CEACAM5>=200)")
+            tokens.append((AT_LEAST, "", start))
         elif match["quoted"]:
             tokens.append(("symbol", match["quoted"].replace("``", "`"), start))
         else:

@@ -49,6 +49,7 @@ SCRIPTS = (
     "dom",
     "tip",
     "charts",
+    "curve",
     "grid",
     "tables",
     "tissues",

@@ -29,6 +29,7 @@ from cartarget.evidence.rna_protein import installed_calibrations, rna_protein
 from cartarget.evidence.tumor_protein import tumor_protein
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import quote
+from cartarget.logic.thresholds import name_of
 from cartarget.run.deriving import with_inherited_harm
 from cartarget.run.inputs import Run
 from cartarget.run.isoforms import told_by, with_isoform_notes
@@ -245,13 +246,14 @@ def with_gate_columns(table: pd.DataFrame, run: Run, *, gates: Gates, limits: Th
     """Add all that stands beside the scores of gates; rows and gates in the same order."""
     table = with_members(with_purity(table, run, gates=gates, level=limits.bulk), run, gates=gates)
     table = with_dropout(with_cells(table, run, gates=gates, count=limits.count), run, gates=gates, count=limits.count)
-    return with_rare(table, run, gates=gates).assign(proxies=_proxies(run, gates))
+    return with_rare(table, run, gates=gates).assign(proxies=proxies(run, gates))
 
 
-def _proxies(run: Run, gates: Gates) -> list[str | None]:
+def proxies(run: Run, gates: Gates) -> list[str | None]:
     """Of each gate, the members that are derived antigens, with what they are derived from."""
     derived = run.surface.dropna(subset="proxy_note").set_index("symbol")["derived"]
-    told = [f"{name} ({derived[name]})" if name in derived else "" for name in run.panel.symbols]
+    members = [(name, derived.get(name_of(name))) for name in run.panel.symbols]
+    told = [f"{name} ({text})" if text is not None else "" for name, text in members]
     named = [[told[row] for row in rows if row >= 0 and told[row]] for rows in gates.rows.tolist()]
     return ["; ".join(texts) or None for texts in named]
 
@@ -269,14 +271,23 @@ def with_marks(table: pd.DataFrame, antigens: pd.DataFrame, *, floor: float) -> 
 
 def run_sweep(run: Run, *, config: Config, symbols: Sequence[str]) -> dict[str, Panel]:
     """Panels of the run at the thresholds of the sweep."""
-    limits, panel = config.thresholds, run.panel
-    sweep = sweep_panels(
-        run.parts, symbols=symbols,
-        required=panel.required, stand_in=panel.stand_in, origin=panel.origin, summaries=run.summaries,
-        proteins=run.atlases.of_role("protein"), bulk=limits.bulk, count=limits.count, protein=limits.protein,
-        primary=config.primary,
-    )  # fmt: skip
-    return {key: replace(moved, harmed=panel.harmed) for key, moved in sweep.items()}
+    limits, evidence = config.thresholds, run_evidence(run, config=config, symbols=symbols)
+    sweep = sweep_panels(run.parts, bulk=limits.bulk, count=limits.count, protein=limits.protein, **evidence)
+    return {key: replace(moved, harmed=run.panel.harmed) for key, moved in sweep.items()}
+
+
+def run_evidence(run: Run, *, config: Config, symbols: Sequence[str]) -> dict[str, Any]:
+    """What `build_panel` is told of a run beside its counted atlases and its thresholds."""
+    panel = run.panel
+    return {
+        "symbols": symbols,
+        "required": panel.required,
+        "stand_in": panel.stand_in,
+        "origin": panel.origin,
+        "summaries": run.summaries,
+        "proteins": run.atlases.of_role("protein"),
+        "primary": config.primary,
+    }
 
 
 def with_sweep(

@@ -17,6 +17,7 @@ from cartarget.run.inputs import Run, load_run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cartarget.evidence.panel import Panel
     from cartarget.logic.gate import Gate
 
 REASONS = {
@@ -139,7 +140,9 @@ class OpenRun:
         ----------
         gates
             One gate or several, as text (see `cartarget.Gate.parse`) or as gates. A name may be any that the gene has,
-            in any case (`HER2` is read as ERBB2, and a note says so).
+            in any case (`HER2` is read as ERBB2, and a note says so). An antigen may have a threshold of its own
+            (`CEACAM5>=200`), in the unit of the tumours that order the ranking: any number of CPM, or counts that were
+            counted. Half and twice the threshold then mean half and twice each.
 
         Returns
         -------
@@ -152,36 +155,58 @@ class OpenRun:
         GateError
             A text is no gate, an antigen is no candidate of the run (with the reason), or a gate kills cells in which
             it senses nothing.
+        InputError
+            Cells were not counted at a threshold that is asked for; the message names those at which they were.
         """
-        from cartarget.contracts import conform
-        from cartarget.logic.batch import Gates
-        from cartarget.run.annotate import with_gate_columns, with_marks
-        from cartarget.selection.larger import score_beside_parts
-        from cartarget.selection.screen import expose
+        from cartarget.run.affinity import own_thresholds
 
-        run, config = self.run, self.config
         notes: dict[str, None] = {}
         asked = list(dict.fromkeys(self._read(gate, notes) for gate in _several(gates)))
         if not asked:
             raise GateError("no gate was given; write one such as 'CEACAM5 & ~PTPRC'")
+        own = [gate for gate in asked if own_thresholds([gate])]
+        parts = [[gate for gate in asked if gate not in own], own]
+        tables, exposures = zip(*(self._scored(gates) for gates in parts if gates), strict=True)
+        order = [str(gate) for gate in asked]
+        return Scored(_in_order("gates", tables, order), _in_order("exposure", exposures, order), tuple(notes))
+
+    def _scored(self, asked: Sequence[Gate]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Rows of `gates` and `exposure` of gates, all with or all without thresholds of their own."""
+        from cartarget.contracts import conform
+        from cartarget.logic.batch import Gates
+        from cartarget.run.affinity import own_sweep, own_thresholds, with_own_columns, with_own_panel
+        from cartarget.run.annotate import with_gate_columns, with_marks
+        from cartarget.selection.larger import score_beside_parts
+        from cartarget.selection.screen import expose
+
+        config, is_own = self.config, bool(own_thresholds(asked))
+        run = with_own_panel(self.run, config=config, gates=asked) if is_own else self.run
+        sweep = own_sweep(self.run, config=config, gates=asked) if is_own else None
         table = score_beside_parts(run.panel, gates=asked, floor=config.coverage_floor)
         listed = Gates.parse(asked, panel=run.panel)
-        table = with_gate_columns(table, run, gates=listed, limits=config.thresholds)
-        table = with_marks(_at_other_thresholds(table, run, config=config), self.antigens, floor=config.coverage_floor)
+        if is_own:
+            table = with_own_columns(table, run, gates=listed)
+        else:
+            table = with_gate_columns(table, run, gates=listed, limits=config.thresholds)
+        table = _at_other_thresholds(table, run, config=config, sweep=sweep)
+        table = with_marks(table, self.antigens, floor=config.coverage_floor)
         table["rank"] = table["gate"].map(self._ranks)
-        return Scored(conform("gates", table), conform("exposure", expose(run.panel, gates=listed)), tuple(notes))
+        return conform("gates", table), conform("exposure", expose(run.panel, gates=listed))
 
     def _read(self, asked: str | Gate, notes: dict[str, None]) -> Gate:
         """The gate over the panel's symbols."""
         from cartarget.logic.batch import renamed
         from cartarget.logic.gate import Gate, canonical
+        from cartarget.logic.thresholds import split_threshold, with_threshold
 
         gate = Gate.parse(asked) if isinstance(asked, str) else asked
         if not isinstance(gate, Gate):
             raise GateError(f"found {asked!r}, which is no gate; write a text such as 'CEACAM5 & ~PTPRC'")
-        names = {name: self._symbol(name, gate) for name in gate.antigens}
+        split = {antigen: split_threshold(antigen) for antigen in gate.antigens}
+        names = {name: self._symbol(name, gate) for name, _ in split.values()}
         notes.update(dict.fromkeys(f"{name} is read as {symbol}" for name, symbol in names.items() if name != symbol))
-        return canonical(renamed(gate, names))
+        found = {antigen: with_threshold(names[name], threshold) for antigen, (name, threshold) in split.items()}
+        return canonical(renamed(gate, found))
 
     def _symbol(self, name: str, gate: Gate) -> str:
         if name in self.run.panel.index:
@@ -316,14 +341,27 @@ def _several(gates: Any) -> Sequence[Any]:
     return [gates] if isinstance(gates, str | Gate) else list(gates)
 
 
-def _at_other_thresholds(table: pd.DataFrame, run: Run, *, config: Config) -> pd.DataFrame:
+def _in_order(name: str, parts: Sequence[pd.DataFrame], gates: Sequence[str]) -> pd.DataFrame:
+    """Rows of a table that came in parts, in the order in which their gates were asked for."""
+    import pandas as pd
+
+    from cartarget.contracts import conform
+
+    place = {gate: at for at, gate in enumerate(gates)}
+    table = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    return conform(name, table.sort_values("gate", key=lambda own: own.astype(str).map(place), kind="stable"))
+
+
+def _at_other_thresholds(
+    table: pd.DataFrame, run: Run, *, config: Config, sweep: Mapping[str, Panel] | None
+) -> pd.DataFrame:
     """Add the class of each gate at other thresholds; the rows as they came, and no rank among the gates asked."""
     import numpy as np
     import pandas as pd
 
     from cartarget.run.annotate import with_sweep
 
-    swept = with_sweep(table.assign(rank=np.arange(1, len(table) + 1)), run, config=config)
+    swept = with_sweep(table.assign(rank=np.arange(1, len(table) + 1)), run, config=config, sweep=sweep)
     return (
         swept.set_index("gate").loc[table["gate"]].reset_index().assign(rank_sweep_lower=pd.NA, rank_sweep_upper=pd.NA)
     )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cartarget.contracts import CLASSES
 from cartarget.logic.gate import Gate
+from cartarget.logic.thresholds import name_of
 from cartarget.selection.ranking import AT_OTHER_THRESHOLDS
 
 YES, PARTLY, NO, UNKNOWN = "yes", "partly", "no", "unknown"
@@ -37,8 +38,8 @@ _OF_ANTIGEN = (
 
 
 def sensed(gate: str) -> tuple[str, ...]:
-    """Antigens that a gate must see; those that block it say nothing of the tumour."""
-    return tuple(dict.fromkeys(one.symbol for one in Gate.parse(gate).literals if not one.is_negated))
+    """Antigens that a gate must see, by name; those that block it say nothing of the tumour."""
+    return tuple(dict.fromkeys(name_of(one.symbol) for one in Gate.parse(gate).literals if not one.is_negated))
 
 
 def marks(rows: pd.DataFrame, *, antigens: pd.DataFrame, floor: float = 0.5) -> pd.DataFrame:

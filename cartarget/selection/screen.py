@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from cartarget.errors import InputError
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import NOT, OF_TWO, Gates
 from cartarget.logic.gate import Gate
+from cartarget.logic.thresholds import name_of
 from cartarget.safety.beside import harm_notes, protein_columns, thin_required
 from cartarget.safety.exposure_table import exposure_rows
 from cartarget.safety.judge import judge
@@ -230,15 +231,29 @@ def with_moved(table: pd.DataFrame, gates: Gates, *, half: Panel | None, twice: 
     """Add the class of each gate on the evidence at half and at twice the threshold, where there is any."""
     given = zip(AT_OTHER_THRESHOLDS, (half, twice), strict=True)
     panels = {name: other for name, other in given if other is not None}
-    return table.assign(**{name: _in_parts(gates, partial(_classes, other)).array for name, other in panels.items()})
+    return table.assign(**{name: _in_parts(gates, partial(classes_of, other)).array for name, other in panels.items()})
 
 
 def _scanned(panel: Panel, candidates: Sequence[str], *, floor: float, top: int, progress: bool) -> tuple[Scan, Gates]:
     """Every gate of two over the candidates scanned, and those that can reach the table."""
-    scan = scan_pairs(panel.take(candidates), floor=floor, keep_redundant=top, progress=progress)
+    scan = _apart(scan_pairs(panel.take(candidates), floor=floor, keep_redundant=top, progress=progress), candidates)
     rows = np.array([panel.index[symbol] for symbol in candidates], dtype=np.int64)
     pairs = Gates.of_two(rows[scan.a], rows[scan.b], scan.op)
     return scan, pairs.take(_reachable(panel, pairs, scan, top))
+
+
+def _apart(scan: Scan, candidates: Sequence[str]) -> Scan:
+    """The scan without gates that hold an antigen at two thresholds."""
+    name, several = pd.factorize(pd.Index(list(map(name_of, candidates))))
+    if len(several) == len(name):
+        return scan
+    kept = name[scan.a] != name[scan.b]
+    same = int((np.bincount(name) * (np.bincount(name) - 1) // 2).sum())
+    arrays = {key: getattr(scan, key)[kept] for key in _OF_GATES}
+    return replace(scan, **arrays, n_gates=scan.n_gates - 4 * same)
+
+
+_OF_GATES = ("a", "b", "op", "safety_class", "selectivity", "is_redundant")
 
 
 def _distinct(gates: Gates) -> Gates:
@@ -254,7 +269,8 @@ def _in_parts(gates: Gates, table: Callable[[Gates], Table]) -> Table:
     return pd.concat(parts, ignore_index=True)
 
 
-def _classes(panel: Panel, gates: Gates) -> pd.Series:
+def classes_of(panel: Panel, gates: Gates) -> pd.Series:
+    """The safety class of each gate."""
     return pd.Series(np.array(CLASSES, dtype=object)[final_class(panel, gates, judge(panel, gates))])
 
 

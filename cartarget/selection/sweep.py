@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -204,7 +204,7 @@ def half_and_twice(kind: str, *, bulk: float, count: float) -> tuple[str, str]:
     (('5 CPM', '20 CPM'), ('1 count', '4 counts'))
     """
     base = bulk if kind == "samples" else count
-    return threshold_text(kind, _half(kind, base)), threshold_text(kind, base * 2)
+    return threshold_text(kind, half_of(kind, base)), threshold_text(kind, base * 2)
 
 
 def half_once_twice(kind: str, base: float) -> list[float]:
@@ -215,10 +215,11 @@ def half_once_twice(kind: str, base: float) -> list[float]:
     >>> half_once_twice("samples", 10), half_once_twice("cells", 1), half_once_twice("cells", 3)
     ([5.0, 10.0, 20.0], [1.0, 2.0], [1.0, 3.0, 6.0])
     """
-    return [float(value) for value in (_half(kind, base), base, base * 2) if kind == "samples" or value >= 1]
+    return [float(value) for value in (half_of(kind, base), base, base * 2) if kind == "samples" or value >= 1]
 
 
-def _half(kind: str, base: float) -> float:
+def half_of(kind: str, base: float) -> float:
+    """Half a threshold of samples, or of cells in whole counts; 0 counts where there is no half."""
     return base / 2 if kind == "samples" else base // 2
 
 
@@ -261,20 +262,30 @@ def sweep_panels(
     >>> list(sweep_panels([atlas], symbols=["MSLN"], required=tiers.required))
     ['2 counts']
     """
-    base: dict[str, Any] = {"bulk": bulk, "count": count, "protein": protein}
     units = {one.unit if isinstance(one, Part) else one.uns["cartarget"]["unit"] for one in atlases}
+    limits = sweep_limits(units, is_stained=len(proteins) > 0, bulk=bulk, count=count, protein=protein)
+    return {name: build_panel(atlases, proteins=proteins, **evidence, **own) for name, own in limits.items()}
+
+
+def sweep_limits(
+    units: Collection[str], *, is_stained: bool, bulk: float = 10.0, count: float = 1, protein: str = "Medium"
+) -> dict[str, dict[str, Any]]:
+    """Thresholds of each panel of the sweep, by its name, without those of the run.
+
+    Examples
+    --------
+    >>> sweep_limits(["CPM"], is_stained=False)["5 CPM"]
+    {'bulk': 5.0, 'count': 1, 'protein': 'Medium'}
+    """
+    base: dict[str, Any] = {"bulk": bulk, "count": count, "protein": protein}
     settings: dict[str, dict[str, Any]] = {}
     if "CPM" in units:
         settings |= {threshold_text("samples", value): {"bulk": value} for value in half_once_twice("samples", bulk)}
     if "counts" in units:
         settings |= {threshold_text("cells", value): {"count": value} for value in half_once_twice("cells", count)}
-    if len(proteins):
+    if is_stained:
         settings |= {f"stain {value}": {"protein": value} for value in STAIN if value != protein}
-    return {
-        name: build_panel(atlases, proteins=proteins, **evidence, **(base | change))
-        for name, change in settings.items()
-        if base | change != base
-    }
+    return {name: base | change for name, change in settings.items() if base | change != base}
 
 
 def _people(given: pd.DataFrame) -> list[NDArray[np.int64]]:

@@ -235,3 +235,12 @@ test("the body's tints keep their order, and what is not measured has none", () 
   const row = { is_present: true, is_measured: true, evidence: "samples", fraction: 0.25, level: null, upper: 1 };
   assert.deepEqual(tintOf({ rows: [row, { ...row, fraction: null, evidence: "summary", upper: 1 }] }), { value: 0.25, words: "0.25" }, "what is counted goes before a bound");
 });
+
+const { labelsApart } = await import("./assets/curve.js");
+
+test("two labels on one edge never touch, and keep their order", () => {
+  assert.deepEqual(labelsApart([20, 90]), [20, 90]);
+  assert.deepEqual(labelsApart([50, 54]), [44.5, 59.5]);
+  assert.deepEqual(labelsApart([54, 50]), [59.5, 44.5]);
+  assert.deepEqual(labelsApart([50, 50]), [42.5, 57.5]);
+});

@@ -182,6 +182,20 @@ def test_a_card_counts_who_carries_both(counted_report: Path, visit: Visit, pane
     assert page.locator("#card section", has_text="At other thresholds").locator("tbody tr").count() == 3
 
 
+def test_an_antigen_shows_what_its_threshold_reaches_and_hurts(counted_report: Path, visit: Visit) -> None:
+    page = visit(counted_report, "#antigen=CEACAM5")
+    section = page.locator("#card section", has_text="At other thresholds")
+    rows = section.locator("tbody tr").all_inner_texts()
+    cells = [row.split("\t") for row in rows]
+    words = section.locator("svg.curve").get_attribute("aria-label")
+    told = [
+        f"from {name.split('this run')[0].strip()}: coverage {reach}, liability {hurt}"
+        for name, _, reach, hurt, *_ in cells
+    ]
+    assert len(told) == 3 and words == "; ".join(told)
+    assert section.locator("svg.curve circle").count() == 6
+
+
 def test_a_gate_of_three_has_a_page_with_every_way_to_carry_its_antigens(
     run: Path, visit: Visit, panels: list[Panel], tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ import { combinations } from "./gate.js";
 import { thresholdText } from "./words.js";
 import { popcount } from "./counted.js";
 import { KINDS, judgeOf, placeName } from "./judge.js";
+import { thresholdCurve } from "./curve.js";
 
 /** Observations of some populations by which of the antigens `rows` they carry, in the order of `combinations`. */
 export function crossed(ev, threshold, rows, populations) {
@@ -57,13 +58,14 @@ export function truthTable(model, { symbols, rows, hits }, worst) {
     })))));
 }
 
-/** What each threshold says of a gate. */
+/** What each threshold says of a gate; of an antigen as a curve too. */
 export function sweepTable(model, found) {
   const { argument } = model;
   const { ev, start } = argument;
   argument.sweeps ??= new Map();
   const settings = argument.now?.settings ?? start;
-  const lines = ev.thresholds.map((_, threshold) => {
+  const points = [];
+  const lines = ev.thresholds.map((at, threshold) => {
     const key = JSON.stringify([threshold, settings.tiers, settings.tolerated]);
     if (!argument.sweeps.has(key)) {
       if (argument.sweeps.size > 8) argument.sweeps.clear();
@@ -71,9 +73,10 @@ export function sweepTable(model, found) {
     }
     const one = argument.sweeps.get(key).one(found);
     const isOwn = threshold === settings.threshold;
+    points.push({ at, text: thresholdText(ev, threshold), coverage: one.coverage, liability: one.liability, isOwn });
     return el("tr", { class: isOwn ? "this" : null }, el("th", { scope: "row" }, thresholdText(ev, threshold), isOwn && el("small", {}, argument.now ? "as argued" : "this run")), el("td", {}, pill(KINDS[one.kind])),
       el("td", { class: "num" }, fractionText(one.coverage)), el("td", { class: "num" }, one.liability === null ? "–" : fractionText(one.liability)), el("td", {}, placeName(ev, one.where) ?? ""), el("td", { class: "num" }, signed(one.selectivity)));
   });
-  return el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["Positive from", "Safety", "Coverage", "Liability", "Where", "Selectivity"].map((title, i) =>
-    el("th", { scope: "col", class: i === 2 || i === 3 || i === 5 ? "num" : null }, title)))), el("tbody", {}, lines));
+  return [found.symbols.length === 1 && thresholdCurve(points, ev.unit), el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["Positive from", "Safety", "Coverage", "Liability", "Where", "Selectivity"].map((title, i) =>
+    el("th", { scope: "col", class: i === 2 || i === 3 || i === 5 ? "num" : null }, title)))), el("tbody", {}, lines))];
 }
