@@ -142,17 +142,8 @@ def resource_paths(config: Config) -> list[str]:
         given.append(installed_surfaceome().as_posix())
     given += [path.as_posix() for path in calibration_paths()]
     looked_up = {table for atlas in config.used_atlases for table in READERS[atlas.reader].tables}
-    tables: list[str | Path] = [
-        *own,
-        *sorted(looked_up),
-        TARGETS,
-        EVENTS,
-        MARKERS,
-        NOTES,
-        ISOFORMS,
-        DENSITIES,
-        HARDWARE,
-    ]
+    facts = (TARGETS, EVENTS, MARKERS, NOTES, ISOFORMS, DENSITIES, HARDWARE)
+    tables: list[str | Path] = [*own, *sorted(looked_up), *facts]
     return [*(resource(table).as_posix() for table in tables), *given]
 
 

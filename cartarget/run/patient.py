@@ -113,22 +113,19 @@ def run_gates(config: Config) -> pd.DataFrame:
     InputError
         The run has no gates yet.
     """
-    antigens_path, *paths = _run_tables(config)
-    if not paths or not antigens_path.exists():
+    paths = _run_tables(config)
+    if not all(path.exists() for path in paths):
         raise InputError(f"{config.run_dir.as_posix()}/gates.parquet: no gates yet; run `cartarget run CONFIG` first")
-    antigens = read_table("antigens", antigens_path)
+    antigens, gates = (read_table(path.stem, path) for path in paths)
     own = antigens[~antigens["control"].fillna("").isin(NEGATIVE)]
     alone = own.assign(gate=[str(Gate.literal(symbol)) for symbol in own["symbol"]], rank=pd.NA)
-    gates, *larger = (table[table["rank"].notna()] for table in (read_table("gates", path) for path in paths))
-    listed = [gates, *(table.assign(rank=pd.NA) for table in larger), alone]
+    listed = [gates[gates["rank"].notna()], alone]
     found = pd.concat([table[list(KEPT)].astype({"rank": "Int64"}) for table in listed], ignore_index=True)
     return found.drop_duplicates("gate").reset_index(drop=True)
 
 
 def _run_tables(config: Config) -> list[Path]:
-    """The run's tables of antigens, gates and, if they were searched, larger gates; the first alone without gates."""
-    antigens, gates, larger = (config.run_dir / f"{name}.parquet" for name in ("antigens", "gates", "larger"))
-    return [antigens, *(path for path in (gates, larger) if gates.exists() and path.exists())]
+    return [config.run_dir / f"{name}.parquet" for name in ("antigens", "gates")]
 
 
 def number_of(folder: Path, *, digest: str) -> str:
