@@ -86,10 +86,12 @@ def describe(
 
 def _derived_step(run: Run) -> list[dict[str, Any]]:
     """The step of the funnel at which derived antigens come in; none where there are none."""
-    derived = run.surface.loc[run.surface["derived"].notna() & run.surface["is_candidate"], "symbol"]
+    derived = run.surface[run.surface["derived"].notna() & run.surface["is_candidate"]]
     if derived.empty:
         return []
-    words = f"derived, so proxies: {', '.join(derived)}"
+    is_proxy = derived["proxy_note"].notna()
+    kinds = {"derived, so proxies": derived["symbol"][is_proxy], "told by transcripts": derived["symbol"][~is_proxy]}
+    words = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if len(names))
     return [{"step": "with derived antigens", "n": len(run.candidates), "lost": 0, "reason": words}]
 
 

@@ -26,6 +26,7 @@ from cartarget.run.inputs import load_run
 from cartarget.run.isoforms import COLUMNS, isoform_notes, read_isoforms
 from cartarget.run.reading import read_step
 from cartarget.run.steps import antigen_table
+from cartarget.run.summary import _derived_step
 from tests.atlas import standins
 from tests.conftest import ROOT
 
@@ -235,7 +236,9 @@ def run_of(transcripts: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     read_step(config)
     count_step(config)
     run = load_run(config)
-    return antigen_table(config, run).set_index("symbol"), run.surface.set_index("symbol")
+    surface = run.surface.set_index("symbol")
+    surface.attrs["funnel"] = _derived_step(run)
+    return antigen_table(config, run).set_index("symbol"), surface
 
 
 def test_a_run_with_transcripts_tells_lung_from_stomach(here: Path) -> None:
@@ -247,6 +250,7 @@ def test_a_run_with_transcripts_tells_lung_from_stomach(here: Path) -> None:
     assert "lung" in isoform["tissues_thin"], "six donors of GTEx, and no word of the atlas without transcripts"
     assert surface.loc["CLDN18.2", "is_candidate"] and pd.isna(surface.loc["CLDN18.2", "proxy_note"])
     assert isoform["isoform_note"].startswith("CLDN18.2 is told by transcripts in toil")
+    assert "told by transcripts: CLDN18.2" in surface.attrs["funnel"][0]["reason"]
 
 
 def test_without_transcripts_the_antigen_is_a_proxy_and_the_note_says_so(here: Path) -> None:
