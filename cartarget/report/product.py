@@ -8,35 +8,36 @@ from typing import Any
 
 import pandas as pd
 
-from cartarget.contracts import TABLES, read_table
+from cartarget.contracts import read_table
 
-PARTS = ("hardware", "escape", "people", "panel")
-"""Tables that a run may have; the page draws those that are there."""
+PARTS = {"hardware": "hardware", "escape": "escape", "people": "people", "panel": "panel/panel"}
+"""Tables that a run may have, and where; the page draws those that are there."""
 
-_DESCRIBED = ("name", "kind", "title", "meaning", "unit")
 _DIGITS = 4
 
 
 def read_product(run_dir: Path, *, gates: Collection[str]) -> dict[str, Any]:
-    """Rows of `PARTS` on some gates, and under `columns` what their columns mean; a part that is absent is left out.
+    """Rows of `PARTS` on some gates; a part that is absent is left out.
 
-    A table without a column `gate` is taken whole. What is missing is None, and numbers have four digits.
+    A table without a column `gate` is taken whole; of patients only those of whom it is known what is left. What is
+    missing is None, and numbers have four digits.
 
     Examples
     --------
     >>> read_product(Path("absent"), gates=["A & B"])
-    {'columns': {}}
+    {}
     """
-    found: dict[str, Any] = {"columns": {}}
-    for name in PARTS:
-        path = run_dir / f"{name}.parquet"
-        if name not in TABLES or not path.is_file():
+    found: dict[str, Any] = {}
+    for name, place in PARTS.items():
+        path = run_dir / f"{place}.parquet"
+        if not path.is_file():
             continue
         table = read_table(name, path)
         if "gate" in table:
             table = table[table["gate"].isin(set(gates))]
+        if name == "escape":
+            table = table[table["patient"].eq("all") | table["left"].notna()]
         found[name] = _records(table)
-        found["columns"][name] = [{key: getattr(column, key) for key in _DESCRIBED} for column in TABLES[name]]
     return found
 
 

@@ -11,8 +11,7 @@ from urllib.parse import quote
 import pandas as pd
 import pytest
 
-from cartarget.contracts import TABLES, read_table, write_table
-from cartarget.dictionary import Column
+from cartarget.contracts import read_table, write_table
 from cartarget.report.product import read_product
 from cartarget.report.render import render_report
 
@@ -52,7 +51,6 @@ def test_the_card_of_an_idea_says_what_can_build_it(
     links = product.locator("a").evaluate_all("(links) => links.map((link) => link.href)")
     assert links == [f"https://doi.org/{source.removeprefix('doi:')}" for source in rows["source"]]
     assert "To build" not in page.locator("#card .about-what-to-mind").inner_text(), "told once"
-    assert "Who is missed" not in text, "no table tells it"
     page.locator("#argue-open").evaluate("(button) => button.click()")
     page.wait_for_selector("html[data-argued]")
     page.locator("#argue .chip").first.evaluate("(chip) => chip.click()")
@@ -70,27 +68,53 @@ def test_a_gate_that_is_no_idea_has_no_product(run: Path, counted_report: Path, 
     assert "To build" in page.locator("#card .about-what-to-mind").inner_text()
 
 
-def test_other_parts_are_drawn_where_a_run_has_them(
-    run: Path, primed: pd.Series, tmp_path: Path, visit: Visit, monkeypatch: pytest.MonkeyPatch
+def test_who_is_missed_who_is_at_risk_and_the_panel_are_told_where_a_run_has_them(
+    run: Path, primed: pd.Series, tmp_path: Path, visit: Visit
 ) -> None:
-    gate = Column("gate", "text", "Gate", "The gate", nullable=False)
-    missed = (gate, Column("place", "text", "Carries", "What they carry"), Column("share", "fraction", "Left", "Left"))
-    monkeypatch.setitem(TABLES, "escape", missed)
-    monkeypatch.setitem(TABLES, "panel", (Column("n_products", "count", "Products", "Products"),))
-    folder = tmp_path / "run"
+    gate, folder = primed["gate"], tmp_path / "run"
     shutil.copytree(run, folder)
-    table = pd.DataFrame({"gate": [primed["gate"]] * 14 + ["not an idea"], "place": HOSTILE, "share": 0.25})
-    write_table("escape", table, folder / "escape")
-    write_table("panel", pd.DataFrame({"n_products": [3]}), folder / "panel")
-    page = visit(render_report(folder), address(primed["gate"]))
+    whole = {"evidence": "cells", "left_lower": 0.1, "left_upper": 0.3, "hard_to_lose": "unknown"}
+    patients = pd.DataFrame(
+        {"gate": gate, "patient": ["all", *(f"patient {i}" for i in range(14))], "left": 0.2, **whole}
+    ).assign(carried=HOSTILE, second_gate="C", second_catches=0.75, left_both=0.05, residual=0.24)
+    write_table("escape", patients, folder / "escape")
+    place = {"gate": gate, "is_required": True, "is_origin": False, "n_donors": 30, "cap": 0.05}
+    people = pd.DataFrame([
+        {**place, "population": "heart: cardiomyocyte", "tissue": "heart", "measured": "yes", "people_over_cap": 1, "share_lower": 0.004,
+         "share_upper": 0.145, "donor_worst": 0.9, "in_common": HOSTILE},
+        {**place, "population": "liver", "tissue": "liver", "measured": "yes", "people_over_cap": 0, "share_upper": 0.08},
+        {**place, "population": "brain", "tissue": "brain", "measured": "unknown", "n_donors": 0, "share_upper": 1.0},
+    ])  # fmt: skip
+    write_table("people", people, folder / "people")
+    curve = {"question": "most patients", "scope": "not over cap", "n_products": 1, "products": gate, "n_patients": 9}
+    curve |= {"n_served": 6, "share_served": 2 / 3, "status": "optimal", "gap": 0.0, "patients": "x 6 of 9"}
+    (folder / "panel").mkdir()
+    write_table("panel", pd.DataFrame([curve]), folder / "panel" / "panel")
+    page = visit(render_report(folder), address(gate))
     page.wait_for_selector("html[data-evidence=yes]")
     parts = page.locator("#card .product-part")
-    assert parts.locator("h4").all_inner_texts() == ["Who is missed", "Panel of products"]
-    assert parts.first.locator("th").all_inner_texts() == ["Carries", "Left"]
-    assert parts.first.locator("tbody tr").count() == 12
-    assert parts.first.locator("td").first.inner_text() == HOSTILE
-    assert "2 more rows in escape.tsv." in parts.first.inner_text()
-    assert parts.last.locator("td").all_inner_texts() == ["3"]
+    assert parts.locator("h4").all_inner_texts() == ["Who is missed", "Who is at risk", "Panel of products"]
+    missed, risk, panel = (parts.nth(i).inner_text() for i in range(3))
+    assert "It leaves 20 % of the malignant cells on average (10 % to 30 %)." in missed and HOSTILE in missed
+    assert "catches most of them and breaks no cap is C: it takes 75 % of them and leaves 5 % of the tumour." in missed
+    parts.first.locator("summary").click()
+    assert parts.first.locator("tbody tr").count() == 12 and "2 more rows in escape.tsv." in parts.first.inner_text()
+    assert "Of 2 places outside the origin with donors, somebody is over the cap in 1." in risk and HOSTILE in risk
+    assert "No donor tells of brain" in risk and "1 of 30" in risk and "up to 8 % of people could be" in risk
+    assert "6 of 9" in panel and gate in panel
+
+
+def test_tumours_in_bulk_alone_leave_what_nobody_knows(
+    run: Path, primed: pd.Series, tmp_path: Path, visit: Visit
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    one = {"gate": primed["gate"], "patient": "all", "evidence": "samples", "left_lower": 0.0, "left_upper": 1.0}
+    write_table("escape", pd.DataFrame([{**one, "note": "bulk"}]), folder / "escape")
+    page = visit(render_report(folder), address(primed["gate"]))
+    page.wait_for_selector("html[data-evidence=yes]")
+    text = page.locator("#card .product-part").first.inner_text()
+    assert "Not known: no malignant cells were counted of these patients (bulk)." in text
 
 
 def test_parts_are_read_for_the_ideas_alone(run: Path) -> None:
@@ -101,4 +125,3 @@ def test_parts_are_read_for_the_ideas_alone(run: Path) -> None:
     assert [row["prime"] for row in found["hardware"]] == [
         None if pd.isna(x) else x for x in table.loc[table["gate"] == one, "prime"]
     ]
-    assert [column["name"] for column in found["columns"]["hardware"]] == [column.name for column in TABLES["hardware"]]

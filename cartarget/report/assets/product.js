@@ -1,6 +1,6 @@
 // The product behind an idea: what can build it, in which order, how it fails; who is missed, who is at risk, the panel.
 
-import { el, pill, show, names, fractionText, plural } from "./dom.js";
+import { el, pill, names, countText, fractionText, rangeText, plural } from "./dom.js";
 import { sourced } from "./trust.js";
 
 const DECIDED_BY = { cis: "cis: one cell carries all of it", trans: "trans: an armed T cell and the cell beside it" };
@@ -42,23 +42,54 @@ function hardwareView(model, rows) {
     places.length > 0 && el("details", { class: "more product-more" }, el("summary", {}, `Tissues, by ${plural(places.length, "construct")}`), pairs(places, "product-places"))];
 }
 
-/** A part as a plain table: its columns that say something, a few rows. */
-function partTable(model, part, name) {
-  const rows = rowsOn(model, part, name);
-  const columns = (model.product?.columns?.[part] ?? []).filter((column) => column.name !== "gate" && rows.some((row) => row[column.name] !== null && row[column.name] !== ""));
-  if (rows.length === 0 || columns.length === 0) return null;
-  const isNumber = (column) => ["fraction", "count", "number"].includes(column.kind);
-  return [el("table", { class: "plain" }, el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col", class: isNumber(column) ? "num" : null, title: column.meaning }, column.title)))),
-    el("tbody", {}, rows.slice(0, MOST_ROWS).map((row) => el("tr", {}, columns.map((column) => el("td", { class: isNumber(column) ? "num" : null }, show(row[column.name], column))))))),
-  rows.length > MOST_ROWS && el("p", { class: "note" }, `${plural(rows.length - MOST_ROWS, "more row")} in ${part}.tsv.`)];
+const percent = (value) => (value > 0 && value < 0.01 ? "under 1 %" : `${Math.round(100 * value)} %`);
+const plainTable = (titles, rows) => el("table", { class: "plain" }, el("thead", {}, el("tr", {}, titles.map(([title, isNumber]) => el("th", { scope: "col", class: isNumber ? "num" : null }, title)))),
+  el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell, i) => el(i === 0 ? "th" : "td", { scope: i === 0 ? "row" : null, class: titles[i][1] ? "num" : null }, cell))))));
+const shortened = (rows, part) => rows.length > MOST_ROWS && el("p", { class: "note" }, `${plural(rows.length - MOST_ROWS, "more row")} in ${part}.tsv.`);
+
+/** The malignant cells that a gate leaves, what they carry, and what catches them. */
+function escapeView(rows) {
+  const all = rows.find((row) => row.patient === "all"), known = rows.filter((row) => row.patient !== "all" && row.left !== null).sort((x, y) => y.left - x.left);
+  if (!all) return null;
+  const second = all.second_gate && `The gate that catches most of them and breaks no cap is ${all.second_gate}: it takes ${percent(all.second_catches)} of them and leaves ${percent(all.left_both)} of the tumour.`;
+  const text = all.left === null ? `Not known: no malignant cells were counted of these patients (${all.note}).`
+    : sentences(`It leaves ${percent(all.left)} of the malignant cells on average (${percent(all.left_lower)} to ${percent(all.left_upper)}).`, all.carried && `Of those left, these carry: ${all.carried}.`, second,
+      all.residual !== null && `If one cell in twenty loses each antigen, ${percent(all.residual)} stay.`);
+  const need = all.hard_to_lose && all.hard_to_lose !== "unknown" && all.hard_to_lose !== "none" && `Antigens that some cell lines need, so that tumours lose them less easily: ${all.hard_to_lose}.`;
+  const titles = [["Patient"], ["Left", true], ["Carried by these"], ["Second gate"], ["Left by both", true]];
+  return [el("p", {}, sentences(text, need)), known.length > 0 && el("details", { class: "more" }, el("summary", {}, plural(known.length, "patient")),
+    plainTable(titles, known.slice(0, MOST_ROWS).map((row) => [row.patient, `${fractionText(row.left)} (${rangeText(row.left_lower, row.left_upper)})`, row.carried ?? "", row.second_gate ?? "", row.left_both === null ? "" : fractionText(row.left_both)])),
+    shortened(known, "escape"))];
 }
 
-const PART_TITLES = { escape: "Who is missed", people: "Who is at risk", panel: "Panel of products" };
+/** Normal donors over a cap, place by place, and the places that no donor tells of. */
+function peopleView(rows) {
+  const outside = rows.filter((row) => !row.is_origin), told = outside.filter((row) => row.measured === "yes" && row.people_over_cap !== null);
+  const over = outside.filter((row) => row.people_over_cap > 0), unknown = outside.filter((row) => row.measured === "unknown");
+  const least = told.filter((row) => row.people_over_cap === 0).sort((x, y) => x.n_donors - y.n_donors);
+  const bound = least.length > 0 && `With ${plural(least[0].n_donors, "donor")} (${least[0].population}) up to ${percent(least[0].share_upper)} of people could be; with ${plural(least.at(-1).n_donors, "donor")} (${least.at(-1).population}) up to ${percent(least.at(-1).share_upper)}.`;
+  const where = [...new Set(unknown.map((row) => row.tissue))];
+  const titles = [["Place"], ["Over the cap", true], ["Share of people", true], ["Worst donor", true], ["In common"]];
+  return [el("p", {}, sentences(told.length === 0 ? "No donor was measured in any vital or required place outside the origin." : `Of ${plural(told.length, "place")} outside the origin with donors, somebody is over the cap in ${over.length || "none"}.`, bound,
+    where.length > 0 && `No donor tells of ${where.join(", ")} (or of some of their cell types).`)),
+  over.length > 0 && [plainTable(titles, over.slice(0, MOST_ROWS).map((row) => [row.population, `${row.people_over_cap} of ${row.n_donors}`, row.share_upper === null ? "unknown" : `${percent(row.share_lower)} to ${percent(row.share_upper)}`, row.donor_worst === null ? "" : fractionText(row.donor_worst), row.in_common ?? ""])), shortened(over, "people")]];
+}
+
+/** How many patients so many products serve; rows of which this gate is a product are marked. */
+function panelView(rows, name) {
+  const curve = rows.filter((row) => row.scope === "not over cap" && row.question === "most patients");
+  if (curve.length === 0) return null;
+  const next = (row) => (row.share_heldout === null ? "" : `${fractionText(row.share_heldout)} (${rangeText(row.share_heldout_lower, row.share_heldout_upper)})`);
+  return [plainTable([["Products", true], ["Serve", true], ["Next patients", true], ["Panel"]], curve.slice(0, MOST_ROWS).map((row) => [countText(row.n_products), `${row.n_served} of ${row.n_patients}`, next(row), el("span", { class: names(row.products).includes(name) ? "is-own" : null }, row.products)])),
+    el("p", { class: "note" }, "Each next patient by a panel that was chosen without him; gates that are not over cap.")];
+}
+
+const PARTS = [["escape", "Who is missed", escapeView], ["people", "Who is at risk", peopleView], ["panel", "Panel of products", panelView]];
 
 /** What a card says of the product; null where the file holds nothing of it. */
 export function productView(model, name) {
   const rows = rowsOn(model, "hardware", name);
-  const parts = Object.entries(PART_TITLES).map(([part, title]) => [title, partTable(model, part, name)]).filter(([, drawn]) => drawn);
+  const parts = PARTS.map(([part, title, draw]) => { const own = rowsOn(model, part, name); return [title, own.length > 0 && draw(own, name)]; }).filter(([, drawn]) => drawn);
   if (rows.length === 0 && parts.length === 0) return null;
   return [rows.length > 0 && hardwareView(model, rows), parts.map(([title, drawn]) => el("div", { class: "product-part" }, el("h4", {}, title), drawn))];
 }
