@@ -41,6 +41,9 @@ SCOPES = {KNOWN: (SAFE, ORIGIN_ONLY), UNSURE: (SAFE, ORIGIN_ONLY, UNKNOWN)}
 CURVE, FEWEST, CHEAPEST = "most patients", "fewest products", "least cost"
 """What panels are chosen for."""
 
+FOLD_SECONDS = 10.0
+"""Time to choose a panel without one fold; what is found by then is a panel like any other, and is held to account."""
+
 PART = 10_000
 """Gates judged at a time."""
 
@@ -258,7 +261,7 @@ def _of_scope(
     scope: str, own: Reach, *, reach: Reach, fold: NDArray[np.int64] | None, asked: Asked
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """The panels of some classes of gates, their products, and why the share is not reached where it is not."""
-    choices: list[tuple[str, Callable[[Reach], ProductPanel]]] = [
+    choices: list[tuple[str, Callable[..., ProductPanel]]] = [
         (CURVE, partial(fullest_panel, most=len(panel.products))) for panel in panel_curve(own)
     ]
     choices.append((FEWEST, partial(smallest_panel, share=asked.share)))
@@ -279,10 +282,14 @@ def _row(
     panel: ProductPanel,
     own: Reach,
     question: str,
-    choose: Callable[[Reach], ProductPanel],
+    choose: Callable[..., ProductPanel],
     fold: NDArray[np.int64] | None,
 ) -> dict[str, object]:
-    tested = pd.Series(dtype=float) if fold is None else held_out(own, fold=fold, choose=choose)
+    tested = (
+        pd.Series(dtype=float)
+        if fold is None
+        else held_out(own, fold=fold, choose=partial(choose, seconds=FOLD_SECONDS))
+    )
     is_curve = question == CURVE
     return {
         "question": question,
