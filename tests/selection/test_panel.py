@@ -336,6 +336,34 @@ def test_a_bulk_patient_is_his_samples_and_a_patient_of_few_cells_is_left_out() 
     assert share.tolist() == [[0.5], [0.0], [1.0]]
 
 
+COHORT_ANTIGENS = ["CEACAM5", "CLDN6", "CDH3", "ERBB2", "FOLR1", "MET", "MSLN", "RHCG"]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("tumor", ["read", "ucs", "chol", "kich", "all four"])
+def test_in_real_cohorts_the_optimum_is_that_of_brute_force(shared_data: Path, tumor: str) -> None:
+    """Eight antigens at 10 CPM, alone and all their pairs by AND: up to three of 36 gates, whatever their safety."""
+    names = ["read", "ucs", "chol", "kich"] if tumor == "all four" else [tumor]
+    carries = np.vstack([positive(shared_data, name) for name in names])
+    pairs = list(combinations(range(len(COHORT_ANTIGENS)), 2))
+    covers = np.hstack([carries, *(carries[:, [a]] & carries[:, [b]] for a, b in pairs)])
+    best = [max(covers[:, c].any(axis=1).sum() for c in map(list, combinations(range(36), size))) for size in (1, 2, 3)]
+    curve = panel_curve(reach_of(covers), most=3)
+    assert [panel.n_served for panel in curve] == best[: len(curve)]
+    assert len(curve) == 3 or best[len(curve)] == best[len(curve) - 1], "the curve stops where nobody is left"
+    assert all(panel.gap == 0 for panel in curve)
+    small = smallest_panel(reach_of(covers), share=best[1] / len(covers))
+    assert len(small.products) == 1 + int(np.searchsorted(best, best[1]))
+
+
+def positive(folder: Path, tumor: str) -> np.ndarray:
+    path = folder / "bulk_counts_rnaseqdb" / f"{tumor}-rsem-count-tcga-t.txt.gz"
+    counts = pd.read_csv(path, sep="\t", index_col=0).drop(columns="Entrez_Gene_Id")
+    cpm = counts / counts.sum() * 1e6
+    cpm.index = cpm.index.str.strip()
+    return cpm.groupby(level=0).max().loc[COHORT_ANTIGENS].T.to_numpy() >= 10
+
+
 PUBLISHED = (
     "EPHA2 IL6R MUC1 CR2 VIPR1 FGFR3 KDR FGFR4 EGFR EPHB4 MET GPC3 FGFR1 CD274 CD44 PTPRJ FOLH1 IL10RA NRP1 FGFR2 "
     "ANPEP CDH1 ERBB2 CDH2 APP"
