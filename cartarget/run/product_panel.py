@@ -216,7 +216,8 @@ def _one_run(
     classes = np.full(len(listed), UNSCORED, dtype=np.int8)
     starts = range(0, len(gates), PART)
     parts = [gates.take(np.arange(low, min(low + PART, len(gates)))) for low in starts]
-    classes[own] = np.concatenate([final_class(panel, part, judge(panel, part)) for part in parts])
+    judged = [final_class(panel, part, judge(panel, part)) for part in parts]
+    classes[own] = np.concatenate([*judged, np.zeros(0, dtype=np.int64)])
     return np.array([panel.packed.donors[row] for row in people], dtype=str), hit, classes
 
 
@@ -243,7 +244,7 @@ def choose_panels(reach: Reach, *, fold: NDArray[np.int64] | None, asked: Asked)
     """
     known, wider = (reach.within(allowed) for allowed in SCOPES.values())
     parts = [_of_scope(KNOWN, known, reach=reach, fold=fold, asked=asked)]
-    if len(wider.gates) > len(known.gates):
+    if wider.covers.sum() > known.covers.sum():
         parts.append(_of_scope(UNSURE, wider, reach=reach, fold=fold, asked=replace(asked, prices=None)))
     prices = pd.DataFrame()
     if asked.prices is not None:

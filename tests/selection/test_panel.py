@@ -209,6 +209,15 @@ def test_one_product_may_serve_two_tumours_unless_it_is_over_a_cap_in_one() -> N
     assert not basket.within((0, 1)).covers[2:, 0].any(), "A is over a cap in ucs, whatever it is in read"
 
 
+def test_a_gate_that_is_unknown_in_one_tumour_alone_is_said_apart_there() -> None:
+    covers = np.ones((4, 1), dtype=bool)
+    basket = Reach(("A",), ("read", "ucs"), np.array([0, 0, 1, 1]), covers, np.array([[0], [2]], dtype=np.int8))
+    found = choose_panels(basket, fold=None, asked=Asked(0.5, 1.0)).panel
+    small = found[found["question"].eq("fewest products")].set_index("scope")
+    assert small["n_served"].to_dict() == {"not over cap": 2, "unknown too": 4}
+    assert small["patients"].to_list() == ["read 2 of 2, ucs 0 of 2", "read 2 of 2, ucs 2 of 2"]
+
+
 def test_what_was_not_scored_serves_nobody() -> None:
     reach = reach_of(np.ones((3, 2), dtype=bool), [UNSCORED, 2])
     assert not reach.within((0, 1)).gates
