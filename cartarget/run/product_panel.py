@@ -41,6 +41,9 @@ SCOPES = {KNOWN: (SAFE, ORIGIN_ONLY), UNSURE: (SAFE, ORIGIN_ONLY, UNKNOWN)}
 CURVE, FEWEST, CHEAPEST = "most patients", "fewest products", "least cost"
 """What panels are chosen for."""
 
+FOLD_SECONDS = 10.0
+"""Time to choose a panel without one fold; what is found by then is a panel like any other, and is held to account."""
+
 PART = 10_000
 """Gates judged at a time."""
 
@@ -211,7 +214,8 @@ def _one_run(
     classes = np.full(len(listed), UNSCORED, dtype=np.int8)
     starts = range(0, len(gates), PART)
     parts = [gates.take(np.arange(low, min(low + PART, len(gates)))) for low in starts]
-    classes[own] = np.concatenate([final_class(panel, part, judge(panel, part)) for part in parts])
+    judged = [final_class(panel, part, judge(panel, part)) for part in parts]
+    classes[own] = np.concatenate([*judged, np.zeros(0, dtype=np.int64)])
     return np.array([panel.packed.donors[row] for row in people], dtype=str), hit, classes
 
 
@@ -238,7 +242,7 @@ def choose_panels(reach: Reach, *, fold: NDArray[np.int64] | None, asked: Asked)
     """
     known, wider = (reach.within(allowed) for allowed in SCOPES.values())
     parts = [_of_scope(KNOWN, known, reach=reach, fold=fold, asked=asked)]
-    if len(wider.gates) > len(known.gates):
+    if wider.covers.sum() > known.covers.sum():
         parts.append(_of_scope(UNSURE, wider, reach=reach, fold=fold, asked=replace(asked, prices=None)))
     prices = pd.DataFrame()
     if asked.prices is not None:
@@ -256,7 +260,7 @@ def _of_scope(
     scope: str, own: Reach, *, reach: Reach, fold: NDArray[np.int64] | None, asked: Asked
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """The panels of some classes of gates, their products, and why the share is not reached where it is not."""
-    choices: list[tuple[str, Callable[[Reach], ProductPanel]]] = [
+    choices: list[tuple[str, Callable[..., ProductPanel]]] = [
         (CURVE, partial(fullest_panel, most=len(panel.products))) for panel in panel_curve(own)
     ]
     choices.append((FEWEST, partial(smallest_panel, share=asked.share)))
@@ -277,10 +281,14 @@ def _row(
     panel: ProductPanel,
     own: Reach,
     question: str,
-    choose: Callable[[Reach], ProductPanel],
+    choose: Callable[..., ProductPanel],
     fold: NDArray[np.int64] | None,
 ) -> dict[str, object]:
-    tested = pd.Series(dtype=float) if fold is None else held_out(own, fold=fold, choose=choose)
+    tested = (
+        pd.Series(dtype=float)
+        if fold is None
+        else held_out(own, fold=fold, choose=partial(choose, seconds=FOLD_SECONDS))
+    )
     is_curve = question == CURVE
     return {
         "question": question,

@@ -223,8 +223,8 @@ def held_out(reach: Reach, *, fold: NDArray[np.int64], choose: Callable[[Reach],
         \text{share} = \frac{1}{n} \sum_f \sum_{p \in f} [\text{panel chosen without } f \text{ serves } p]
 
     Nobody had a part in choosing the panel by which he is counted. The gates themselves, and their classes, are the
-    run's, from everybody. The interval is Jeffreys' over the patients; that panels of different folds differ, and share
-    most of the patients who chose, is not in it.
+    run's, from everybody. The interval is Jeffreys' over :math:`n / (1 + K / (K - 1))` patients with :math:`K` folds:
+    as folds share most of the patients who chose, their variance is raised as Nadeau and Bengio do (`crossfit`).
 
     Parameters
     ----------
@@ -237,7 +237,12 @@ def held_out(reach: Reach, *, fold: NDArray[np.int64], choose: Callable[[Reach],
 
     Returns
     -------
-    `n_patients`, `n_served`, `share`, `lower`, `upper` (95 %); the share is missing where there is no patient.
+    `n_patients`, `n_served`, `share`, `lower`, `upper` (95 %); the share is missing where there is no patient, and the
+    interval is [0, 1] if there is one fold.
+
+    References
+    ----------
+    Nadeau & Bengio, Machine Learning 2003, doi:10.1023/A:1024068626366.
     """
     served = np.zeros(len(fold), dtype=bool)
     for number in np.unique(fold):
@@ -246,7 +251,9 @@ def held_out(reach: Reach, *, fold: NDArray[np.int64], choose: Callable[[Reach],
         served[own] = reach.served(panel.products if panel else ())[own]
     n, hits = len(fold), int(served.sum())
     share = hits / n if n else np.nan
-    lower, upper = fraction_interval(share, n) if n else (np.nan, np.nan)
+    folds = len(np.unique(fold))
+    effective = n / (1 + folds / (folds - 1)) if folds > 1 else 0.0
+    lower, upper = fraction_interval(share, effective) if n else (np.nan, np.nan)
     return pd.Series({"n_patients": n, "n_served": hits, "share": share, "lower": float(lower), "upper": float(upper)})
 
 
