@@ -93,6 +93,12 @@ def leaders(table: pd.DataFrame, *, most: int) -> list[dict[str, Any]]:
     -------
     list
         Rows of the table, each with `alike`, the number of ranked gates that sense the same antigens.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"gate": ["A & ~B", "A", "C"], "rank": [1, 2, 3], "safety_class": "unknown"})
+    >>> [(row["gate"], row["alike"]) for row in leaders(table, most=10)]
+    [('A & ~B', 2), ('C', 1)]
     """
     ranked = table[table["rank"].notna()]
     fit = ranked[ranked["safety_class"].ne(OVER_CAP)]

@@ -18,10 +18,11 @@ from cartarget.files import as_plain_text, sha256, whole
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
 from cartarget.provenance import versions
+from cartarget.run.annotate import with_sweep
 from cartarget.run.asking import REASONS, OpenRun, open_run
 from cartarget.run.sample import Sample, read_sample
-from cartarget.selection.patient import Choice, choose_for_patient
-from cartarget.selection.ranking import NEGATIVE
+from cartarget.selection.patient import OVER_CAP, Choice, choose_for_patient
+from cartarget.selection.ranking import AT_OTHER_THRESHOLDS, NEGATIVE
 from cartarget.selection.screen import score_gates
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ KEPT = (
     *REASONS,
 )  # fmt: skip
 """Columns of the run's tables that the patient's table shows, as the run has them."""
+
+
+RANKED_BY = ("safety_class", "is_eligible", "selectivity", "window", "is_protein_known")
+"""Columns by which the run ranks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +83,9 @@ def tell_patient(sample: str | os.PathLike[str], *, config: Config, show_identif
     from cartarget.report.patient import render_patient
     from cartarget.report.pdf import find_chromium, print_pdf
 
-    gates = run_gates(config)
+    _require_gates(config)
     opened = open_run(config)
+    gates = run_gates(opened)
     members = dict.fromkeys(symbol for gate in gates["gate"] for symbol in Gate.parse(gate).antigens)
     read = read_sample(sample, config=config, run=opened.run, symbols=list(members), show_identifiers=show_identifiers)
     choice = choose_for_patient(read.tumor, gates=gates, floor=config.coverage_floor)
@@ -103,25 +109,34 @@ def tell_patient(sample: str | os.PathLike[str], *, config: Config, show_identif
     return Told(name, choice, html, tsv, pdf)
 
 
-def run_gates(config: Config) -> pd.DataFrame:
+def run_gates(opened: OpenRun) -> pd.DataFrame:
     """Gates and antigens of a run with what it says of each: ranked gates, and every antigen that is no control.
 
-    An antigen is here also where few patients of the run carry it: this one may be among them.
-
-    Raises
-    ------
-    InputError
-        The run has no gates yet.
+    An antigen is here also where few patients of the run carry it: this one may be among them. The run does not ask
+    what class such an antigen has at half and at twice the threshold, so that is judged here, from the evidence store.
     """
-    paths = _run_tables(config)
-    if not all(path.exists() for path in paths):
-        raise InputError(f"{config.run_dir.as_posix()}/gates.parquet: no gates yet; run `cartarget run CONFIG` first")
-    antigens, gates = (read_table(path.stem, path) for path in paths)
-    own = antigens[~antigens["control"].fillna("").isin(NEGATIVE)]
+    antigens, gates = (read_table(path.stem, path) for path in _run_tables(opened.config))
+    own = _at_other_thresholds(antigens[~antigens["control"].fillna("").isin(NEGATIVE)], opened)
     alone = own.assign(gate=[str(Gate.literal(symbol)) for symbol in own["symbol"]], rank=pd.NA)
     listed = [gates[gates["rank"].notna()], alone]
     found = pd.concat([table[list(KEPT)].astype({"rank": "Int64"}) for table in listed], ignore_index=True)
     return found.drop_duplicates("gate").reset_index(drop=True)
+
+
+def _at_other_thresholds(antigens: pd.DataFrame, opened: OpenRun) -> pd.DataFrame:
+    """The same with the classes at half and twice the threshold of those that are not over cap and were not ranked."""
+    is_open = antigens["rank"].isna() & antigens["safety_class"].ne(OVER_CAP)
+    if not is_open.any():
+        return antigens
+    asked = antigens.loc[is_open, ["symbol", *RANKED_BY]].assign(rank=range(1, int(is_open.sum()) + 1))
+    swept = with_sweep(asked, opened.run, config=opened.config, name="symbol").set_index("symbol")
+    told = {name: swept[name].reindex(antigens["symbol"]).set_axis(antigens.index) for name in AT_OTHER_THRESHOLDS}
+    return antigens.assign(**{name: antigens[name].where(~is_open, classes) for name, classes in told.items()})
+
+
+def _require_gates(config: Config) -> None:
+    if not all(path.exists() for path in _run_tables(config)):
+        raise InputError(f"{config.run_dir.as_posix()}/gates.parquet: no gates yet; run `cartarget run CONFIG` first")
 
 
 def _run_tables(config: Config) -> list[Path]:

@@ -91,6 +91,13 @@ def read_sample(
     InputError
         The file cannot be read, is of no known form, holds no malignant cell or those of several people, or its unit is
         not the run's. Unless asked for, the message quotes nothing of the sample.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> read_sample("Doe_Jane.h5ad", config=Config(), run=SimpleNamespace(parts=[]), symbols=["EPCAM"])
+    Traceback (most recent call last):
+    cartarget.errors.InputError: the sample: no such file or folder; check the path of the sample
     """
     with _withheld(Path(path), show=show_identifiers):
         adata = _read(Path(path), config=config, run=run, symbols=symbols)
@@ -127,6 +134,17 @@ def tumor_of(part: Part, *, symbols: list[str], config: Config) -> Tumor:
         Antigens asked for; one that `part` lacks is not measured.
     config
         The run, for its thresholds.
+
+    Examples
+    --------
+    >>> import cartarget
+    >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
+    >>> atlas = cartarget.simulate_atlas(n_patients=1, n_donors=1, cells_per_population=2, n_background=0)
+    >>> atlas = atlas[(atlas.obs["side"] == "tumor").to_numpy()].copy()
+    >>> part = count_for(Config(), cartarget.harmonise(atlas, tiers=tiers, origin=["colon"]), symbols=["MSLN"])
+    >>> tumor = tumor_of(part, symbols=["MSLN", "absent"], config=Config())
+    >>> tumor.n == atlas.n_obs, tumor.is_measured.tolist(), sorted(tumor.words)
+    (True, [True, False], ['once', 'twice'])
     """
     from cartarget.evidence.packed import pack_bits, unpack_bits
 

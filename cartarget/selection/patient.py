@@ -144,8 +144,6 @@ def choose_for_patient(tumor: Tumor, *, gates: pd.DataFrame, floor: float) -> Ch
     is_first = (table["rank"].notna() & table["safety_class"].ne(OVER_CAP)).to_numpy(dtype=bool)
     if not is_first[:1].any():
         return Choice(table, None, None, _left(tumor, table, hits, chosen=[]), _no_stains())
-    place = _place(table)
-    pool = np.flatnonzero(place <= place[0])
     second = _second(tumor, table, hits, parsed=parsed)
     chosen = [0] if second is None else [0, second]
     return Choice(
@@ -153,7 +151,7 @@ def choose_for_patient(tumor: Tumor, *, gates: pd.DataFrame, floor: float) -> Ch
         first=str(table["gate"].iloc[0]),
         second=None if second is None else str(table["gate"].iloc[second]),
         left=_left(tumor, table, hits, chosen=chosen),
-        stains=stain_first(tumor, gates=parsed.take(pool), names=table["gate"].iloc[pool].tolist()),
+        stains=stain_first(tumor, table=table, floor=floor),
     )
 
 
@@ -218,14 +216,15 @@ def _ranked(tumor: Tumor, gates: pd.DataFrame, *, floor: float) -> tuple[pd.Data
     return ordered.assign(rank=rank)[["rank", *ordered.columns]], parsed.take(order)
 
 
-def stain_first(tumor: Tumor, *, gates: Gates, names: list[str]) -> pd.DataFrame:
+def stain_first(tumor: Tumor, *, table: pd.DataFrame, floor: float) -> pd.DataFrame:
     r"""Which antigen to stain first: the one whose answer would change the first choice most.
 
     A stain of an antigen answers *present* (all malignant cells carry it) or *absent* (none does). With
     :math:`c_a(g)` the share of malignant cells that gate :math:`g` hits under answer :math:`a`, :math:`p` the chance of
-    *present* (`Tumor.chance`) and :math:`g_1` the first choice, the stain is worth
+    *present* (`Tumor.chance`), :math:`g_1` the first choice and :math:`g_a` the gate that the same ranking puts first
+    once the answer is known (reach, then class, then share), the stain is worth
 
-    .. math:: V = p\,[\max_g c_{present}(g) - c_{present}(g_1)] + (1 - p)\,[\max_g c_{absent}(g) - c_{absent}(g_1)],
+    .. math:: V = \sum_a p_a \max(0,\, c_a(g_a) - c_a(g_1)),
 
     the share of the tumour that one would expect to lose by keeping the first choice whatever the stain says. The share
     of cells with the transcript stands in for the chance that the protein is there, which nobody knows: it orders the
@@ -235,49 +234,48 @@ def stain_first(tumor: Tumor, *, gates: Gates, names: list[str]) -> pd.DataFrame
     ----------
     tumor
         The tumour.
-    gates
-        Gates that may be chosen, the first choice first: those of no worse class than it
-        at half, once and twice the threshold.
-    names
-        Their names.
+    table
+        Gates ranked for it (:func:`rank_for_patient`), the first choice first; those over cap are never chosen.
+    floor
+        Share of the malignant cells from which a gate is eligible.
 
     Returns
     -------
     DataFrame
         `antigen`, `chance`, `value`, `answer` (the one that would cost more), `instead` (the gate that it would put
         first) and `share` (what that gate would hit), the most valuable first, `STAINS` at most; only antigens whose
-        answer can change the choice.
+        answer can cost something.
 
     Examples
     --------
     >>> bits = pack_bits(np.array([[1, 1, 1, 0], [0, 1, 0, 1]], dtype=bool))
     >>> tumor = Tumor("cells", ("A", "B"), {"once": bits}, 4, np.array([True, True]), np.full(2, np.nan), 1)
-    >>> gates = Gates.parse(["A", "B"], panel=tumor)
-    >>> stains = stain_first(tumor, gates=gates, names=["A", "B"]).round(6)
+    >>> gates = pd.DataFrame({"gate": ["A", "B"], "safety_class": "unknown", "rank": [1, 2]})
+    >>> stains = stain_first(tumor, table=rank_for_patient(tumor, gates=gates, floor=0.5), floor=0.5).round(6)
     >>> stains[["antigen", "value", "answer", "instead"]].values.tolist()
     [['A', 0.15, 'absent', 'B'], ['B', 0.125, 'present', 'B']]
     """
-    is_unknown = np.isin(gates.rows, np.flatnonzero(~tumor.is_measured))
-    lacking = is_unknown.sum(axis=1)
+    table = table[table["safety_class"].ne(OVER_CAP)]
+    gates, names, place = Gates.parse(table["gate"].tolist(), panel=tumor), table["gate"].tolist(), _place(table)
+    least = floor if tumor.kind == "cells" else 1.0
+    lacking = np.isin(gates.rows, np.flatnonzero(~tumor.is_measured)).sum(axis=1)
     now = np.where(lacking == 0, _share(tumor, _hits(tumor, gates)), -1.0)
     rows = []
     for row in np.unique(gates.rows[gates.rows >= 0]):
         own = np.flatnonzero((gates.rows == row).any(axis=1) & (lacking == (not tumor.is_measured[row])))
         if not len(own):
             continue
-        answers = {}
-        for answer, bits in (("present", tumor.every), ("absent", np.uint64(0))):
+        chance = float(tumor.chance[row])
+        answers = []
+        for answer, weight, bits in (("present", chance, tumor.every), ("absent", 1 - chance, np.uint64(0))):
             told = now.copy()
             told[own] = _share(tumor, _hits(tumor, gates.take(own), told=(int(row), bits)))
-            best = int(np.argmax(told))
-            answers[answer] = (told[best] - told[0], names[best], told[best])
-        chance = float(tumor.chance[row])
-        weighed = {"present": chance * answers["present"][0], "absent": (1 - chance) * answers["absent"][0]}
-        answer = max(weighed, key=lambda each: weighed[each])
-        rows.append((tumor.symbols[row], chance, sum(weighed.values()), answer, *answers[answer][1:]))
-    table = pd.DataFrame(rows, columns=_no_stains().columns)
-    table = table[table["value"] > 1e-9].sort_values(["value", "antigen"], ascending=[False, True])
-    return table.head(STAINS).reset_index(drop=True)
+            best = int(np.argmax(np.where(told >= least, told - 2.0 * place, -np.inf)))
+            answers.append((weight * max(0.0, told[best] - told[0]), answer, names[best], told[best]))
+        rows.append((tumor.symbols[row], chance, sum(each[0] for each in answers), *max(answers)[1:]))
+    stains = pd.DataFrame(rows, columns=_no_stains().columns)
+    stains = stains[stains["value"] > 1e-9].sort_values(["value", "antigen"], ascending=[False, True])
+    return stains.head(STAINS).reset_index(drop=True)
 
 
 def _no_stains() -> pd.DataFrame:

@@ -126,6 +126,15 @@ def test_the_stain_that_decides_by_hand() -> None:
     assert choice.stains["antigen"].iloc[0] == "A"
 
 
+def test_an_answer_is_weighed_by_the_choice_that_the_ranking_would_make() -> None:
+    """Without A the next choice is B, of a worse class; that B is everywhere changes nothing, since A stays first."""
+    hit = np.array([[1] * 8 + [0] * 2, [1] * 9 + [0], [1] * 3 + [0] * 7, [1] * 4 + [0] * 6])
+    asked = gates(A="within caps", B="unknown", C="within caps", D=OVER_CAP)
+    stains = choose_for_patient(cells(hit), gates=asked, floor=0.5).stains.set_index("antigen")
+    assert stains["value"].to_dict() == pytest.approx({"A": 2.5 / 11 * 0.9, "C": 3.5 / 11 * 0.2})
+    assert stains["instead"].to_dict() == {"A": "B", "C": "C"}
+
+
 def test_a_blocker_that_is_found_takes_the_gate_away() -> None:
     hit = np.array([[1] * 9 + [0], [0] * 10, [1] * 6 + [0] * 4])
     choice = choose_for_patient(cells(hit), gates=gates(A_and_not_B="unknown", C="unknown"), floor=0.5)

@@ -42,7 +42,7 @@ function hardwareView(model, rows) {
     places.length > 0 && el("details", { class: "more product-more" }, el("summary", {}, `Tissues, by ${plural(places.length, "construct")}`), pairs(places, "product-places"))];
 }
 
-const percent = (value) => (value > 0 && value < 0.01 ? "under 1 %" : `${Math.round(100 * value)} %`);
+const inPercent = (value) => (value > 0 && value < 0.01 ? "under 1 %" : `${Math.round(100 * value)} %`);
 const plainTable = (titles, rows) => el("table", { class: "plain" }, el("thead", {}, el("tr", {}, titles.map(([title, isNumber]) => el("th", { scope: "col", class: isNumber ? "num" : null }, title)))),
   el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell, i) => el(i === 0 ? "th" : "td", { scope: i === 0 ? "row" : null, class: titles[i][1] ? "num" : null }, cell))))));
 const shortened = (rows, part) => rows.length > MOST_ROWS && el("p", { class: "note" }, `${plural(rows.length - MOST_ROWS, "more row")} in ${part}.tsv.`);
@@ -51,10 +51,10 @@ const shortened = (rows, part) => rows.length > MOST_ROWS && el("p", { class: "n
 function escapeView(rows) {
   const all = rows.find((row) => row.patient === "all"), known = rows.filter((row) => row.patient !== "all" && row.left !== null).sort((x, y) => y.left - x.left);
   if (!all) return null;
-  const second = all.second_gate && `The gate that catches most of them and breaks no cap is ${all.second_gate}: it takes ${percent(all.second_catches)} of them and leaves ${percent(all.left_both)} of the tumour.`;
+  const second = all.second_gate && `The gate that catches most of them and breaks no cap is ${all.second_gate}: it takes ${inPercent(all.second_catches)} of them and leaves ${inPercent(all.left_both)} of the tumour.`;
   const text = all.left === null ? `Not known: no malignant cells were counted of these patients (${all.note}).`
-    : sentences(`It leaves ${percent(all.left)} of the malignant cells on average (${percent(all.left_lower)} to ${percent(all.left_upper)}).`, all.carried && `Of those left, these carry: ${all.carried}.`, second,
-      all.residual !== null && `If one cell in twenty loses each antigen, ${percent(all.residual)} stay.`);
+    : sentences(`It leaves ${inPercent(all.left)} of the malignant cells on average (${inPercent(all.left_lower)} to ${inPercent(all.left_upper)}).`, all.carried && `Of those left, these carry: ${all.carried}.`, second,
+      all.residual !== null && `If one cell in twenty loses each antigen, ${inPercent(all.residual)} stay.`);
   const need = all.hard_to_lose && all.hard_to_lose !== "unknown" && all.hard_to_lose !== "none" && `Antigens that some cell lines need, so that tumours lose them less easily: ${all.hard_to_lose}.`;
   const titles = [["Patient"], ["Left", true], ["Carried by these"], ["Second gate"], ["Left by both", true]];
   return [el("p", {}, sentences(text, need)), known.length > 0 && el("details", { class: "more" }, el("summary", {}, plural(known.length, "patient")),
@@ -67,12 +67,12 @@ function peopleView(rows) {
   const outside = rows.filter((row) => !row.is_origin), told = outside.filter((row) => row.measured === "yes" && row.people_over_cap !== null);
   const over = outside.filter((row) => row.people_over_cap > 0), unknown = outside.filter((row) => row.measured === "unknown");
   const least = told.filter((row) => row.people_over_cap === 0).sort((x, y) => x.n_donors - y.n_donors);
-  const bound = least.length > 0 && `With ${plural(least[0].n_donors, "donor")} (${least[0].population}) up to ${percent(least[0].share_upper)} of people could be; with ${plural(least.at(-1).n_donors, "donor")} (${least.at(-1).population}) up to ${percent(least.at(-1).share_upper)}.`;
+  const bound = least.length > 0 && `With ${plural(least[0].n_donors, "donor")} (${least[0].population}) up to ${inPercent(least[0].share_upper)} of people could be; with ${plural(least.at(-1).n_donors, "donor")} (${least.at(-1).population}) up to ${inPercent(least.at(-1).share_upper)}.`;
   const where = [...new Set(unknown.map((row) => row.tissue))];
   const titles = [["Place"], ["Over the cap", true], ["Share of people", true], ["Worst donor", true], ["In common"]];
   return [el("p", {}, sentences(told.length === 0 ? "No donor was measured in any vital or required place outside the origin." : `Of ${plural(told.length, "place")} outside the origin with donors, somebody is over the cap in ${over.length || "none"}.`, bound,
     where.length > 0 && `No donor tells of ${where.join(", ")} (or of some of their cell types).`)),
-  over.length > 0 && [plainTable(titles, over.slice(0, MOST_ROWS).map((row) => [row.population, `${row.people_over_cap} of ${row.n_donors}`, row.share_upper === null ? "unknown" : `${percent(row.share_lower)} to ${percent(row.share_upper)}`, row.donor_worst === null ? "" : fractionText(row.donor_worst), row.in_common ?? ""])), shortened(over, "people")]];
+  over.length > 0 && [plainTable(titles, over.slice(0, MOST_ROWS).map((row) => [row.population, `${row.people_over_cap} of ${row.n_donors}`, row.share_upper === null ? "unknown" : `${inPercent(row.share_lower)} to ${inPercent(row.share_upper)}`, row.donor_worst === null ? "" : fractionText(row.donor_worst), row.in_common ?? ""])), shortened(over, "people")]];
 }
 
 /** How many patients so many products serve; rows of which this gate is a product are marked. */
