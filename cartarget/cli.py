@@ -105,9 +105,9 @@ def score(
 ) -> None:
     """Score gates of your own, of any shape and size.
 
-    Operators are & | ~, or the words and, or, not; genes may have any of their names. The evidence of the run is
-    counted first where that is not done yet. Leaves scored/gates and scored/exposure, .parquet and .tsv, in the run's
-    folder.
+    Operators are & | ~, or the words and, or, not; genes may have any of their names, and a threshold of their own
+    ('CEACAM5>=200 & CDH17'). The evidence of the run is counted first where that is not done yet. Leaves scored/gates
+    and scored/exposure, .parquet and .tsv, in the run's folder.
     """
     from cartarget.run.asking import read_gates, score_into
     from cartarget.run.steps import run

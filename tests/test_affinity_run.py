@@ -13,6 +13,7 @@ import cartarget
 from cartarget.contracts import columns
 from cartarget.errors import GateError, InputError
 from cartarget.run.asking import OpenRun
+from cartarget.run.curves import threshold_curves
 from cartarget.selection.screen import score_gates
 
 ORIGIN = ["colon", "rectum"]
@@ -174,3 +175,15 @@ def test_steps_of_cells_were_counted(of_cells: OpenRun) -> None:
     assert len(cartarget.affinity_search(of_cells, steps=[2], top=200))
     with pytest.raises(InputError, match="counted at 1, 2"):
         cartarget.affinity_search(of_cells, steps=[5])
+
+
+def test_the_curve_of_an_antigen_is_what_scoring_says(of_samples: OpenRun, of_cells: OpenRun) -> None:
+    curves = threshold_curves(of_samples.run, config=of_samples.config, symbols=["EPCAM", "CEACAM5"])
+    assert curves["thresholds"] == [5, 10, 20, 40, 80, 160, 320, 640, 1280]
+    told = curves["antigens"]["EPCAM"]
+    scored = of_samples.score(["EPCAM", *(f"EPCAM>={step}" for step in (5, 160, 1280))]).table
+    at = [1, 0, 5, 8]
+    for name in ("coverage", "liability"):
+        assert [told[name][i] for i in at] == pytest.approx(scored[name].tolist(), abs=1e-4)
+    assert (np.diff(told["liability"]) <= 0).all() and (np.diff(told["coverage"]) <= 0).all()
+    assert threshold_curves(of_cells.run, config=of_cells.config, symbols=["EPCAM"]) == {}

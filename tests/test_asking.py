@@ -151,6 +151,13 @@ def test_the_commands_score_and_explain(folder: Path) -> None:
     table = read_table("gates", written / "gates.parquet")
     assert table["gate"].tolist() == ["CEACAM5 & ~MSLN", "CEACAM5 | MSLN"]
     assert set(read_table("exposure", written / "exposure.parquet")["gate"]) == set(table["gate"])
+    told = command("score", "small.yaml", "cd66e ≥ 2 and MSLN", folder=folder)
+    assert told.returncode == 0, told.stderr
+    line = (written / "gates.tsv").read_text(encoding="utf-8").splitlines()[1]
+    assert line.startswith("CEACAM5>=2 & MSLN\t")
+    told = command("score", "small.yaml", "CEACAM5>=7", folder=folder)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "not counted at 7 counts; counted at 1, 2" in told.stderr
     told = command("explain", "small.yaml", "CD66e", LOST, folder=folder)
     assert told.returncode == 0, told.stderr
     assert "CEACAM5: " in told.stdout and f"{LOST} is no candidate of this run" in told.stdout

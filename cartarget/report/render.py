@@ -156,7 +156,7 @@ def read_summary(path: Path) -> dict[str, Any]:
         "limits",
         "inputs",
     )
-    maps = ("funnel_genes", "aliases", "people", "thresholds", "patients", "versions", "config")
+    maps = ("funnel_genes", "aliases", "people", "thresholds", "patients", "curves", "versions", "config")
     texts = ("name", "title", "indication", "primary", "question", "command", "failed")
     empty: dict[str, Any] = {**{key: [] for key in lists}, **{key: {} for key in maps}, **dict.fromkeys(texts, "")}
     return {**empty, "is_simulated": False, **{key: value for key, value in content.items() if value is not None}}
@@ -320,6 +320,7 @@ def _compact(summary: dict[str, Any]) -> dict[str, Any]:
     told = ("name", "kind", "unit", "release", "n_donors", "n_observations")
     return {
         "patients": levels,
+        "curves": summary["curves"],
         "atlases": [{key: atlas.get(key) for key in told} for atlas in summary["atlases"]],
         "aliases": "\n".join(f"{symbol}|{names}" for symbol, names in summary["aliases"].items()),
         "lost": {"names": list(lost), "reasons": list(reasons), "at": [reasons[reason] for reason in lost.values()]},

@@ -15,6 +15,7 @@ from cartarget.atlas.batch import pipeline_warnings
 from cartarget.config import Config
 from cartarget.evidence.people import gifts
 from cartarget.run.annotate import regression
+from cartarget.run.curves import threshold_curves
 from cartarget.run.inputs import Run
 from cartarget.safety.beside import unmeasured_places
 from cartarget.selection.controls import control_report, run_fails
@@ -81,6 +82,7 @@ def describe(
         "limits": _limits(config, run, simulated),
         "thresholds": config.thresholds.model_dump() | {"coverage_floor": config.coverage_floor},
         "patients": _patients(run, antigens),
+        "curves": threshold_curves(run, config=config, symbols=antigens["symbol"].head(CARDS).tolist()),
     }
 
 

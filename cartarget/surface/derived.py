@@ -12,6 +12,7 @@ import pandas as pd
 from cartarget.errors import GateError, InputError
 from cartarget.files import resource
 from cartarget.logic.gate import Gate
+from cartarget.logic.thresholds import name_of
 
 DERIVED = Path("resources") / "derived_antigens.tsv"
 """The table that comes with the package's sources."""
@@ -112,6 +113,13 @@ def _parse(text: str, place: str) -> Gate:
         raise InputError(f"{place}: {error}") from error
     if gate.is_not_only:
         raise InputError(f"{place}: {text!r} holds for a cell with none of its genes; name at least one that it needs")
+    for antigen in gate.antigens:
+        name = name_of(antigen)
+        if name != antigen:
+            raise InputError(
+                f"{place}: {antigen} has a threshold of its own, but a derived antigen is read at that of its gate; "
+                f"write {name}"
+            )
     return gate
 
 

@@ -137,7 +137,7 @@ test("best of a row: none where all are alike or unknown", () => {
 
 const { posterior, highestFraction, betaCdf, studentRatio, needOf, mostPeople } = await import("./assets/special.js");
 const { readGate, combinations, gateText, symbolsOf, membersOf } = await import("./assets/gate.js");
-const { crossed } = await import("./assets/counts.js");
+const { crossed, curveOf } = await import("./assets/counts.js");
 const { sayChange, movesOf, changedConfig, changedTiers, thresholdText } = await import("./assets/words.js");
 const { addressOf } = await import("./assets/trust.js");
 const { stepOf, tintOf } = await import("./assets/body.js");
@@ -239,8 +239,17 @@ test("the body's tints keep their order, and what is not measured has none", () 
 const { labelsApart } = await import("./assets/curve.js");
 
 test("two labels on one edge never touch, and keep their order", () => {
-  assert.deepEqual(labelsApart([20, 90]), [20, 90]);
-  assert.deepEqual(labelsApart([50, 54]), [44.5, 59.5]);
-  assert.deepEqual(labelsApart([54, 50]), [59.5, 44.5]);
-  assert.deepEqual(labelsApart([50, 50]), [42.5, 57.5]);
+  assert.deepEqual(labelsApart([20, 90], 100), [20, 90]);
+  assert.deepEqual(labelsApart([50, 54], 100), [44.5, 59.5]);
+  assert.deepEqual(labelsApart([54, 50], 100), [59.5, 44.5]);
+  assert.deepEqual(labelsApart([50, 50], 50), [35, 50], "none is below the axis");
+});
+
+test("an antigen's curve is the run's where it has one", () => {
+  const curves = { thresholds: [5, 10], antigens: { A: { coverage: [1, 0.5], liability: [0.2, null] } } };
+  const ev = { thresholds: [5, 10, 20], base: 1 };
+  assert.deepEqual(curveOf(curves, ["A"], ev), [
+    { at: 5, text: "5", coverage: 1, liability: 0.2, isOwn: false }, { at: 10, text: "10", coverage: 0.5, liability: null, isOwn: true }]);
+  assert.equal(curveOf(curves, ["B"], ev), null);
+  assert.equal(curveOf({}, ["A"], ev), null);
 });

@@ -58,6 +58,12 @@ export function truthTable(model, { symbols, rows, hits }, worst) {
     })))));
 }
 
+/** The run's own curve of an antigen over more thresholds than the file can judge at; null where there is none. */
+export function curveOf(curves, [symbol], { thresholds, base }) {
+  const curve = curves?.antigens?.[symbol];
+  return curve ? curves.thresholds.map((at, i) => ({ at, text: String(at), coverage: curve.coverage[i], liability: curve.liability[i], isOwn: at === thresholds[base] })) : null;
+}
+
 /** What each threshold says of a gate; of an antigen as a curve too. */
 export function sweepTable(model, found) {
   const { argument } = model;
@@ -77,6 +83,7 @@ export function sweepTable(model, found) {
     return el("tr", { class: isOwn ? "this" : null }, el("th", { scope: "row" }, thresholdText(ev, threshold), isOwn && el("small", {}, argument.now ? "as argued" : "this run")), el("td", {}, pill(KINDS[one.kind])),
       el("td", { class: "num" }, fractionText(one.coverage)), el("td", { class: "num" }, one.liability === null ? "–" : fractionText(one.liability)), el("td", {}, placeName(ev, one.where) ?? ""), el("td", { class: "num" }, signed(one.selectivity)));
   });
-  return [found.symbols.length === 1 && thresholdCurve(points, ev.unit), el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["Positive from", "Safety", "Coverage", "Liability", "Where", "Selectivity"].map((title, i) =>
+  const stored = argument.now ? null : curveOf(model.run.curves, found.symbols, ev);
+  return [found.symbols.length === 1 && thresholdCurve(stored ?? points, ev.unit), el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["Positive from", "Safety", "Coverage", "Liability", "Where", "Selectivity"].map((title, i) =>
     el("th", { scope: "col", class: i === 2 || i === 3 || i === 5 ? "num" : null }, title)))), el("tbody", {}, lines))];
 }

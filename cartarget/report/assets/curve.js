@@ -4,11 +4,11 @@ import { svg, fractionText } from "./dom.js";
 
 const CURVE = { width: 440, height: 170, left: 34, right: 96, top: 12, bottom: 34 };
 
-/** Heights of two labels on one edge, moved apart where they would touch. */
-export function labelsApart([first, second], gap = 15) {
-  if (Math.abs(first - second) >= gap) return [first, second];
-  const middle = (first + second) / 2, sign = first <= second ? -1 : 1;
-  return [middle + (sign * gap) / 2, middle - (sign * gap) / 2];
+/** Heights of two labels on one edge, none below `lowest`, moved apart where they would touch. */
+export function labelsApart([first, second], lowest, gap = 15) {
+  const middle = (first + second) / 2, half = Math.max(Math.abs(first - second), gap) / 2, sign = first <= second ? -1 : 1;
+  const up = Math.max(middle + half - lowest, 0);
+  return [middle + sign * half - up, middle - sign * half - up];
 }
 
 /** Coverage and liability against the threshold, on a log axis. `points`: `at`, `text`, `coverage`, `liability` (null: unknown), `isOwn`. */
@@ -21,7 +21,7 @@ export function thresholdCurve(points, unit) {
     return svg("g", { class: `curve-${name}` }, svg("polyline", { points: told.map(({ i, value }) => `${x(i).toFixed(1)},${y(value).toFixed(1)}`).join(" ") }),
       told.map(({ i, value }) => svg("circle", { cx: x(i), cy: y(value), r: 3.5 }, svg("title", {}, `${name} ${fractionText(value)} from ${points[i].text}`))));
   };
-  const last = points.at(-1), heights = labelsApart([y(last.coverage), y(last.liability ?? 0)]), own = points.findIndex(({ isOwn }) => isOwn);
+  const last = points.at(-1), heights = labelsApart([y(last.coverage), y(last.liability ?? 0)], y(0)), own = points.findIndex(({ isOwn }) => isOwn);
   const label = (name, place) => last[name] !== null && svg("text", { class: `tick curve-label-${name}`, x: width - right + 10, y: place + 4 }, `${name} ${fractionText(last[name])}`);
   const words = points.map(({ text, coverage, liability }) => `from ${text}: coverage ${fractionText(coverage)}, liability ${liability === null ? "unknown" : fractionText(liability)}`).join("; ");
   return svg("svg", { class: "curve", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words },
