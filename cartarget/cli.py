@@ -165,18 +165,18 @@ def evidence(file: ConfigFile) -> None:
     """Show what was counted for a run, and what was not.
 
     One row a counted atlas; then the required places that no input measures, how many antigens were measured in
-    how many atlases, and labels that hold several kinds of cells. The count step must have been done (`cartarget run`
-    does all steps).
+    how many atlases, and what to mind: nuclei alone, labels that hold several kinds of cells. The count step must have
+    been done (`cartarget run` does all steps).
     """
     from cartarget.run.contents import describe_evidence
 
-    parts, places, measured, mixed = describe_evidence(load_config(file))
+    parts, places, measured, to_mind = describe_evidence(load_config(file))
     typer.echo(parts.to_string(index=False))
     typer.echo(f"\nRequired places that no input measures: {', '.join(places) or 'none'}.")
     typer.echo("\nAntigens by the number of these atlases that measured them:")
     typer.echo("\n".join(f"  {n} of {len(parts)}: {antigens:,}" for n, antigens in measured.items()))
-    if len(mixed):
-        typer.echo(f"\nLabels that hold several kinds of cells:\n{mixed.round(3).to_string(index=False)}")
+    for text in to_mind:
+        typer.echo(f"\n{text}")
 
 
 @app.command()

@@ -9,12 +9,13 @@ import pandas as pd
 
 from cartarget.config import Config
 from cartarget.evidence.labels import mixed_labels
+from cartarget.evidence.panel import Panel
 from cartarget.evidence.part import DEPTHS, Part
 from cartarget.run.inputs import load_run, part_path
-from cartarget.safety.beside import unmeasured_places
+from cartarget.safety.beside import nuclei_alone, unmeasured_places
 
 
-def describe_evidence(config: Config) -> tuple[pd.DataFrame, tuple[str, ...], pd.Series, pd.DataFrame]:
+def describe_evidence(config: Config) -> tuple[pd.DataFrame, tuple[str, ...], pd.Series, list[str]]:
     """Say what was counted, what nothing measures, and how widely the antigens were measured.
 
     Parameters
@@ -25,8 +26,8 @@ def describe_evidence(config: Config) -> tuple[pd.DataFrame, tuple[str, ...], pd
     Returns
     -------
     One row a counted atlas (see `part_row`); the required places that no input of the run measures; how many
-    antigens were measured in 1, 2, … counted atlases; and the populations whose label holds several kinds of cells
-    (`cartarget.evidence.labels.mixed_labels`).
+    antigens were measured in 1, 2, … counted atlases; and what to mind, a text each: required places of which nuclei
+    alone tell, and populations whose label holds several kinds of cells.
 
     Raises
     ------
@@ -38,8 +39,14 @@ def describe_evidence(config: Config) -> tuple[pd.DataFrame, tuple[str, ...], pd
     rows = [part_row(part, folder=part_path(config, asked[part.atlas])) for part in run.parts]
     held = pd.concat([pd.Series(1, index=np.array(p.symbols)[p.is_measured.any(axis=1)]) for p in run.parts])
     times = held.groupby(level=0).sum().reindex(run.panel.symbols, fill_value=0)
-    mixed = mixed_labels(run.panel.packed)
-    return pd.DataFrame(rows), unmeasured_places(run.panel), times.value_counts().sort_index(), mixed
+    return pd.DataFrame(rows), unmeasured_places(run.panel), times.value_counts().sort_index(), _to_mind(run.panel)
+
+
+def _to_mind(panel: Panel) -> list[str]:
+    nuclei, mixed = nuclei_alone(panel), mixed_labels(panel.packed)
+    texts = [f"Required places of which nuclei alone tell: {', '.join(nuclei)}."] if nuclei else []
+    table = mixed.round(3).to_string(index=False)
+    return [*texts, f"Labels that hold several kinds of cells:\n{table}"] if len(mixed) else texts
 
 
 def part_row(part: Part, *, folder: Path) -> dict[str, str]:

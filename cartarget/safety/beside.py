@@ -89,6 +89,28 @@ def unmeasured_places(panel: Panel) -> tuple[str, ...]:
     return tuple(name for column, name in enumerate(panel.required) if not alone[:, column].any())
 
 
+def nuclei_alone(panel: Panel) -> tuple[str, ...]:
+    """Required places of which nuclei alone tell: an antigen whose RNA leaves the nucleus may look absent there.
+
+    Parameters
+    ----------
+    panel
+        Evidence on the antigens.
+
+    Returns
+    -------
+    Names of `panel.required`, in its order, in which no cells, samples or RNA summary measured any antigen, and nuclei
+    did.
+    """
+    about = known(panel)
+    is_nuclei = (panel.populations["assay"].astype(str) == "nuclei").to_numpy()
+    is_measured = np.asarray(panel.packed.is_measured.any(axis=0))
+    tells = about.place_of_population & is_measured[:, None]
+    others = tells[~is_nuclei].any(axis=0) | about.summed.any(axis=0)
+    alone = tells[is_nuclei].any(axis=0) & ~others
+    return tuple(name for name, is_alone in zip(panel.required, alone, strict=True) if is_alone)
+
+
 def rare_unmeasured(panel: Panel, gates: Gates, *, rare: Sequence[str]) -> list[str]:
     """Rare vital tissues and cell types in which no source measured what a gate senses: no gate is vouched for there.
 

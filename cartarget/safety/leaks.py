@@ -66,8 +66,8 @@ def _mean_levels(panel: Panel) -> NDArray[np.float64]:
 def spared_by_leaks(evidence: Evidence, shape: Gate) -> tuple[Flags, Floats]:
     """Populations whose cap a gate may keep only since RNA of its blockers leaked there.
 
-    A conjunction whose blockers may all have leaked into a population is asked without them: if that is more than the
-    cap allows, the place is open.
+    A conjunction whose blockers may all have leaked into a population is asked without them: if what is seen of it is
+    more than the cap allows, the place is open.
 
     Parameters
     ----------
@@ -87,6 +87,6 @@ def spared_by_leaks(evidence: Evidence, shape: Gate) -> tuple[Flags, Floats]:
         leaked = np.logical_and.reduce([evidence.of(leaks, symbol) for symbol in one.blockers])
         if one.blockers and leaked.any():
             low = weigh(evidence, Conjunction(one.plain, ())).low
-            own = leaked & (low > panel.highest_fraction)
+            own = leaked & (low > np.maximum(panel.highest_fraction, 0.0))
             flags, hit = flags | own, np.maximum(hit, np.where(own, low, 0.0))
     return flags, hit

@@ -262,7 +262,8 @@ class Reference:
         stops = blockers(cube)
         if self.leaks is None or p.kind != "cells" or not stops or not all(self.leaks(p, s) for s in stops):
             return False
-        return self.value(p, self.conjunction(p, sensing(plain(cube)))) > p.cap + 1e-9
+        bare = self.conjunction(p, sensing(plain(cube)))
+        return bare > 0 and self.value(p, bare) > p.cap + 1e-9
 
     def is_below(self, cubes: Collection[Conjunction]) -> bool:
         """Whether a conjunction without a blocker has no part with a window of 0 or more."""

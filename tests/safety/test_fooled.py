@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cartarget.evidence.panel import build_panel
+from cartarget.safety.beside import nuclei_alone
 from tests.fooling import fooling
 
 N = 3
@@ -23,6 +25,14 @@ def test_what_fools_us_still_is_told(name: str) -> None:
     """Fails as soon as a rule sees it: then move it to `CASES`, and change `docs/method.md`."""
     found = [fooling.OPEN[name](rng).scores()["safety_class"] for rng in fooling.streams(11, N)]
     assert found == ["within caps"] * N
+
+
+def test_places_of_which_nuclei_alone_tell_are_named() -> None:
+    (rng,) = fooling.streams(1, 1)
+    asked = {"symbols": fooling.GENES, "required": ["heart", "heart: cardiomyocyte", "lung"], "origin": ["colon"]}
+    alone = build_panel(fooling.nuclei_alone(rng).atlases, **asked)
+    assert nuclei_alone(alone) == ("heart", "heart: cardiomyocyte"), "nothing tells of the lung"
+    assert nuclei_alone(build_panel(fooling.nuclei_beside_cells(rng).atlases, **asked)) == ()
 
 
 def test_one_person_in_thirty_is_named() -> None:
