@@ -79,12 +79,11 @@ def test_who_is_missed_who_is_at_risk_and_the_panel_are_told_where_a_run_has_the
     ).assign(carried=HOSTILE, second_gate="C", second_catches=0.75, left_both=0.05, residual=0.24)
     write_table("escape", patients, folder / "escape")
     place = {"gate": gate, "is_required": True, "is_origin": False, "n_donors": 30, "cap": 0.05}
-    people = pd.DataFrame([
-        {**place, "population": "heart: cardiomyocyte", "tissue": "heart", "measured": "yes", "people_over_cap": 1, "share_lower": 0.004,
-         "share_upper": 0.145, "donor_worst": 0.9, "in_common": HOSTILE},
-        {**place, "population": "liver", "tissue": "liver", "measured": "yes", "people_over_cap": 0, "share_upper": 0.08},
-        {**place, "population": "brain", "tissue": "brain", "measured": "unknown", "n_donors": 0, "share_upper": 1.0},
-    ])  # fmt: skip
+    heart = {"population": "heart: cardiomyocyte", "tissue": "heart", "measured": "yes", "people_over_cap": 1}
+    heart |= {"share_lower": 0.004, "share_upper": 0.145, "donor_worst": 0.9, "in_common": HOSTILE}
+    liver = {"population": "liver", "tissue": "liver", "measured": "yes", "people_over_cap": 0, "share_upper": 0.08}
+    brain = {"population": "brain", "tissue": "brain", "measured": "unknown", "n_donors": 0, "share_upper": 1.0}
+    people = pd.DataFrame([place | one for one in (heart, liver, brain)])
     write_table("people", people, folder / "people")
     curve = {"question": "most patients", "scope": "not over cap", "n_products": 1, "products": gate, "n_patients": 9}
     curve |= {"n_served": 6, "share_served": 2 / 3, "status": "optimal", "gap": 0.0, "patients": "x 6 of 9"}
