@@ -11,6 +11,9 @@ from cartarget.config import load_config
 
 app = typer.Typer()
 
+SHOWN = ["gate", "rank", "safety_class", "is_firm", "coverage", "liability", "liability_population"]
+"""Columns of gates that are printed."""
+
 
 @app.command()
 def backtest(file: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run.")]) -> None:
@@ -86,3 +89,29 @@ def patient(
     typer.echo(f"Page: {(told.pdf or told.html).as_posix()}")
     if told.pdf is None:
         typer.echo("No PDF: no Chromium on the path; open the page and print it.")
+
+
+@app.command()
+def affinity(
+    file: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run.")],
+    steps: Annotated[
+        list[float], typer.Option("--step", help="A threshold beside that of the run, in its unit; may be repeated.")
+    ],
+) -> None:
+    """Search gates whose antigens have thresholds of their own.
+
+    The level from which a product kills can be tuned. Each antigen stands in a gate at the threshold of the run or at
+    a step, such as CEACAM5>=200. Two steps take up to nine times the search of all pairs. Leaves affinity, .parquet
+    and .tsv, in the columns of gates, in the run's folder.
+    """
+    from cartarget.contracts import write_table
+    from cartarget.run.affinity_search import affinity_search
+    from cartarget.run.asking import open_run
+    from cartarget.run.steps import run
+
+    config = load_config(file)
+    run(config, last="screen")
+    table = affinity_search(open_run(config), steps=steps)
+    write_table("gates", table, config.run_dir / "affinity")
+    typer.echo(table.head(10)[SHOWN].to_string(index=False, float_format="{:.3f}".format))
+    typer.echo(f"\nThresholds: {(config.run_dir / 'affinity.tsv').as_posix()}")

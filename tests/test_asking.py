@@ -163,6 +163,16 @@ def test_the_commands_score_and_explain(folder: Path) -> None:
     assert "CEACAM5: " in told.stdout and f"{LOST} is no candidate of this run" in told.stdout
 
 
+def test_thresholds_of_their_own_are_searched_from_the_command_line(folder: Path) -> None:
+    told = command("affinity", "small.yaml", "--step", "2", folder=folder)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.endswith("Thresholds: results/demo/affinity.tsv\n")
+    table = read_table("gates", folder / "results" / "demo" / "affinity.parquet")
+    assert table["rank"].dropna().tolist() == list(range(1, table["rank"].notna().sum() + 1))
+    told = command("affinity", "small.yaml", "--step", "1", folder=folder)
+    assert (told.returncode, told.stdout) == (1, "") and "other than that of the run (1)" in told.stderr
+
+
 def test_a_file_of_gates_names_the_line(tmp_path: Path) -> None:
     (tmp_path / "gates.txt").write_text("A & B\nA &\n")
     with pytest.raises(GateError, match=r"gates\.txt, line 2: gate does not parse"):

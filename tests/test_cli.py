@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
     "run", "screen", "gates", "score", "explain", "report", "evidence", "index", "demo", "config", "workflow", "init",
 )  # fmt: skip
+PRODUCT = ("affinity", "backtest", "panel", "patient")
+"""Commands of `cli_product`."""
 
 
 def cartarget(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -39,24 +41,25 @@ def cartarget(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProce
 def test_help_names_each_command() -> None:
     told = cartarget("--help")
     assert told.returncode == 0
-    for command in COMMANDS:
+    for command in (*COMMANDS, *PRODUCT):
         assert f"\n  {command} " in told.stdout
     assert "not clinical" in told.stdout
     assert "..." not in told.stdout.split("Commands:")[1], "the first line of each command's help is short enough"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", (*COMMANDS, *PRODUCT))
 def test_each_command_has_help(command: str) -> None:
     told = cartarget(command, "--help")
     assert told.returncode == 0
     assert len(told.stdout.split("Options:")[0].split()) > 10
 
 
-def test_no_command_is_longer_than_ten_lines() -> None:
-    tree = ast.parse((ROOT / "cartarget" / "cli.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("module", "commands"), [("cli", COMMANDS), ("cli_product", PRODUCT)])
+def test_no_command_is_longer_than_ten_lines(module: str, commands: tuple[str, ...]) -> None:
+    tree = ast.parse((ROOT / "cartarget" / f"{module}.py").read_text(encoding="utf-8"))
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    assert set(COMMANDS) <= set(functions)
-    for name in COMMANDS:
+    assert set(commands) <= set(functions)
+    for name in commands:
         body = functions[name].body[1:]  # after the docstring
         assert (body[-1].end_lineno or 0) - body[0].lineno < 10, name
 

@@ -67,7 +67,8 @@ function peopleView(rows) {
   const outside = rows.filter((row) => !row.is_origin), told = outside.filter((row) => row.measured === "yes" && row.people_over_cap !== null);
   const over = outside.filter((row) => row.people_over_cap > 0), unknown = outside.filter((row) => row.measured === "unknown");
   const least = told.filter((row) => row.people_over_cap === 0).sort((x, y) => x.n_donors - y.n_donors);
-  const bound = least.length > 0 && `With ${plural(least[0].n_donors, "donor")} (${least[0].population}) up to ${inPercent(least[0].share_upper)} of people could be; with ${plural(least.at(-1).n_donors, "donor")} (${least.at(-1).population}) up to ${inPercent(least.at(-1).share_upper)}.`;
+  const [few, many] = [least[0], least.at(-1)], upTo = (row) => `with ${plural(row.n_donors, "donor")} (${row.population}) up to ${inPercent(row.share_upper)} of people could be`;
+  const bound = few && (few.n_donors === many.n_donors ? `With ${plural(few.n_donors, "donor")} each up to ${inPercent(few.share_upper)} of people could be.` : `W${upTo(few).slice(1)}; ${upTo(many)}.`);
   const where = [...new Set(unknown.map((row) => row.tissue))];
   const titles = [["Place"], ["Over the cap", true], ["Share of people", true], ["Worst donor", true], ["In common"]];
   return [el("p", {}, sentences(told.length === 0 ? "No donor was measured in any vital or required place outside the origin." : `Of ${plural(told.length, "place")} outside the origin with donors, somebody is over the cap in ${over.length || "none"}.`, bound,
