@@ -59,13 +59,11 @@ def panel(
     from cartarget.selection.prices import read_prices
 
     configs = [load_config(file) for file in files]
-    table = None if prices is None else read_prices(prices)
+    folder, table = panel_folder(configs), None if prices is None else read_prices(prices)
     asked = Asked(configs[0].coverage_floor if covers is None else covers, share, table, patients)
-    folder = panel_folder(configs)
     for config in configs:
         run(config, last="gates")
-    found = panel_into(folder, configs=configs, asked=asked)
-    typer.echo("\n".join([*tell(found), f"\nPanel: {folder.as_posix()}/"]))
+    typer.echo("\n".join([*tell(panel_into(folder, configs=configs, asked=asked)), f"\nPanel: {folder.as_posix()}/"]))
 
 
 @app.command()
@@ -109,9 +107,8 @@ def affinity(
     from cartarget.run.asking import open_run
     from cartarget.run.steps import run
 
-    config = load_config(file)
-    run(config, last="screen")
+    run(config := load_config(file), last="screen")
     table = affinity_search(open_run(config), steps=steps)
     write_table("gates", table, config.run_dir / "affinity")
     typer.echo(table.head(10)[SHOWN].to_string(index=False, float_format="{:.3f}".format))
-    typer.echo(f"\nThresholds: {(config.run_dir / 'affinity.tsv').as_posix()}")
+    typer.echo(f"\nThresholds: {config.run_dir.as_posix()}/affinity.tsv")
