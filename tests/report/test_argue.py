@@ -29,6 +29,7 @@ from cartarget.report.argue import (
     read_evidence,
     write_evidence,
 )
+from cartarget.report.embed import LARGER as LARGER_SHAPE
 from cartarget.report.embed import embed
 from cartarget.safety.judge import judge
 from cartarget.safety.scores import _exposures, _Places
@@ -306,8 +307,8 @@ def test_rows_without_evidence_are_named() -> None:
     gates = pd.DataFrame({"gate": names, "window": 1.0, "is_protein_known": False, "n_antigens": [2, 3, 2, 1]})
     antigens = pd.DataFrame({"symbol": [a, b, "X"], "window": [1.0, np.nan, 2.0], "is_protein_known": True})
     block, lacking = embed(evidence, antigens=antigens, gates=gates, atlas="atlas")
-    assert lacking == {f"{a} & {b} & {c}", "X | Y", "X"}
-    assert block.arrays["gate.op"].tolist() == [2, -1, -1, 0]
+    assert lacking == {"X | Y", "X"}
+    assert block.arrays["gate.op"].tolist() == [2, LARGER_SHAPE, -1, 0]
     assert block.arrays["antigen.row"][2] == -1
     assert block.arrays["antigen.tie"].tolist() == [1, 2, 0], "the wider window first, an unknown one last"
 

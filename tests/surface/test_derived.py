@@ -93,7 +93,10 @@ def test_a_users_table_adds_and_redefines(tmp_path: Path) -> None:
         ([("OUT", "A"), ("A", "B"), ("B", "A")], "A -> B -> A leads back to itself"),
         ([("A", "X &")], "line 2: gate does not parse"),
         ([("A", "~X")], "holds for a cell with none of its genes"),
-        ([("A", "X>=5 & Y")], "line 2: X>=5 has a threshold of its own, .* write X"),
+        (
+            [("A", "X>=5 & Y")],
+            "line 2: X>=5 has a threshold of its own, but a derived antigen is read at that of its gate; write X",
+        ),
         ([("A", "X | ~X")], "line 2: gate"),
         ([("A", "X"), ("A", "Y")], "line 3: 'A' stands twice"),
         ([("A", "")], "line 2: expression is empty"),
