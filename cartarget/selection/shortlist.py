@@ -40,13 +40,22 @@ def listable(gates: pd.DataFrame) -> pd.Series:
     """Whether a gate may stand on the shortlist.
 
     It is ranked; over cap at none of half, once and twice the threshold; has a window of `LEAST_WINDOW` or more; senses
-    no antigen whose signal is that of another cell type (`contaminant`); and nothing that is only partly known to be on
-    the membrane. A window that is missing, since no vital tissue was measured, is none.
+    no antigen whose signal is that of another cell type (`contaminant`), and nothing that is only partly known to be on
+    the membrane; and its malignant cells do not speak against it (`mark_cells`). A window that is missing, since no
+    vital tissue was measured, is none.
     """
     is_outside = gates["mark_membrane"].fillna("").ne(PARTLY) if "mark_membrane" in gates else True
+    is_in_cells = gates["mark_cells"].fillna("").ne(NO) if "mark_cells" in gates else True
     is_own = gates["contaminant"].fillna("").eq("") if "contaminant" in gates else True
     is_wide = gates["window"].astype(float).ge(LEAST_WINDOW) if "window" in gates else True
-    return gates["rank"].notna() & place_firm(gates).lt(CLASSES.index(UNSAFE)) & is_wide & is_own & is_outside
+    return (
+        gates["rank"].notna()
+        & place_firm(gates).lt(CLASSES.index(UNSAFE))
+        & is_wide
+        & is_own
+        & is_outside
+        & is_in_cells
+    )
 
 
 def shortlist(
@@ -195,7 +204,8 @@ def why_empty(gates: pd.DataFrame) -> str:
         return "No gate has a window: no vital tissue was measured on a scale that compares with the tumour."
     return (
         f"{len(left)} gates are over cap at no threshold, but none has a window of {LEAST_WINDOW:g} log2 or more "
-        "without an antigen that follows another cell type or is only partly known to be on the membrane."
+        "without an antigen that follows another cell type or is only partly known to be on the membrane, and with "
+        "malignant cells that do not speak against it."
     )
 
 

@@ -269,3 +269,10 @@ def test_an_antigen_of_most_tissues_is_said_to_hit_them() -> None:
     assert shortlist(table(["A & B"]), antigens=antigens)["why"].tolist() == [
         "A alone hits lung, B alone hits lung and 2 more tissues"
     ]
+
+
+def test_a_gate_that_malignant_cells_speak_against_is_no_idea() -> None:
+    told = pd.array(["no", "yes", "unknown", None], dtype="string")
+    frame = table(["A & B", "C & D", "E & F", "G"], mark_cells=told)
+    assert shortlist(frame)["gate"].tolist() == ["C & D", "E & F", "G"]
+    assert "malignant cells" in why_empty(frame.head(1))

@@ -90,7 +90,7 @@ function supportOf({ gates, antigens, listed, symbols }) {
   const marked = (row, word) => ["mark_membrane", "mark_cells", "mark_protein"].filter((name) => gates.by[name] && gates.told(row, name) === word).length;
   const support = listed.rows.map((row, g) => marked(row, "yes") - marked(row, "no")
     + new Set(listed.gates[g].shape.sensed.map((letter) => symbols[listed.gates[g].rows[letter]]).filter(isTreated)).size);
-  const isListable = (g) => (gates.told(listed.rows[g], "window") ?? -1) >= LEAST_WINDOW && !gates.told(listed.rows[g], "contaminant") && gates.by.mark_membrane?.told(listed.rows[g]) !== "partly";
+  const isListable = (g) => (gates.told(listed.rows[g], "window") ?? -1) >= LEAST_WINDOW && !gates.told(listed.rows[g], "contaminant") && gates.by.mark_membrane?.told(listed.rows[g]) !== "partly" && gates.by.mark_cells?.told(listed.rows[g]) !== "no";
   return { isListable, support };
 }
 
