@@ -33,7 +33,12 @@ def test_the_command_prints_and_writes_the_same_tables(folder: Path) -> None:
     text = (folder / "told.txt").read_text(encoding="utf-8")
     written = (folder / "results/demo/backtest.md").read_text(encoding="utf-8")
     assert written in text and "results/demo/backtest.md" in text
-    for title in ("## Outcomes: all rows", "## Caps by kind of product", "## Clinical targets of the indication"):
+    for title in (
+        "Run demo, ",
+        "## Outcomes: all rows",
+        "## Caps by kind of product",
+        "## Clinical targets of the indication",
+    ):
         assert title in text
     rows = pd.read_csv(folder / "results/demo/backtest.tsv", sep="\t")
     assert (
@@ -70,6 +75,7 @@ def test_predictions_are_the_exposure_table_read_by_hand(folder: Path) -> None:
 def test_targets_are_placed_among_candidates(folder: Path) -> None:
     with contextlib.chdir(folder):
         opened = cartarget.open_run("small.yaml")
+        opened.run.atlases["simulated"].uns["cartarget"]["is_simulated"] = True
         found = backtest_run(opened, n_resamples=20)
         table = opened.antigens
     ours = found.targets[found.targets["score"] == "rank of this run"]
@@ -80,6 +86,7 @@ def test_targets_are_placed_among_candidates(folder: Path) -> None:
             assert row["percentile"] == 1
     assert set(found.targets["score"]) >= {"rank of this run", "Welch t against all normal pooled"}
     assert "not supported: the cap stays" in told(found)
+    assert "Its data are simulated" in told(found) and "no figure here is foresight" in told(found)
 
 
 def test_a_run_without_any_of_the_antigens_says_missing_everywhere(folder: Path) -> None:

@@ -28,6 +28,8 @@ class Backtest:
 
     Attributes
     ----------
+    about
+        Which run it is, and whether its data are made up.
     rows
         Outcomes, those not reported left out, with one column a score; NaN: the run did not measure antigen or organ.
     scores
@@ -38,6 +40,7 @@ class Backtest:
         Percentile of each clinical target of the indication among the candidates, by the run and by others' scores.
     """
 
+    about: str
     rows: pd.DataFrame
     scores: pd.DataFrame
     caps: pd.DataFrame
@@ -70,11 +73,19 @@ def backtest_run(opened: OpenRun, *, n_resamples: int = 1000) -> Backtest:
         table["held_out"] = [_held_out(scores.loc[mask, score], harmed, own["antigen"]) for score in table["score"]]
         told.append(table.assign(rows=name))
     return Backtest(
+        about=_about(opened),
         rows=rows.join(scores),
         scores=pd.concat(told, ignore_index=True),
         caps=propose_caps(scores["exposure, worst place"], rows, n_resamples=n_resamples),
         targets=target_percentiles(opened),
     )
+
+
+def _about(opened: OpenRun) -> str:
+    text = f"Run {opened.config.name}, {opened.run.indication.name}."
+    if any(adata.uns["cartarget"]["is_simulated"] for adata in opened.run.atlases.values()):
+        text += " **Its data are simulated, beside real outcomes: no figure here is foresight.**"
+    return text
 
 
 def _held_out(score: pd.Series, harmed: pd.Series, antigen: pd.Series) -> float:
@@ -190,7 +201,12 @@ def write_backtest(found: Backtest, folder: Path) -> Path:
 
 def told(found: Backtest) -> str:
     """The tables as Markdown."""
-    parts = []
+    words = (
+        "ROC AUC: 0.5 is chance, 1 means that every harmed organ stands above every spared one. *Base* is the share of "
+        "harmed rows, the average precision of chance. *Held out* is the accuracy of a threshold that was chosen on "
+        "other antigens. Intervals are 95 %, by antigen."
+    )
+    parts = ["# A run against what products did to patients", found.about, words]
     for name, table in found.scores.groupby("rows", sort=False):
         lines = [
             "| score | rows (harmed) | missing | ROC AUC | average precision | base | held out |",

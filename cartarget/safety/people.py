@@ -15,6 +15,7 @@ from cartarget.evidence.intervals import fraction_interval, posterior_quantile
 from cartarget.evidence.packed import WORD
 from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
+from cartarget.logic.gate import Gate
 from cartarget.safety.conjunction import Evidence
 from cartarget.safety.judge import Judged, judge
 from cartarget.safety.known import known
@@ -35,7 +36,9 @@ COLUMNS = (
 TOLD, IN_PART, UNKNOWN = "yes", "in part", "unknown"
 
 
-def people_table(panel: Panel, gates: Gates, *, names: Sequence[str] | None = None) -> pd.DataFrame:
+def people_table(
+    panel: Panel, gates: Gates | Sequence[str | Gate], *, names: Sequence[str] | None = None
+) -> pd.DataFrame:
     """A gate's exposure of each normal person, in every vital or required place.
 
     Who is over a cap is what `judge` counts: in cells a donor of whom as many cells hit would be rarer than 5 % at the
@@ -47,7 +50,7 @@ def people_table(panel: Panel, gates: Gates, *, names: Sequence[str] | None = No
     panel
         Evidence on the antigens.
     gates
-        The gates.
+        The gates, as text or as `Gates`.
     names
         Gates as text. None: as they are called.
 
@@ -78,11 +81,12 @@ def people_table(panel: Panel, gates: Gates, *, names: Sequence[str] | None = No
     >>> tiers = cartarget.read_tiers("config/tissue_tiers.tsv")
     >>> atlas = cartarget.harmonise(atlas, tiers=tiers, origin=["colon"])
     >>> panel = cartarget.build_panel(atlas, symbols=["CEACAM5", "MSLN"], required=["lung", "heart"], origin=["colon"])
-    >>> table = people_table(panel, Gates.parse(["MSLN"], panel=panel))
+    >>> table = people_table(panel, ["MSLN"])
     >>> row = table[table["tissue"] == "lung"].iloc[0]
     >>> row["measured"], int(row["n_donors"])
     ('yes', 5)
     """
+    gates = gates if isinstance(gates, Gates) else Gates.parse(gates, panel=panel)
     judged, people = judge(panel, gates), People.of(panel)
     called = list(names) if names is not None else gates.names(panel.symbols)
     rows = [

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cartarget.errors import GateError
+from cartarget.errors import GateError, InputError
 from cartarget.evidence.intervals import fraction_interval
 from cartarget.evidence.malignant import Bulk, Malignant, Mixtures, bulk_tumors, malignant_cells
 from cartarget.evidence.packed import WORD, unpack_bits
@@ -174,6 +174,8 @@ def missed_together(
     if not 0 < len(listed) <= _MOST:
         raise GateError(f"found {len(listed)} gates; give 1 to {_MOST} to be told who is missed by which")
     names = listed.names(panel.symbols)
+    if not 0 < floor <= 1:
+        raise InputError(f"floor: found {floor:g}; expected a share of the malignant cells, above 0 and at most 1")
     people = _people_missed(missed_by(panel, gates, mixtures=mixtures), names, floor=floor)
     cells = malignant_cells(panel)
     share = _cells_missed(cells, listed)

@@ -323,3 +323,9 @@ def test_words_of_more_than_64_cells_are_counted_without_their_padding() -> None
     assert found.n_cells.tolist() == [65, 64, 130]
     assert found.count(found.valid[None])[0].tolist() == [65, 64, 130]
     assert missed_by(panel, ["A"])["n_left"].tolist() == [1, 64, 0]
+
+
+@pytest.mark.parametrize("floor", [0, -0.5, 50])
+def test_a_floor_that_is_no_share_is_refused(two: Panel, floor: float) -> None:
+    with pytest.raises(InputError, match="expected a share of the malignant cells"):
+        missed_together(two, ["A"], floor=floor)
