@@ -74,7 +74,8 @@ def parse_hla(text: str) -> HlaAllele:
     Raises
     ------
     InputError
-        The text is no allele, a serological name that is no allele group, or digits that can be cut in two ways.
+        The text is no allele, a serological name that is no allele group, or digits that can be cut in two ways or mix
+        both spellings (`A*02:0101`).
 
     Examples
     --------
@@ -96,7 +97,15 @@ def parse_hla(text: str) -> HlaAllele:
         fields = [digits[:2], digits[2:4]]
     if len(fields[0]) > 2:
         raise InputError(f"HLA type {text!r}: an allele group has two digits, found {fields[0]}; {expected}")
+    if len(fields) > 1 and len(fields[1]) > 2 and fields[1].startswith("0"):
+        raise InputError(
+            f"HLA type {text!r}: no protein has the number {fields[1]}; with colons write {_colons(fields)}"
+        )
     return HlaAllele(match["gene"], fields[0].zfill(2), fields[1] if len(fields) > 1 else "", suffix)
+
+
+def _colons(fields: list[str]) -> str:
+    return ":".join([fields[0], *re.findall(r"\d{1,2}", fields[1])])
 
 
 def _serological(gene: str, number: int, text: str) -> HlaAllele:
@@ -158,7 +167,7 @@ def _person(row: Mapping[str, object], target: HlaAllele, name: str) -> dict[str
     is_carrier = _any(binds)
     is_one = None if None in binds else sum(map(bool, binds)) == 1
     is_heterozygous = False if is_carrier is False else is_one
-    has_lost = _lost(str(row["lost"]), alleles, target, name)
+    has_lost = _lost(row["lost"], alleles, target, name)
     is_served = _all([is_heterozygous, has_lost])
     found = {"is_carrier": is_carrier, "is_heterozygous": is_heterozygous, "has_lost": has_lost, "is_served": is_served}
     return {"person": name, **found, "reason": _reason(found, target)}
@@ -177,23 +186,37 @@ def _known(value: object, target: HlaAllele, name: str) -> HlaAllele | None:
     return allele
 
 
-def _lost(text: str, alleles: list[HlaAllele | None], target: HlaAllele, name: str) -> bool | None:
+def _lost(value: object, alleles: list[HlaAllele | None], target: HlaAllele, name: str) -> bool | None:
     """Whether the tumour has lost what the blocker binds; None: not looked for, or not told finely enough."""
-    if text.strip().casefold() in ("none", "no"):
+    if isinstance(value, str) and value.strip().casefold() in ("none", "no"):
         return False
-    lost = _known(text, target, name)
+    lost = _known(value, target, name)
     if lost is None:
         return None
     own = [allele for allele in alleles if allele is not None]
-    if len(own) == 2 and not any(allele.is_of(lost) is not False or lost.is_of(allele) is not False for allele in own):
+    meant = _meant(lost, own)
+    if len(own) == 2 and not meant:
         raise InputError(
             f"{name}: the tumour is said to have lost {lost}, but the person carries {own[0]} and {own[1]}"
         )
-    binds = lost.is_of(target)
-    if binds is None:  # typed coarsely: it is the person's one allele of that group
-        same = [allele.is_of(target) for allele in own if allele.is_of(lost)]
-        return same[0] if len(same) == 1 else None
-    return binds
+    told = [allele for allele in meant if allele.protein or allele.suffix]
+    binds = {allele.is_of(target) for allele in told}
+    if lost.protein or len(own) < 2 or len(told) < len(meant):
+        binds.add(lost.is_of(target))
+    return binds.pop() if len(binds) == 1 else None
+
+
+def _meant(lost: HlaAllele, own: list[HlaAllele]) -> list[HlaAllele]:
+    """The person's alleles that the lost one may be: those of its very name, else all that its name does not exclude.
+
+    A group without a protein (`A*02`) may be any allele of the group, a null one (`A*02:53N`) too.
+    """
+    same = [allele for allele in own if allele == lost and (lost.protein or lost.suffix)]
+    return same or [
+        allele
+        for allele in own
+        if allele.group == lost.group and (not (allele.protein and lost.protein) or allele.protein == lost.protein)
+    ]
 
 
 def _any(flags: list[bool | None]) -> bool | None:
@@ -215,7 +238,7 @@ def _reason(found: Mapping[str, bool | None], target: HlaAllele) -> str:
         return f"carries {target} on both chromosomes: a tumour that loses one keeps the other"
     if found["is_heterozygous"] is None:
         return "unknown: not typed, or not finely enough"
-    return "unknown: nobody looked whether the tumour has lost it"
+    return "unknown: not told whether the tumour has lost it, or not finely enough"
 
 
 def served_people(table: pd.DataFrame) -> dict[str, float]:

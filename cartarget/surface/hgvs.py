@@ -19,7 +19,7 @@ SHORTENING = (STOP, FRAMESHIFT, START_LOST)
 END = "*"
 """The stop codon, as a residue."""
 
-_LETTER = {**protein_letters_3to1_extended, "Ter": END}
+_LETTER = {**protein_letters_3to1_extended, "Ter": END, "X": END}  # X: a stop, in names of before 2013; unknown is Xaa
 _THREE = rf"(?:{'|'.join(_LETTER)}|\*)"
 _ONE = r"(?:[A-Z]|\*)"
 
@@ -81,7 +81,7 @@ def parse_change(text: str) -> Change:
     Parameters
     ----------
     text
-        With or without the protein's name before it, in three letters or one; `%3D` is `=`.
+        With or without the protein's name before it, in three letters or one; `%3D` is `=`, `X` a stop.
 
     Returns
     -------
@@ -95,6 +95,8 @@ def parse_change(text: str) -> Change:
     ('missense', 24, ((24, 'V'),))
     >>> [parse_change(name).kind for name in ("p.Arg31Ter", "p.R31*", "p.Lys65AsnfsTer5", "p.Leu9=", "p.Met1?")]
     ['stop', 'stop', 'frameshift', 'synonymous', 'start lost']
+    >>> [parse_change(name).kind for name in ("p.R31X", "p.Met1_Ala2del", "p.Lys108_Ter110del")]
+    ['stop', 'start lost', 'stop lost']
     >>> parse_change("p.Ser54_Ser58del").last, parse_change("p.?").kind
     (58, 'unknown')
     """
@@ -129,8 +131,7 @@ def _kind(said: dict[str, str | None], place: tuple[int, str]) -> str:
     if said.get("ext"):
         return START_LOST if position == 1 else STOP_LOST
     if said.get("frame"):
-        put = said["put"] or ""
-        return STOP if "Ter" in put or END in put else IN_FRAME
+        return _kind_in_frame(said["frame"] or "", said["put"] or "", place, _letter(said["ref2"]))
     alt = _letter(said["alt"])
     if position == 1 and alt not in ("=", ref):
         return START_LOST
@@ -139,3 +140,15 @@ def _kind(said: dict[str, str | None], place: tuple[int, str]) -> str:
     if alt == "?":
         return UNREAD
     return SYNONYMOUS if alt in ("=", ref) else STOP if alt == END else MISSENSE
+
+
+def _kind_in_frame(frame: str, put: str, place: tuple[int, str], ref2: str) -> str:
+    """Kind of a deletion, insertion or duplication: it may take the start or the stop, or put a stop."""
+    position, ref = place
+    is_taken = frame in ("del", "delins")
+    if is_taken and position == 1 and re.match(r"Met|M(?![a-z])", put) is None:
+        return START_LOST
+    is_stop_put = any(stop in put.replace("Xaa", "") for stop in ("Ter", END, "X"))
+    if is_taken and (ref == END or (ref2 == END and not is_stop_put)):
+        return STOP_LOST
+    return STOP if is_stop_put else IN_FRAME

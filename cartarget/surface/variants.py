@@ -28,7 +28,22 @@ from cartarget.surface.vcf import Allele, Annotation, read_alleles
 
 OUTSIDE, INSIDE, MEMBRANE, SIGNAL = "outside", "inside", "in the membrane", "signal peptide"
 REFERENCE, IN_EPITOPE, UNCHANGED, UNKNOWN = "reference", "in epitope", "unchanged", "unknown"
-LOST = {STOP: "the protein stops there", FRAMESHIFT: "another reading frame from there", START_LOST: "no start"}
+DELETED, SPLICE = "deleted", "splice site"
+LOST = {
+    STOP: "the protein stops there",
+    FRAMESHIFT: "another reading frame from there",
+    START_LOST: "no start",
+    DELETED: "the transcript is deleted",
+}
+LOSSES = {
+    "transcript_ablation": DELETED,
+    "stop_gained": STOP,
+    "frameshift_variant": FRAMESHIFT,
+    "start_lost": START_LOST,
+    "splice_acceptor_variant": SPLICE,
+    "splice_donor_variant": SPLICE,
+}
+"""Consequence in the annotation → what it says of the protein where HGVSp says nothing that can be placed."""
 
 MEANINGS = {
     REFERENCE: "nobody who was genotyped carries it",
@@ -79,14 +94,17 @@ def variant_table(
     -------
     DataFrame
         One row per gene and alternative allele in its coding part or splice sites, in the order of `proteins` and the
-        file; one with `flag` `unknown` for a gene of which the file lists none.
+        file; one with `flag` `unknown` for a gene of which the file lists none. A loss (`LOSSES`) without HGVSp is told
+        by its consequence, at an unknown position. It goes before a milder change in another transcript if it is in a
+        canonical one, or in one that is not shown to be another isoform.
 
-        - `variant` (`3-190305000-G-A`), `change` (`p.Val24Met`), `consequence` (`surface.hgvs.KINDS`, `splice site`).
+        - `variant` (`3-190305000-G-A`), `change` (`p.Val24Met`), `consequence` (`surface.hgvs.KINDS`, `splice site`,
+          `deleted`).
         - `place` of the residues: `outside` if one lies there, else `signal peptide`, `in the membrane`, `inside`,
           `lumen`, `unknown`. `in_epitope`: missing where no epitope is given.
         - `outside_lost` of `n_outside` residues of the outside part lie at or after a stop, frameshift or lost start.
         - `flag`: `reference` (genotyped, carried by nobody), `in epitope`, `outside`, `inside`, `in the membrane`,
-          `signal peptide`, `stop`, `frameshift`, `start lost`, `unchanged`, `unknown`; `meaning`: in words.
+          `signal peptide`, `stop`, `frameshift`, `start lost`, `deleted`, `unchanged`, `unknown`; `meaning`: in words.
         - `frequency`: INFO/AF as the file gives it; missing where it gives none.
         - `n_samples` of the file, `n_genotyped` here, `n_carriers`, of them `n_two_copies`; missing, *unknown*, where
           nobody was genotyped. No sample is named.
@@ -95,8 +113,9 @@ def variant_table(
     Raises
     ------
     InputError
-        As for `cartarget.surface.vcf.read_alleles`; an epitope lies outside its protein; or the residues that the
-        annotation names are not UniProt's, since it speaks of another isoform or was made on another build.
+        As for `cartarget.surface.vcf.read_alleles`; `proteins` are no records; an epitope lies outside its protein; or
+        the residues that the annotation names are not UniProt's, since it speaks of another isoform or was made on
+        another build.
 
     Examples
     --------
@@ -104,7 +123,7 @@ def variant_table(
     Traceback (most recent call last):
     cartarget.errors.InputError: absent.vcf: no such file...
     """
-    of_gene = {gene: protein for protein in proteins for gene in protein.genes}
+    of_gene = {gene: protein for protein in _records(proteins) for gene in protein.genes}
     touched = dict(epitopes or {})
     _check_epitopes(touched, of_gene)
     rows: list[dict[str, Any]] = []
@@ -117,6 +136,17 @@ def variant_table(
                 rows.append(row | _meaning(row, is_blocker=gene in set(blockers)))
     rows += [_unlisted(gene, one) for gene, one in of_gene.items() if gene not in {row["gene"] for row in rows}]
     return _frame(rows, list(of_gene))
+
+
+def _records(proteins: Iterable[Protein]) -> list[Protein]:
+    records = list(proteins)
+    for each in records:
+        if not isinstance(each, Protein):
+            raise InputError(
+                f"proteins: found {each!r}, expected the antigens' UniProt records, as "
+                "cartarget.surface.uniprot.read_uniprot gives them"
+            )
+    return records
 
 
 def _frame(rows: list[dict[str, Any]], genes: list[str]) -> pd.DataFrame:
@@ -149,9 +179,8 @@ def _row(
     path: str | os.PathLike[str],
 ) -> dict[str, Any] | None:
     """A row; None where no transcript says that the protein or its splicing is touched."""
-    is_coding = [each for each in said if each.hgvs]
-    is_splice = any("splice_acceptor" in each.consequence or "splice_donor" in each.consequence for each in said)
-    if not is_coding and not is_splice:
+    coding = [each for each in said if each.hgvs]
+    if not coding and not any(map(loss_of, said)):
         return None
     base: dict[str, Any] = {
         "gene": gene,
@@ -160,23 +189,25 @@ def _row(
         "n_outside": protein.n_outside,
     }
     base |= _carried(allele) | {"frequency": allele.frequency}
-    if not is_coding:
-        return base | _not_placed("splice site", said[0].transcript)
-    chosen = choose_annotation(is_coding, protein)
-    if chosen is None:
-        if not any(parse_change(each.hgvs).residues for each in is_coding):
-            return (
-                base | _not_placed(UNREAD, is_coding[0].transcript) | {"change": parse_change(is_coding[0].hgvs).name}
-            )
-        if len(is_coding) < len(said):
-            return base | _not_placed("in other isoforms", ", ".join(each.transcript for each in is_coding))
-        raise InputError(_mismatch(allele, is_coding[0], protein, gene, path))
+    chosen = choose_annotation(coding, protein)
+    if lost := choose_loss(said, chosen, protein):
+        return base | _not_placed(loss_of(lost), lost)
+    if chosen is not None:
+        return base | _placed(chosen, protein, epitope)
+    if coding and not any(parse_change(each.hgvs).residues for each in coding):
+        return base | _not_placed(UNREAD, coding[0])
+    if len(coding) < len(said) or not coding:
+        return base | _elsewhere(coding or [each for each in said if loss_of(each)])
+    raise InputError(_mismatch(allele, coding[0], protein, gene, path))
+
+
+def _placed(chosen: Annotation, protein: Protein, epitope: Sequence[Stretch] | None) -> dict[str, Any]:
     change = parse_change(chosen.hgvs)
     place = place_of(change, protein)
     touches = None if epitope is None else overlap((change.first, change.last), list(epitope)) > 0
     is_short = change.kind in SHORTENING
     tail = (change.first, protein.length)
-    return base | {
+    return {
         "change": change.name,
         "consequence": change.kind,
         "place": place,
@@ -206,6 +237,45 @@ def choose_annotation(said: Sequence[Annotation], protein: Protein) -> Annotatio
         if parse_change(each.hgvs).fits(protein.sequence) and each.n_residues in (None, protein.length)
     ]
     return next((each for each in fit if each.is_canonical), fit[0] if fit else None)
+
+
+def loss_of(said: Annotation) -> str:
+    """The loss that an annotation tells by its consequence alone (`LOSSES`); empty: none, or HGVSp says more.
+
+    A lost splice site is told whatever HGVSp says, unless that is a loss itself.
+
+    Examples
+    --------
+    >>> [loss_of(Annotation("G", "T", hgvs, "stop_gained", None, True)) for hgvs in ("", "p.?", "p.Arg31Ter")]
+    ['stop', 'stop', '']
+    """
+    told = set(said.consequence.split("&"))
+    loss = next((kind for term, kind in LOSSES.items() if term in told), "")
+    change = parse_change(said.hgvs)
+    is_splice_lost = loss == SPLICE and change.kind not in SHORTENING
+    return loss if is_splice_lost or not change.residues else ""
+
+
+def choose_loss(said: Sequence[Annotation], chosen: Annotation | None, protein: Protein) -> Annotation | None:
+    """The annotation whose loss (`loss_of`) goes before what `choose_annotation` chose; None: there is none.
+
+    That of a canonical transcript does, and that of one not shown to be another isoform: its length is UniProt's or not
+    told, and what was chosen is not canonical either. Nothing goes before a change that is a loss itself.
+
+    Examples
+    --------
+    >>> protein = Protein("P1", sequence="MANAG", length=5)
+    >>> mild = Annotation("G", "T2", "p.Ala2=", "synonymous_variant", 5, False)
+    >>> splice = Annotation("G", "T1", "", "splice_donor_variant", None, True)
+    >>> choose_loss([mild, splice], mild, protein).transcript
+    'T1'
+    """
+    if chosen is not None and parse_change(chosen.hgvs).kind in SHORTENING:
+        return None
+    losing = [each for each in said if loss_of(each)]
+    is_sure = chosen is not None and chosen.is_canonical
+    open_ = [] if is_sure else [each for each in losing if each.n_residues in (None, protein.length)]
+    return next((each for each in losing if each.is_canonical), open_[0] if open_ else None)
 
 
 def _mismatch(allele: Allele, said: Annotation, protein: Protein, gene: str, path: str | os.PathLike[str]) -> str:
@@ -275,8 +345,16 @@ def _carried(allele: Allele) -> dict[str, int | None]:
     }
 
 
-def _not_placed(consequence: str, transcript: str) -> dict[str, Any]:
-    return {"consequence": consequence, "place": UNKNOWN, "flag": UNKNOWN, "source": f"annotation of {transcript}"}
+def _not_placed(consequence: str, said: Annotation) -> dict[str, Any]:
+    flag = consequence if consequence in LOST else UNKNOWN
+    change = {"change": parse_change(said.hgvs).name} if said.hgvs else {}
+    source = f"annotation of {said.transcript or 'an unnamed transcript'}"
+    return {"consequence": consequence, "place": UNKNOWN, "flag": flag, "source": source} | change
+
+
+def _elsewhere(said: Sequence[Annotation]) -> dict[str, Any]:
+    source = f"annotation of {', '.join(each.transcript for each in said)}"
+    return {"consequence": "in other isoforms", "place": UNKNOWN, "flag": UNKNOWN, "source": source}
 
 
 def _meaning(row: Mapping[str, Any], *, is_blocker: bool) -> dict[str, str]:
@@ -285,8 +363,10 @@ def _meaning(row: Mapping[str, Any], *, is_blocker: bool) -> dict[str, str]:
     if row["n_carriers"] == 0 and row["n_genotyped"] == row["n_samples"]:
         return {"flag": REFERENCE, "meaning": MEANINGS[REFERENCE]}
     if flag in LOST:
-        lost = row["outside_lost"]
+        lost = row.get("outside_lost")
+        is_placed = parse_change(row.get("change") or "").first > 0
         of = "" if lost is None else f", {lost} of {row['n_outside']} residues outside lie at or after it"
+        of = of if is_placed else " (where is not told)"
         text = f"{LOST[flag]}{of}: the antigen may be lost"
     elif flag == UNKNOWN:
         text = f"{row['consequence']}: what is left of the antigen is unknown"

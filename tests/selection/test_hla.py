@@ -46,6 +46,7 @@ def test_other_names(text: str, read: str) -> None:
     [
         *(("A28", "serological"), ("B62", "serological"), ("A*02101", "cut in two ways"), ("DRB1*04:01", "no allele")),
         *(("A*", "no allele"), ("02:01", "no allele"), ("positive", "no allele"), ("A*201:01", "two digits")),
+        *(("A*02:0101", r"no protein has the number 0101; with colons write 02:01:01"), ("A*02:011", "number 011")),
     ],
 )
 def test_what_is_no_allele_is_refused(text: str, said: str) -> None:
@@ -102,6 +103,36 @@ def test_who_is_served(one, two, lost, carrier, once_, gone, served) -> None:
     ]
     assert flags == [carrier, once_, gone, served]
     assert ("unknown" in found["reason"]) == (served is None)
+
+
+@pytest.mark.parametrize("nothing", [None, pd.NA, np.nan, pd.NaT, ""])
+def test_who_was_not_looked_at_has_not_kept_it(nothing: object) -> None:
+    found = hla_table(pd.DataFrame({"allele_1": ["A*02:01"], "allele_2": ["A*24:02"],
+                                    "lost": pd.Series([nothing], dtype=object)}), blocker="A*02")  # fmt: skip
+    assert pd.isna(found["has_lost"].iloc[0]) and pd.isna(found["is_served"].iloc[0])
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "lost", "gone"),
+    [
+        ("A*02:01", "A*02:53N", "A*02", None),
+        ("A*02:01", "A*02:53N", "A2", None),
+        ("A*02:53N", "", "A*02", None),
+        ("A*02:01", "A*02:53N", "A*02:53N", False),
+        ("A*02:01", "A*02:53N", "A*02:53", None),
+        ("A*02:01", "A*02:53N", "A*02:01", True),
+        ("A*03:01", "A*02:53N", "A*02:53N", False),
+        ("A*02:01", "A*03:01", "A*02:01N", None),
+        ("A*02:01", "A*02N", "A*02", None),
+        ("A*02:01", "A*02N", "A*02N", False),
+    ],
+)
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_null_allele_may_be_the_lost_one(one: str, two: str, lost: str, gone: bool | None, is_turned: bool) -> None:
+    """Losing the null allele of A*02 leaves the other A*02 on the tumour."""
+    found = person(two, one, lost) if is_turned else person(one, two, lost)
+    assert (None if pd.isna(found["has_lost"]) else bool(found["has_lost"])) is gone
+    assert (not pd.isna(found["is_served"]) and bool(found["is_served"])) == (gone is True)
 
 
 def test_a_fine_blocker_and_a_coarse_type() -> None:

@@ -106,6 +106,20 @@ def test_claudin_and_the_serotonin_receptor(tmp_path: Path, shared_data: Path) -
         ("p.Tyr210_Val211insTer", "stop", "stop"),
         ("p.?", "unknown", "unknown"),
         ("p.I32M", "missense", "outside"),
+        ("p.Met1_Ala2del", "start lost", "start lost"),
+        ("p.Met1del", "start lost", "start lost"),
+        ("p.Met1delinsVal", "start lost", "start lost"),
+        ("p.M1_A2del", "start lost", "start lost"),
+        ("p.Met1_Ala2delinsMetVal", "in-frame", "inside"),
+        ("p.Met1_Ala2insVal", "in-frame", "inside"),
+        ("p.W30X", "stop", "stop"),
+        ("p.Trp30X", "stop", "stop"),
+        ("p.Tyr210_Val211insX", "stop", "stop"),
+        ("p.Tyr210_Ter212del", "stop lost", "unknown"),
+        ("p.Ter212delinsGlnLys", "stop lost", "unknown"),
+        ("p.*212del", "stop lost", "unknown"),
+        ("p.Tyr210_Ter212delinsTer", "stop", "stop"),
+        ("p.Tyr210_Val211insXaa", "in-frame", "inside"),
     ],
 )
 def test_each_change_has_its_flag(tmp_path: Path, hgvs: str, consequence: str, flag: str) -> None:
@@ -141,6 +155,70 @@ def test_a_splice_site_is_unknown_and_an_intron_is_no_row(tmp_path: Path) -> Non
     rows = [record("", consequence="splice_donor_variant"), record("", consequence="intron_variant", at=2)]
     found = one(write_vcf(tmp_path / "a.vcf", rows))
     assert (found["consequence"], found["flag"]) == ("splice site", "unknown")
+
+
+def losing(*said: str, tmp_path: Path) -> pd.Series:
+    rows = [("chr3", 9, "G", "A", {"CSQ": ",".join(said)}, ["0/1"])]
+    return one(write_vcf(tmp_path / "a.vcf", rows), blockers=["CLDN1"])
+
+
+@pytest.mark.parametrize("hgvs", ["", "p.?"])
+@pytest.mark.parametrize(
+    ("consequence", "flag"),
+    [
+        ("start_lost&5_prime_UTR_variant", "start lost"),
+        ("frameshift_variant", "frameshift"),
+        ("splice_region_variant&stop_gained", "stop"),
+        ("transcript_ablation", "deleted"),
+    ],
+)
+def test_a_loss_without_a_position_is_flagged(tmp_path: Path, hgvs: str, consequence: str, flag: str) -> None:
+    found = losing(csq("CLDN1", hgvs, consequence=consequence), tmp_path=tmp_path)
+    assert (found["consequence"], found["flag"], found["place"]) == (flag, flag, "unknown")
+    assert "the antigen may be lost" in found["meaning"] and "may be hit" in found["meaning"]
+    assert pd.isna(found["outside_lost"])
+
+
+SILENT = csq("CLDN1", "p.Ala2%3D", consequence="synonymous_variant", Feature="mild")
+MAIN = csq("CLDN1", "p.Ala2%3D", consequence="synonymous_variant", Feature="mild", CANONICAL="YES")
+
+
+@pytest.mark.parametrize(
+    ("mild", "more", "flag"),
+    [
+        (SILENT, {"CANONICAL": "YES"}, "unknown"),
+        (SILENT, {"CANONICAL": "YES", "Protein_position": "?/90"}, "unknown"),
+        (SILENT, {}, "unknown"),
+        (SILENT, {"Protein_position": "?/211"}, "unknown"),
+        (SILENT, {"Protein_position": "?/90"}, "unchanged"),
+        (MAIN, {}, "unchanged"),
+        (MAIN, {"CANONICAL": "YES"}, "unknown"),
+    ],
+)
+@pytest.mark.parametrize("site", ["splice_donor_variant", "splice_acceptor_variant&intron_variant"])
+def test_a_lost_splice_site_goes_before_a_mild_change(tmp_path: Path, mild: str, more, flag: str, site: str) -> None:
+    found = losing(mild, csq("CLDN1", "", consequence=site, Feature="cut", **more), tmp_path=tmp_path)
+    assert found["flag"] == flag
+    assert found["source"] == f"annotation of {'cut' if flag == 'unknown' else 'mild'}"
+
+
+def test_a_splice_site_lost_in_the_same_transcript(tmp_path: Path) -> None:
+    site = "missense_variant&splice_donor_variant"
+    assert losing(csq("CLDN1", "p.Ile32Met", consequence=site), tmp_path=tmp_path)["flag"] == "unknown"
+    assert losing(csq("CLDN1", "p.Trp30Ter", consequence=site), tmp_path=tmp_path)["flag"] == "stop"
+
+
+def test_a_loss_in_another_isoform_alone_is_unknown(tmp_path: Path) -> None:
+    cut = csq("CLDN1", "", consequence="stop_gained", Feature="short", Protein_position="30/90")
+    found = losing(csq("CLDN1", "", consequence="intron_variant"), cut, tmp_path=tmp_path)
+    assert (found["consequence"], found["flag"]) == ("in other isoforms", "unknown")
+    assert losing(cut, tmp_path=tmp_path)["flag"] == "unknown"
+
+
+def test_names_are_no_records(tmp_path: Path) -> None:
+    path = write_vcf(tmp_path / "a.vcf", [record("p.Ile32Met")])
+    with pytest.raises(InputError, match=r"proteins: found 'CLDN1', expected .*records, as .*read_uniprot"):
+        variant_table(path, proteins=["CLDN1"])
 
 
 def test_a_gene_without_a_record_is_unknown_not_reference(tmp_path: Path) -> None:
