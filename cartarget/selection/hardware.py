@@ -238,7 +238,7 @@ def _primed_rows(panel: Panel, gates: Sequence[Gate], *, first: int, floor: floa
 
 def _seeded(panel: Panel, found: Primed) -> list[str]:
     """Tissues that only the absence of the primer spares: a lesion there that carries it would arm the T cell."""
-    judged, alone = found
+    judged, alone = found.judged, found.kill
 
     def spared(places: str, doubts: str) -> np.ndarray:
         broken: np.ndarray = getattr(alone, places)
