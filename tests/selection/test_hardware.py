@@ -17,6 +17,7 @@ from cartarget.logic.batch import Gates
 from cartarget.safety.judge import judge
 from cartarget.safety.priming import judge_primed
 from cartarget.selection.hardware import HARDWARE, read_hardware, score_hardware
+from cartarget.selection.screen import score_gates
 from tests.panels import ORIGIN, REQUIRED, observations, random_panel
 
 TIERS = cartarget.read_tiers("config/tissue_tiers.tsv")
@@ -204,6 +205,17 @@ def test_a_primer_that_was_not_measured_in_a_vital_tissue_is_not_absent_though_n
         found[name] = CLASSES[int(judged.safety_class[0])]
         assert judged.unresolved.any() == (name == "not")
     assert found == {"measured": "within caps", "not": "unknown"}
+
+
+@pytest.mark.parametrize(("primer", "word"), [("heart", "over cap"), ("lung", "within caps")])
+def test_an_armed_vital_tissue_with_more_of_the_second_antigen_than_the_tumor_is_over_cap(primer, word):
+    """B is below the threshold in the heart, 8, and above the lower quartile of the tumour, 4: alone it is over cap."""
+    normal = {"heart": (0, 8), "lung": (0, 0), "colon": (0, 0)}
+    normal[primer] = (20, normal[primer][1])
+    panel = bulk([(5000, 4)] * 4 + [(5000, 12)] * 8, normal)
+    assert score_gates(panel, gates=["B"])["safety_class"].tolist() == ["over cap"]
+    row = rows_of(score_hardware(panel, gates=["A & B"])).loc[PRIMED]
+    assert f"A first, then B: {word}" in row["order_reason"]
 
 
 def test_a_summary_that_shows_both_is_open_in_cis_and_over_cap_in_trans():
