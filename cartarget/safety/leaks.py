@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import combinations
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -66,8 +68,8 @@ def _mean_levels(panel: Panel) -> NDArray[np.float64]:
 def spared_by_leaks(evidence: Evidence, shape: Gate) -> tuple[Flags, Floats]:
     """Populations whose cap a gate may keep only since RNA of its blockers leaked there.
 
-    A conjunction whose blockers may all have leaked into a population is asked without them: if what is seen of it is
-    more than the cap allows, the place is open.
+    A conjunction of which a blocker may have leaked into a population is asked without its blockers that leaked or were
+    not measured there, and with the others: if what is seen of it is more than the cap allows, the place is open.
 
     Parameters
     ----------
@@ -78,15 +80,28 @@ def spared_by_leaks(evidence: Evidence, shape: Gate) -> tuple[Flags, Floats]:
 
     Returns
     -------
-    Gates × populations: the flag, and what is hit where no blocker spares (0 where the flag is False).
+    Gates × populations: the flag, and what is hit where the blockers that leaked spare nothing (0 where the flag is
+    False).
     """
     panel = evidence.panel
     flags, hit = (np.zeros((evidence.n, len(panel.populations)), dtype=kind) for kind in (bool, np.float64))
     leaks = may_leak(panel) & panel.is_capped
     for one in conjunctions(shape) if leaks.any() else ():
-        leaked = np.logical_and.reduce([evidence.of(leaks, symbol) for symbol in one.blockers])
-        if one.blockers and leaked.any():
-            low = weigh(evidence, Conjunction(one.plain, ())).low
+        for kept, leaked in _left(evidence, one, leaks):
+            low = weigh(evidence, Conjunction(one.plain, kept)).low
             own = leaked & (low > np.maximum(panel.highest_fraction, 0.0))
             flags, hit = flags | own, np.maximum(hit, np.where(own, low, 0.0))
     return flags, hit
+
+
+def _left(evidence: Evidence, one: Conjunction, leaks: Flags) -> Iterator[tuple[tuple[str, ...], Flags]]:
+    """Each choice of blockers to believe, and where the others leaked or were not measured, one of them leaked."""
+    leaked = {symbol: evidence.of(leaks, symbol) for symbol in one.blockers}
+    is_kept = {symbol: evidence.measured(symbol) & ~leaked[symbol] for symbol in one.blockers}
+    for size in range(len(one.blockers)):
+        for kept in combinations(one.blockers, size):
+            here = np.logical_or.reduce(list(leaked.values()))
+            for symbol in one.blockers:
+                here = here & (is_kept[symbol] == (symbol in kept))
+            if here.any():
+                yield kept, here

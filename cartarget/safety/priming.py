@@ -31,10 +31,13 @@ class Primed(NamedTuple):
         The product in each place, and its class.
     kill
         What it kills, alone and armed everywhere.
+    may_arm
+        Where the T cell is armed or may be, gates × populations and units.
     """
 
     judged: Judged
     kill: Judged
+    may_arm: Flags
 
 
 class _Where(NamedTuple):
@@ -52,7 +55,7 @@ def judge_primed(panel: Panel, *, prime: Gates, kill: Gates, both: Gates) -> Pri
     So do the tumour's surroundings and the tissues of its origin if tumours carry the primer: it grows among them.
     There each place is the worse of `kill` alone and `both`. Where the primer may be, since nothing says that it is
     absent, the place is what `both` makes of it, and unresolved if `kill` alone would not keep the cap. In tumours of
-    cells a patient arms by 5 % of the malignant cells.
+    cells a patient arms by 5 % of the malignant cells. A primer is absent only from a tissue that measured it.
 
     Parameters
     ----------
@@ -83,13 +86,21 @@ def judge_primed(panel: Panel, *, prime: Gates, kill: Gates, both: Gates) -> Pri
     at_home = np.array([tissue in {*panel.origin, MICROENVIRONMENT} for tissue in about.tissues], dtype=bool)
     is_carried = np.asarray(tumor.any(axis=1))
     present = prime.evaluate(about.present, ~about.present) | (is_carried[:, None] & at_home)
-    maybe = about.present | ~about.absent
+    maybe = about.present | ~(about.absent & _measured(panel))
     doubt = prime.evaluate(maybe, ~maybe) & ~present
     armed, open_ = _where(panel, present), _where(panel, doubt)
     tumor = tumor & panel.is_cells
     armed = armed._replace(populations=armed.populations | tumor)
     alone = judge(panel, kill)
-    return Primed(classed(panel, _put_together(panel, judge(panel, both), alone, armed, open_)), alone)
+    may_arm = np.hstack([armed.populations | open_.populations, armed.units | open_.units])
+    return Primed(classed(panel, _put_together(panel, judge(panel, both), alone, armed, open_)), alone, may_arm)
+
+
+def _measured(panel: Panel) -> Flags:
+    """Antigens × tissues: measured in enough donors and cells of the tissue to tell, or by an RNA summary."""
+    about = known(panel)
+    by_summary = ~np.isnan(panel.value) & (panel.units["evidence"] == "summary").to_numpy(dtype=bool)
+    return about.anywhere(panel.packed.is_measured & about.tells, by_summary)
 
 
 def _where(panel: Panel, tissues: Flags) -> _Where:

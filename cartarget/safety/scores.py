@@ -91,12 +91,13 @@ def is_doubted(panel: Panel, gates: Gates) -> NDArray[np.bool_]:
     return sensed(gates, np.array([[symbol in panel.harmed] for symbol in panel.symbols], dtype=bool))[:, 0]
 
 
-def is_closed(panel: Panel, gates: Gates) -> NDArray[np.bool_]:
+def is_closed(panel: Panel, gates: Gates, *, asked: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
     """Gates that are over cap since vital tissue stands above the tumour.
 
     Some conjunction without a blocker has no part with a window of 0 or more: neither one of its antigens, nor some of
     them together, nor all. Places in which cells decide are not asked of antigens together, nor are cells, where they
-    must meet inside one. Where there is no window nothing is said.
+    must meet inside one. Where there is no window nothing is said. `asked`: the places that count, gates × populations
+    and units; None: all.
     """
     alone = antigens_closed(panel)
     out = np.zeros(len(gates), dtype=bool)
@@ -106,16 +107,17 @@ def is_closed(panel: Panel, gates: Gates) -> NDArray[np.bool_]:
                 continue
             rows = np.stack([batch.of(symbol) for symbol in one.plain], axis=1)
             shut = np.array(alone[rows].all(axis=1))
-            for size in range(2, len(one.plain) + 1):
+            for size in range(2 if asked is None else 1, len(one.plain) + 1):
                 for part in combinations(range(len(one.plain)), size):
-                    asked = np.flatnonzero(shut)
-                    own = Gates((_AND[size],), np.zeros(len(asked), dtype=np.int64), rows[asked][:, list(part)])
-                    shut[asked] = _window(panel, own) < 0
+                    left = np.flatnonzero(shut)
+                    own = Gates((_AND[size],), np.zeros(len(left), dtype=np.int64), rows[left][:, list(part)])
+                    shut[left] = _window(panel, own, None if asked is None else asked[batch.at[left]]) < 0
             out[batch.at] |= shut
     return out
 
 
 _AND = {size: Gate("&", parts=tuple(Gate.literal(letter(i)) for i in range(size))) for size in range(2, 13)}
+_AND[1] = Gate.literal(letter(0))
 _CLOSED: WeakKeyDictionary[Panel, NDArray[np.bool_]] = WeakKeyDictionary()
 
 
@@ -126,10 +128,11 @@ def antigens_closed(panel: Panel) -> NDArray[np.bool_]:
     return _CLOSED[panel]
 
 
-def _window(panel: Panel, gates: Gates) -> NDArray[np.float64]:
+def _window(panel: Panel, gates: Gates, asked: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
     if not len(gates):
         return np.zeros(0)
-    return windows(panel, gate_levels(panel, gates), hidden=beside_the_point(panel, gates)).vital
+    hidden = beside_the_point(panel, gates) if asked is None else beside_the_point(panel, gates) | ~asked
+    return windows(panel, gate_levels(panel, gates), hidden=hidden).vital
 
 
 def _coverage(panel: Panel, judged: Judged, floor: float) -> pd.DataFrame:

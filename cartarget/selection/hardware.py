@@ -17,8 +17,9 @@ from cartarget.evidence.panel import Panel
 from cartarget.logic.batch import Gates
 from cartarget.logic.gate import Gate
 from cartarget.safety.beside import names
+from cartarget.safety.known import UNSAFE
 from cartarget.safety.priming import Primed, judge_primed
-from cartarget.safety.scores import score
+from cartarget.safety.scores import is_closed, score
 from cartarget.safety.sourced import identified, one_of, read_sourced
 from cartarget.safety.window import gate_levels
 from cartarget.selection.screen import score_gates
@@ -154,7 +155,8 @@ def score_hardware(
     """Score each gate in each construct that can build it, under the exposure that decides there.
 
     In *cis* the numbers are those of the gate. In *trans* they are those of the product with its order
-    (`safety.priming`), through the same judge and the same scores. Both orders are scored; the better is proposed: the
+    (`safety.priming`), through the same judge and the same scores; it is over cap too where the second antigen stands
+    above the tumour in a vital tissue that arms or may arm. Both orders are scored; the better is proposed: the
     better class, then the lower liability, fewer tissues over cap, the lower upper bound, fewer tissues that a lesion
     would arm (`tissues_seeded`), the higher coverage. Where all are alike, the first by name.
 
@@ -229,6 +231,7 @@ def _primed_rows(panel: Panel, gates: Sequence[Gate], *, first: int, floor: floa
     prime, kill, both = (Gates.parse(part, panel=panel) for part in (primers, killed, list(gates)))
     found = judge_primed(panel, prime=prime, kill=kill, both=both)
     table = score(panel, both, found.judged, gate_levels(panel, both), floor=floor)
+    table.loc[is_closed(panel, kill, asked=found.may_arm), "safety_class"] = CLASSES[UNSAFE]
     seeded = _seeded(panel, found)
     return [
         row | {"prime": str(one), "kill": str(other), "tissues_seeded": tissues}
@@ -238,7 +241,7 @@ def _primed_rows(panel: Panel, gates: Sequence[Gate], *, first: int, floor: floa
 
 def _seeded(panel: Panel, found: Primed) -> list[str]:
     """Tissues that only the absence of the primer spares: a lesion there that carries it would arm the T cell."""
-    judged, alone = found
+    judged, alone = found.judged, found.kill
 
     def spared(places: str, doubts: str) -> np.ndarray:
         broken: np.ndarray = getattr(alone, places)

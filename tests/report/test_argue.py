@@ -65,7 +65,8 @@ NUMBERS = ["coverage", "coverage_lower", "coverage_upper", "liability", "liabili
 PEOPLE = ["people_over_cap", "people_n", "people_share_lower", "people_share_upper"]
 
 
-LARGER = ["{} & {} & {}", "({} | {}) & ~{}", "{} & ({} | {})", "({} & {}) | {}", "{} & {} & ~{}", "{} | ({} & ~{})"]
+LARGER = ["{} & {} & {}", "({} | {}) & ~{}", "{} & ({} | {})", "({} & {}) | {}", "{} & {} & ~{}", "{} | ({} & ~{})",
+          "{} & ~{} & ~{}"]  # fmt: skip
 
 
 def every_gate(panel: Panel) -> Gates:
@@ -222,6 +223,11 @@ def test_harm_on_record_that_nothing_measured_is_a_doubt_on_the_page_too(tmp_pat
 @pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
 def test_a_blocker_that_leaked_spares_nothing_on_the_page_too(tmp_path: Path) -> None:
     hold_together([heart_with_leak(9.0)], tmp_path)
+
+
+@pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")
+def test_a_blocker_that_is_nowhere_does_not_cancel_a_leak_on_the_page_either(tmp_path: Path) -> None:
+    hold_together([heart_with_leak(9.0, twin=0.0)], tmp_path)
 
 
 @pytest.mark.skipif(NODE is None, reason="node is absent: the judge is tested in the browser only")

@@ -258,12 +258,16 @@ class Reference:
         return self._verdict(cubes, broken, unresolved, undecided, values, self.is_below(cubes))
 
     def is_spared_by_leaks(self, p: Population, cube: Conjunction) -> bool:
-        """Whether the cap is kept only by blockers that may all have leaked into the cells."""
-        stops = blockers(cube)
-        if self.leaks is None or p.kind != "cells" or not stops or not all(self.leaks(p, s) for s in stops):
+        """Whether the cap is kept only by blockers that may have leaked into the cells."""
+        if self.leaks is None or p.kind != "cells" or not any(self.leaks(p, s) for s in blockers(cube)):
             return False
-        bare = self.conjunction(p, sensing(plain(cube)))
+        bare = self.conjunction(p, self.without_leaks(p, cube))
         return bare > 0 and self.value(p, bare) > p.cap + 1e-9
+
+    def without_leaks(self, p: Population, cube: Conjunction) -> Conjunction:
+        """A conjunction without its blockers that may have leaked into the cells or were not measured there."""
+        kept = [s for s in blockers(cube) if p.measured(s) and not (self.leaks and self.leaks(p, s))]
+        return sensing(plain(cube)) | frozenset((s, True) for s in kept)
 
     def is_below(self, cubes: Collection[Conjunction]) -> bool:
         """Whether a conjunction without a blocker has no part with a window of 0 or more."""

@@ -92,7 +92,7 @@ def liability_numbers(reference: Reference, gate: Gate, spread: dict[int, float]
         most = fraction
         for cube in cubes:
             if reference.is_spared_by_leaks(p, cube):
-                most = max(most, reference.conjunction(p, frozenset(one for one in cube if not one[1])))
+                most = max(most, reference.conjunction(p, reference.without_leaks(p, cube)))
         bound = p.weight * float(beta.ppf(0.95, 0.5 + n * most, 0.5 + n * (1 - most)))
         out[f"liability{side}_upper"] = max(out[f"liability{side}_upper"], bound)
     for side in ("", "_origin"):

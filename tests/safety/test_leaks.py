@@ -17,14 +17,15 @@ from tests.safety.random_evidence import random_evidence
 SYMBOLS = ["A", "B", "C", "D"]
 
 
-def heart(leak: float, *, source: float = 100.0) -> Panel:
-    """Ten donors: A on every cardiomyocyte, B at `leak` counts in each and at `source` in endothelium; C is B's twin
-    that cardiomyocytes carry in full; D is everywhere at half."""
+def heart(leak: float, *, source: float = 100.0, twin: float = 100.0, unmeasured: bool = False) -> Panel:
+    """Ten donors: A on every cardiomyocyte, B at `leak` counts in each and at `source` in endothelium; C stands on
+    every normal cell at `twin`, or is `unmeasured` in them; D is everywhere at half."""
     blocks = [Block("", f"p{i}", np.tile([20.0, 0, 0, 10], (20, 1)), depth=5000) for i in range(6)]
     for i in range(10):
-        blocks.append(Block("heart: cardiomyocyte", f"d{i}", np.tile([20.0, leak, source, 10], (20, 1)), depth=5000))
-        blocks.append(Block("heart: endothelial cell", f"d{i}", np.tile([0, source, source, 10], (20, 1)), depth=5000))
-    made = atlas(blocks, symbols=SYMBOLS, kind="cells", name="x", required=("heart",))
+        blocks.append(Block("heart: cardiomyocyte", f"d{i}", np.tile([20.0, leak, twin, 10], (20, 1)), depth=5000))
+        blocks.append(Block("heart: endothelial cell", f"d{i}", np.tile([0, source, twin, 10], (20, 1)), depth=5000))
+    lacking = {place: ["C"] for place in ("heart: cardiomyocyte", "heart: endothelial cell") if unmeasured}
+    made = atlas(blocks, symbols=SYMBOLS, kind="cells", name="x", required=("heart",), unmeasured=lacking)
     return build_panel([made], symbols=SYMBOLS, required=["heart"], origin=["colon"])
 
 
@@ -48,6 +49,15 @@ def test_a_blocker_that_the_cells_carry_themselves_is_believed() -> None:
     assert table.loc["A & ~B & ~C", "safety_class"] == "within caps", "C alone spares the cells"
     assert table.loc["A", "safety_class"] == "over cap"
     assert table.loc["D & ~B", "safety_class"] == "unknown"
+
+
+@pytest.mark.parametrize("unmeasured", [False, True])
+def test_a_blocker_that_is_nowhere_does_not_cancel_a_leak(unmeasured: bool) -> None:
+    """C stops no cell, or nothing measured it; B leaked: `A & ~B & ~C` is no better known than `A & ~B`."""
+    table = scored(heart(9.0, twin=0.0, unmeasured=unmeasured), "A & ~B", "A & ~C & ~B", "A & ~B & ~C")
+    assert set(table["safety_class"]) == {"unknown"} and set(table["tissues_unresolved"]) == {"heart"}
+    assert not table["is_safety_known"].any()
+    assert (table["liability_upper"] > 0.95).all()
 
 
 def test_where_leaks_are_said_by_hand() -> None:

@@ -17,7 +17,8 @@ from cartarget.logic.batch import Gates
 from cartarget.safety.judge import judge
 from cartarget.safety.priming import judge_primed
 from cartarget.selection.hardware import HARDWARE, read_hardware, score_hardware
-from tests.panels import random_panel
+from cartarget.selection.screen import score_gates
+from tests.panels import ORIGIN, REQUIRED, observations, random_panel
 
 TIERS = cartarget.read_tiers("config/tissue_tiers.tsv")
 GENES = ["A", "B", "C"]
@@ -186,6 +187,37 @@ def test_a_primer_that_nothing_measured_leaves_the_class_unknown():
     assert absent.loc[PRIMED, "safety_class"] == "within caps", "what would be killed is not there, whatever primes"
 
 
+def bulk(patients, normal, **given):
+    """Bulk of twelve patients and twenty donors a tissue, A and B: tissue → their levels."""
+    tumor = {f"p{i}": np.array([levels], dtype=float) for i, levels in enumerate(patients)}
+    made = {name: {f"{name}{i}": np.array([levels], dtype=float) for i in range(20)} for name, levels in normal.items()}
+    atlas_ = observations("samples", tumor, made, symbols=["A", "B"], **given)
+    return cartarget.build_panel(atlas_, symbols=["A", "B"], required=REQUIRED, origin=ORIGIN)
+
+
+def test_a_primer_that_was_not_measured_in_a_vital_tissue_is_not_absent_though_none_of_it_is_required():
+    normal = {"heart": (0, 0), "lung": (0, 0), "colon": (0, 0), "spinal cord": (0, 100)}
+    found = {}
+    for name, given in (("measured", {}), ("not", {"unmeasured": {"spinal cord": ["A"]}})):
+        panel = bulk([(100, 100)] * 12, normal, **given)
+        prime, kill, both = (Gates.parse([text], panel=panel) for text in ("A", "B", "A & B"))
+        judged = judge_primed(panel, prime=prime, kill=kill, both=both).judged
+        found[name] = CLASSES[int(judged.safety_class[0])]
+        assert judged.unresolved.any() == (name == "not")
+    assert found == {"measured": "within caps", "not": "unknown"}
+
+
+@pytest.mark.parametrize(("primer", "word"), [("heart", "over cap"), ("lung", "within caps")])
+def test_an_armed_vital_tissue_with_more_of_the_second_antigen_than_the_tumor_is_over_cap(primer, word):
+    """B is below the threshold in the heart, 8, and above the lower quartile of the tumour, 4: alone it is over cap."""
+    normal = {"heart": (0, 8), "lung": (0, 0), "colon": (0, 0)}
+    normal[primer] = (20, normal[primer][1])
+    panel = bulk([(5000, 4)] * 4 + [(5000, 12)] * 8, normal)
+    assert score_gates(panel, gates=["B"])["safety_class"].tolist() == ["over cap"]
+    row = rows_of(score_hardware(panel, gates=["A & B"])).loc[PRIMED]
+    assert f"A first, then B: {word}" in row["order_reason"]
+
+
 def test_a_summary_that_shows_both_is_open_in_cis_and_over_cap_in_trans():
     heart = [("normal", "lung", "club cell", 5, 10, 0, 0, 0)]
     table = rows_of(built(["A & B"], atlas("lung", heart), summaries=[summary([("heart", 50, 50, 0)])]))
@@ -225,7 +257,7 @@ def test_trans_is_never_safer_than_cis_nor_worse_than_what_is_killed_alone(seed,
     prime, kill = (Gates.parse([pair[place] for pair in pairs], panel=panel) for place in (0, 1))
     both = Gates.parse([f"{a} & {b}" for a, b in pairs], panel=panel)
     cis, found = judge(panel, both), judge_primed(panel, prime=prime, kill=kill, both=both)
-    trans, alone = found
+    trans, alone = found.judged, found.kill
     assert (trans.low >= cis.low).all() and (trans.high >= cis.high - 1e-12).all()
     assert (trans.breaks >= cis.breaks).all() and (trans.unit_breaks >= cis.unit_breaks).all()
     assert (trans.decided <= cis.decided).all()

@@ -173,9 +173,10 @@ export function togetherIn(ev, base, parts, rows, p) {
 /** What was seen of what a conjunction senses, were it not for blockers that were not measured. */
 export const seenOf = (ev, base, part, rows, p) => (part.blockers.length ? fractionIn(ev, base, part, rows, p, { unblocked: true }) : 0);
 
-/** Fraction that a conjunction would hit if none of its blockers blocked, for power corrected. */
-export function bareOf(ev, base, { plain }, rows, p) {
-  const bare = { plain, blockers: [] };
+/** Fraction that a conjunction hits if of its blockers only those block that were measured and did not leak, for power corrected. */
+export function bareOf(ev, base, { plain, blockers }, rows, p) {
+  const isKept = (letter) => base.measured[rows[letter] * ev.P + p] && !ev.leaks[rows[letter] * ev.P + p];
+  const bare = { plain, blockers: blockers.filter(isKept) };
   return powered(ev, base, bare, rows, p, fractionIn(ev, base, bare, rows, p));
 }
 

@@ -77,10 +77,10 @@ function weighParts(ev, about, gate, counted, p, room) {
   return (told ? COUNTED : 0) | (isInformed ? BOUNDED : 0) | (all ? EXPLAINED : 0) | (isOpen ? UNRESOLVED : 0);
 }
 
-/** What a gate hits without blockers that may all have leaked into these cells, if that is more than the cap; else 0. */
+/** What a gate hits without its blockers that may have leaked into these cells, if that is more than the cap; else 0. */
 export function leakedOf(ev, about, { shape: { parts }, rows }, p) {
   let most = 0;
-  for (const part of parts) if (part.blockers.length && part.blockers.every((letter) => ev.leaks[rows[letter] * ev.P + p])) most = Math.max(most, bareOf(ev, about.base, part, rows, p));
+  for (const part of parts) if (part.blockers.some((letter) => ev.leaks[rows[letter] * ev.P + p])) most = Math.max(most, bareOf(ev, about.base, part, rows, p));
   return most > about.limit[p] ? most : 0;
 }
 
