@@ -28,7 +28,8 @@ def limits_at(
     """Thresholds at which the row of an antigen with a threshold of its own is counted.
 
     Its threshold has a scale in one unit alone. In the other unit the antigen counts from the run's threshold, or, if
-    its own is lower than the run's, from the lowest that was counted: either way a bound from above.
+    its own is lower than the run's, from the lowest that was counted: either way a bound from above. Where no atlas was
+    counted in the other unit (a summary alone is known in it), its threshold goes down by the same factor.
 
     Parameters
     ----------
@@ -55,6 +56,8 @@ def limits_at(
     --------
     >>> limits_at(200, unit="CPM", limits={"bulk": 10, "count": 1}, parts=[])
     {'bulk': 200, 'count': 1}
+    >>> limits_at(1, unit="counts", limits={"bulk": 10, "count": 2}, parts=[])
+    {'bulk': 5.0, 'count': 1}
     >>> limits_at(200, unit="log1p", limits={"bulk": 10, "count": 1}, parts=[])
     Traceback (most recent call last):
     cartarget.errors.InputError: an antigen at a threshold of its own (200): the tumours are known in log1p, ...
@@ -70,7 +73,7 @@ def limits_at(
         for other, name in LIMIT_OF_UNIT.items():
             if other != unit:
                 counted = [least for part in parts if part.unit == other for least in part.thresholds]
-                found[name] = min([*counted, limits[name]])
+                found[name] = min([*counted, limits[name] if counted else limits[name] * threshold / limits[own]])
     return found
 
 
@@ -129,6 +132,9 @@ def _read_derived(part: Part, words: NDArray[np.uint64]) -> None:
 def with_own_thresholds(panel: Panel, *, antigens: Sequence[str], at: Callable[[float], Panel]) -> Panel:
     """Add antigens at thresholds of their own to a panel, each as one more row.
 
+    A row at a lower threshold than the run's hits more, and may not be judged milder for it: it is measured only where
+    the run's row is, and its power is not above that of the run's row.
+
     Parameters
     ----------
     panel
@@ -172,7 +178,7 @@ def with_own_thresholds(panel: Panel, *, antigens: Sequence[str], at: Callable[[
         panel.packed,
         symbols=(*panel.symbols, *own),
         words=added(panel.packed.words, lambda other: other.packed.words),
-        is_measured=added(panel.packed.is_measured, lambda other: other.packed.is_measured),
+        is_measured=added(panel.packed.is_measured, lambda other: other.packed.is_measured & panel.packed.is_measured),
     )
     owner = packed.segments["population"].to_numpy()
     counted = count_positive(replace(packed, symbols=tuple(own), words=packed.words[len(panel.symbols) :]))
@@ -184,7 +190,7 @@ def with_own_thresholds(panel: Panel, *, antigens: Sequence[str], at: Callable[[
         symbols=packed.symbols,
         packed=packed,
         fraction=np.concatenate([panel.fraction, fraction]),
-        power=added(panel.power, lambda other: other.power),
+        power=added(panel.power, lambda other: np.minimum(other.power, panel.power)),
         value=added(panel.value, lambda other: other.value),
         is_above=added(panel.is_above, lambda other: other.is_above),
         is_flagged=added(panel.is_flagged, lambda other: other.is_flagged),

@@ -114,7 +114,8 @@ class Part:
         if threshold not in self.thresholds:
             raise InputError(
                 f"atlas {self.atlas}: not counted at {threshold:g} {self.unit}; counted at "
-                f"{', '.join(f'{t:g}' for t in self.thresholds)}; count it again with this threshold"
+                f"{', '.join(f'{t:g}' for t in self.thresholds)}; count it again with this threshold: a run "
+                f"counts at half, once and twice thresholds.{'bulk' if self.unit == 'CPM' else 'count'}, so change that"
             )
         return self.words[self.thresholds.index(threshold)]
 

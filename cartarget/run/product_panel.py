@@ -119,6 +119,9 @@ def panel_into(folder: Path, *, configs: Sequence[Config], asked: Asked) -> Pane
     write_table("panel_products", found.products, folder / "panel_products")
     if asked.prices is not None:
         write_table("panel_prices", found.prices, folder / "panel_prices")
+    else:
+        for kind in (".parquet", ".tsv"):
+            (folder / "panel_prices").with_suffix(kind).unlink(missing_ok=True)
     return found
 
 
@@ -341,7 +344,10 @@ def _line(row: dict[Hashable, Any]) -> str:
     if not pd.isna(row["share_heldout"]):
         tested = f"{row['share_heldout']:.2f} [{row['share_heldout_lower']:.2f}, {row['share_heldout_upper']:.2f}]"
     proof = "" if row["gap"] == 0 else f"; gap {row['gap']:.3f} at the time limit"
-    return f"  {n}{question}{cost}: {row['n_served']} of {row['n_patients']}, next {tested}{proof}: {row['products']}"
+    served = f"{row['n_served']} of {row['n_patients']}"
+    if row["is_reached"] is False:
+        question, served = f"{question}, not reached", f"{served} with every gate"
+    return f"  {n}{question}{cost}: {served}, next {tested}{proof}: {row['products'] or 'no gate serves a patient'}"
 
 
 def _price_line(row: dict[Hashable, Any]) -> str:

@@ -14,6 +14,7 @@ from scipy.stats import binom
 from cartarget.evidence.intervals import by_population, posterior_quantile
 from cartarget.evidence.packed import count_positive
 from cartarget.evidence.panel import MEASURED_DONORS, THIN_CELLS, Panel
+from cartarget.logic.thresholds import name_of
 
 SAFE, ORIGIN_ONLY, UNKNOWN, UNSAFE = 0, 1, 2, 3
 ROUNDING = 1e-9
@@ -193,7 +194,7 @@ def _known(panel: Panel) -> Known:
         breaks=breaks,
         absent=absent,
         typed=typed,
-        explained=typed & (~shown | seen),
+        explained=typed & (~shown | _seen_at_the_runs_too(panel, seen)),
         present=anywhere(carried & normal, panel.is_above & rna),
         maybe=panel.is_above | (~is_known & ~absent[:, of_unit]),
         place_of_population=of_place,
@@ -206,6 +207,12 @@ def _known(panel: Panel) -> Known:
         need=need,
         most_people=most_people,
     )
+
+
+def _seen_at_the_runs_too(panel: Panel, seen: Flags) -> Flags:
+    """Antigens × tissues: seen, and at the run's threshold too, so that a lower one of its own excuses nothing more."""
+    plain = [panel.index.get(name_of(symbol), row) for row, symbol in enumerate(panel.symbols)]
+    return seen & seen[plain]
 
 
 def _anywhere(

@@ -71,7 +71,7 @@ class Problem:
 
 
 def cheapest_cover(
-    serves: Flags, *, need: int, fixed: Floats | None = None, each: Floats | None = None, seconds: float = SECONDS
+    serves: Flags, *, need: float, fixed: Floats | None = None, each: Floats | None = None, seconds: float = SECONDS
 ) -> Cover:
     r"""Choose columns that serve at least `need` rows at the least cost.
 
@@ -91,7 +91,7 @@ def cheapest_cover(
     serves
         Rows × columns.
     need
-        Rows to serve.
+        Rows to serve; of 12.8 the thirteenth is served, and costs 0.8.
     fixed
         Cost of each column, 0 or more. None: 1, so that the number of columns is least.
     each
@@ -119,7 +119,7 @@ def cheapest_cover(
     """
     problem = simplify(serves, fixed=fixed, each=each)
     if problem.reachable < need:
-        raise InputError(f"{need} rows are to be served; all columns together serve {problem.reachable:g}")
+        raise InputError(f"{need:g} rows are to be served; all columns together serve {problem.reachable:g}")
     if need <= 0:
         return Cover(np.zeros(0, np.int64), 0.0, 0.0, OPTIMAL)
     first = _greedy(problem, need=need)
@@ -207,14 +207,17 @@ def _solve(
     links = LinearConstraint(_links(problem), -np.inf, 0.0)
     together = sparse.hstack([sparse.csr_array((m, n)), sparse.kron(sparse.eye_array(m), np.ones((1, classes)))])
     upper = np.r_[np.ones(n), np.repeat(problem.weight, classes)]
-    found = milp(
-        cost,
-        constraints=[links, LinearConstraint(together.tocsr(), -np.inf, problem.weight), asked],
-        bounds=Bounds(0.0, upper),
-        integrality=np.r_[np.ones(n), np.zeros(m * classes)],
-        options={"time_limit": seconds, "mip_rel_gap": 0.0},
-    )
-    if found.status not in (0, 1):
+    for presolve in (True, False):  # presolve fails on a few problems that the search itself solves
+        found = milp(
+            cost,
+            constraints=[links, LinearConstraint(together.tocsr(), -np.inf, problem.weight), asked],
+            bounds=Bounds(0.0, upper),
+            integrality=np.r_[np.ones(n), np.zeros(m * classes)],
+            options={"time_limit": seconds, "mip_rel_gap": 0.0, "presolve": presolve},
+        )
+        if found.status in (0, 1):
+            break
+    else:
         raise RuntimeError(f"HiGHS: {found.message}")
     bound = -np.inf if found.mip_dual_bound is None else float(found.mip_dual_bound)
     chosen = None if found.x is None else np.flatnonzero(found.x[:n] > 0.5)

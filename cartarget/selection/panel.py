@@ -42,7 +42,7 @@ class ProductPanel:
     n_best
         Patients whom no panel of as many products can better.
     cost
-        Of having the products and treating `n_asked` patients; None where no price was asked.
+        Of having the products and treating the share asked for; None where no price was asked.
     status, gap
         Of the search: `optimal`, or `time limit` with the relative gap that is left.
     """
@@ -143,8 +143,8 @@ def cheapest_panel(
     prices
         What each gate costs, in each kind in which it can be had.
     patients
-        How many patients there are, of whom the cohort is taken to be a sample: of them the share is treated. None: as
-        many as in the cohort.
+        How many patients there are, of whom the cohort is taken to be a sample: share × patients are treated. None:
+        those of the cohort, in whole patients.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def cheapest_panel(
     if patients is not None and patients < 1:
         raise InputError(f"patients: found {patients}; expected 1 or more")
     asked = needed(share, n)
-    need = min(asked, int(reach.covers.any(axis=1).sum()))
+    need = min(_treated(n, share=share, patients=patients), int(reach.covers.any(axis=1).sum()))
     offers = [(at, price) for at, gate in enumerate(reach.gates) for price in prices.of(gate)]
     column = np.array([at for at, _ in offers], dtype=np.int64)
     scale = (n if patients is None else patients) / n
@@ -201,12 +201,14 @@ def price_sensitivity(
     """
     used = {price.line: price for gate in reach.gates for price in prices.of(gate)}
     base = cheapest_panel(reach, share=share, prices=prices, patients=patients, seconds=seconds)
-    scale = (len(reach.tumor) if patients is None else patients) / max(len(reach.tumor), 1)
-    rows = [_priced(base, base, scale, ("", "", "", np.nan))]
+    n = len(reach.tumor)
+    scale = (n if patients is None else patients) / max(n, 1)
+    treated = min(_treated(n, share=share, patients=patients), base.n_served) * scale
+    rows = [_priced(base, base, treated, ("", "", "", np.nan))]
     for row, amount, factor in _moves(used.values()):
         other = prices.times(row.line, amount, factor)
         found = cheapest_panel(reach, share=share, prices=other, patients=patients, seconds=seconds)
-        rows.append(_priced(found, base, scale, (row.product, row.kind, amount, factor)))
+        rows.append(_priced(found, base, treated, (row.product, row.kind, amount, factor)))
     return pd.DataFrame(rows)
 
 
@@ -307,6 +309,12 @@ def needed(share: float, n: int) -> int:
     return int(np.ceil(share * n - 1e-9))
 
 
+def _treated(n: int, *, share: float, patients: int | None) -> float:
+    """How many of a cohort of `n` are paid for: whole patients, or the share itself where it stands for others."""
+    asked = needed(share, n)
+    return asked if patients is None else min(share * n, asked)
+
+
 def _panel(reach: Reach, cover: Cover, *, asked: int, best: float) -> ProductPanel:
     products = tuple(reach.gates[at] for at in cover.chosen)
     n_served = int(reach.served(products).sum())
@@ -322,9 +330,8 @@ def _panel(reach: Reach, cover: Cover, *, asked: int, best: float) -> ProductPan
 
 
 def _priced(
-    found: ProductPanel, base: ProductPanel, scale: float, moved: tuple[str, str, str, float]
+    found: ProductPanel, base: ProductPanel, treated: float, moved: tuple[str, str, str, float]
 ) -> dict[str, object]:
-    treated = min(found.n_asked, found.n_served) * scale
     cost = np.nan if found.cost is None else found.cost
     same = set(zip(found.products, found.kinds, strict=True)) == set(zip(base.products, base.kinds, strict=True))
     names = ("product", "kind", "amount", "factor")

@@ -92,7 +92,9 @@ class Prices:
 
 
 def _fits(gate: str, row: Price) -> bool:
-    return row.is_pattern and fnmatchcase(gate, row.product.replace("[", "[[]").replace("?", "[?]"))
+    """Whether a pattern fits a gate; blanks do not count."""
+    pattern = row.product.replace("[", "[[]").replace("?", "[?]")
+    return row.is_pattern and fnmatchcase("".join(gate.split()), "".join(pattern.split()))
 
 
 def read_prices(path: str | os.PathLike[str]) -> Prices:

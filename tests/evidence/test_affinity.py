@@ -22,7 +22,7 @@ from cartarget.logic.gate import Gate
 from cartarget.safety.judge import judge
 from cartarget.selection.screen import score_gates
 from tests import evidence_makers as makers
-from tests.panels import ORIGIN, REQUIRED, observations, protein, summary
+from tests.panels import ORIGIN, REQUIRED, TISSUES, observations, protein, summary
 
 SYMBOLS = ["A", "B", "C"]
 DERIVED = {"AND": "A & B", "OR": "A | B"}
@@ -180,3 +180,64 @@ def test_in_the_other_unit_an_antigen_counts_from_a_lower_threshold() -> None:
     assert limits_at(4, unit="counts", limits=limits, parts=[part]) == {"bulk": 10.0, "count": 4}
     with pytest.raises(InputError, match="known in log1p, which has no thresholds"):
         limits_at(4, unit="log1p", limits=limits, parts=[])
+
+
+def mixed(seed: int) -> tuple[Panel, Panel]:
+    """Cells in counts beside samples in CPM, the run at 2 counts: without and with antigens of their own from 1."""
+    rng, symbols = np.random.default_rng(seed), [f"G{i}" for i in range(4)]
+    rng.random()
+
+    def drawn(kind: str, n: int, rate: float | np.ndarray) -> np.ndarray:
+        shows = rng.random((n, 4)) < rate
+        return shows * (rng.choice([3, 15, 60, 300], (n, 4)) if kind == "samples" else rng.integers(1, 7, (n, 4)))
+
+    def atlas(kind: str, *, with_tumor: bool) -> anndata.AnnData:
+        n = 1 if kind == "samples" else 20
+        tumor = {f"p{i}": drawn(kind, n, 0.9) for i in range(8)} if with_tumor else {}
+        normal = {
+            place: {f"{place}{i}": drawn(kind, n, rng.choice([0, 0, 0.02, 0.5], 4)) for i in range(12)}
+            for place in TISSUES
+            if rng.random() < 0.8 or place in REQUIRED
+        }
+        return observations(kind, tumor, normal, symbols=symbols)
+
+    atlases = [("cells", True), ("samples", False)]
+    parts = [
+        count_atlas(atlas(kind, with_tumor=tumor), symbols=symbols, bulk=[5, 10, 20], count=[1, 2, 4])
+        for kind, tumor in atlases
+    ]
+    levels = {place: rng.choice([0.0, 7.0, 30.0], 4).tolist() for place in TISSUES if rng.random() < 0.3}
+    skin = summary(levels or {"skin": [0.0] * 4}, symbols=symbols)
+
+    def at(count: float) -> Panel:
+        limits = limits_at(count, unit="counts", limits={"bulk": 10.0, "count": 2}, parts=parts)
+        return build_panel(parts, symbols=symbols, required=REQUIRED, origin=ORIGIN, summaries=[skin], **limits)
+
+    return at(2), with_own_thresholds(at(2), antigens=["G0>=1", "G1>=1"], at=at)
+
+
+@pytest.mark.parametrize("seed", [*range(6), 50])
+def test_a_lower_threshold_of_its_own_is_never_judged_milder(seed: int) -> None:
+    plain, own = mixed(seed)
+    rules = ["G0", "G0 & G2", "G0 & G1", "G0 | G2", "(G0 | G1) & G2", "G0 & ~G3"]
+    lower = [rule.replace("G0", "G0>=1").replace("G1", "G1>=1") for rule in rules]
+    at_run, at_own = (judge(own, Gates.parse(gates, panel=own)) for gates in (rules, lower))
+    assert (at_own.safety_class >= at_run.safety_class).all(), lower
+    assert (at_own.low >= at_run.low - 1e-9)[:, own.is_normal & own.is_cells].all()
+    assert judge(plain, Gates.parse(rules, panel=plain)).safety_class.tolist() == at_run.safety_class.tolist()
+
+
+def test_a_summary_alone_in_its_unit_is_asked_at_a_lower_threshold_too() -> None:
+    """The heart stands at 7 CPM, below 10; from half the run's counts the bound is 5, and 7 is above."""
+    tumor = {f"p{i}": np.full((40, 1), 4.0) for i in range(12)}
+    normal = {place: {f"{place}{i}": np.zeros((40, 1)) for i in range(20)} for place in ("lung", "colon")}
+    part = count_atlas(observations("cells", tumor, normal, symbols=["A"]), symbols=["A"], count=[1, 2, 4])
+    levels = summary({"heart": [7.0], "lung": [0.0], "colon": [0.0]}, symbols=["A"])
+
+    def at(count: float) -> Panel:
+        limits = limits_at(count, unit="counts", limits={"bulk": 10.0, "count": 2}, parts=[part])
+        return build_panel([part], symbols=["A"], required=REQUIRED, origin=ORIGIN, summaries=[levels], **limits)
+
+    panel = with_own_thresholds(at(2), antigens=["A>=1", "A>=4"], at=at)
+    found = score_gates(panel, gates=["A", "A>=1", "A>=4"]).set_index("gate")["safety_class"].to_dict()
+    assert found == {"A": "within caps", "A>=1": "over cap", "A>=4": "within caps"}

@@ -22,7 +22,7 @@ from cartarget.evidence.panel import build_panel
 from cartarget.evidence.shares import patient_shares
 from cartarget.logic.batch import Gates
 from cartarget.run.asking import open_run
-from cartarget.run.product_panel import Asked, choose_panels, gather, listed_gates
+from cartarget.run.product_panel import Asked, choose_panels, gather, listed_gates, panel_into, tell
 from cartarget.run.steps import run
 from cartarget.selection.cover import LATE, OPTIMAL, cheapest_cover, fullest_cover, simplify
 from cartarget.selection.panel import (
@@ -159,6 +159,15 @@ def test_what_time_does_not_allow_is_a_gap_and_not_a_proof() -> None:
     assert covers[:, found.chosen].any(axis=1).all()
 
 
+def test_a_problem_on_which_presolve_fails_is_solved() -> None:
+    """HiGHS ends with an error here unless presolve is off. B serves everybody for 2."""
+    covers = np.array([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 1], [0, 1, 0, 0], [1, 1, 0, 1]], dtype=bool)
+    fixed, each = np.array([1.0, 2.0, 0.0, 2.0]), np.array([1.0, 0.0, 0.0, 0.0])
+    found = cheapest_cover(covers, need=3, fixed=fixed, each=each)
+    assert found.value == min(cost_of(chosen, covers, 3, fixed, each) for chosen in subsets(4)) == 2.0
+    assert found.gap == 0
+
+
 def test_the_cost_is_that_of_a_hand() -> None:
     """Three of four patients. A alone serves two, so a second product is needed: A + C is 1 + 2 + 3 treatments."""
     reach = reach_of(HAND, gates=("A", "B", "C"))
@@ -167,6 +176,18 @@ def test_the_cost_is_that_of_a_hand() -> None:
     assert (found.products, found.cost, found.kinds) == (("A", "C"), 6.0, ("autologous", "autologous"))
     # of 400 such patients 300 are treated: 1 + 2 + 300
     assert cheapest_panel(reach, share=0.75, prices=Prices("p.tsv", tuple(rows)), patients=400).cost == 303.0
+
+
+def test_of_the_patients_asked_for_the_share_is_treated_and_not_whole_patients_of_the_cohort() -> None:
+    """0.8 of 16 is 12.8, so 13 must be served; of 2,000 patients 1,600 are treated, and not 13 / 16."""
+    reach = reach_of(np.eye(16, 2, dtype=bool) | np.array([[True, False]]))
+    prices = Prices("p.tsv", (Price("*", "autologous", 10.0, 2.0, 2),))
+    found = cheapest_panel(reach, share=0.8, prices=prices, patients=2000)
+    assert (found.n_asked, found.cost) == (13, pytest.approx(10 + 2 * 1600))
+    assert cheapest_panel(reach, share=0.8, prices=prices).cost == 10 + 2 * 13
+    table = price_sensitivity(reach, share=0.8, prices=prices, patients=2000)
+    assert table["cost_per_patient"].iloc[0] == pytest.approx((10 + 2 * 1600) / 1600)
+    assert cheapest_panel(reach_of(np.eye(10, dtype=bool)), share=0.7, prices=prices, patients=10).cost == 7 * 10 + 14
 
 
 def test_many_patients_make_the_product_off_the_shelf_cheaper() -> None:
@@ -233,6 +254,8 @@ def test_a_share_out_of_reach_says_how_near_it_came_and_what_binds() -> None:
     small = found.panel[found.panel["question"].eq("fewest products")].set_index("scope")
     assert small["n_served"].tolist() == [4, 6]
     assert not small["is_reached"].any()
+    lines = [line for line in tell(found) if "fewest" in line]
+    assert "fewest products for 8, not reached: 4 of 10 with every gate, next unknown: G0" in lines[0]
     assert found.notes[0] == (
         "not over cap: no panel serves 0.8 of the patients (8 of 10); all gates together serve 4 (0.40). "
         "The others are covered for 0.5 of their tumour: 2 by gates that are unknown only, 3 by gates that are over "
@@ -243,6 +266,8 @@ def test_a_share_out_of_reach_says_how_near_it_came_and_what_binds() -> None:
 def test_no_gate_at_all_is_an_empty_panel() -> None:
     found = choose_panels(reach_of(np.zeros((3, 0), dtype=bool)), fold=np.array([0, 1, 0]), asked=Asked(0.5, 1.0))
     assert found.panel[["n_products", "n_served", "share_heldout"]].to_numpy().tolist() == [[0, 0, 0.0]]
+    assert "0 of 3 with every gate" in "\n".join(tell(found))
+    assert [line for line in tell(found) if line.endswith(": no gate serves a patient")]
 
 
 def test_strangers_judge_a_panel() -> None:
@@ -326,6 +351,12 @@ def test_a_gate_without_a_price_is_named(tmp_path: Path) -> None:
         cheapest_panel(reach_of(HAND, gates=("A & B", "C", "D")), share=0.5, prices=prices)
     with pytest.raises(InputError, match="patients: found 0"):
         cheapest_panel(reach_of(HAND), share=0.5, prices=prices, patients=0)
+
+
+@pytest.mark.parametrize("pattern", ["A&*", "A & *", "A &*", "*&*"])
+def test_blanks_in_a_pattern_do_not_count(pattern: str) -> None:
+    prices = Prices("p.tsv", (Price("*", "autologous", 1.0, 0.0, 2), Price(pattern, "autologous", 9.0, 0.0, 3)))
+    assert [prices.of(gate)[0].fixed for gate in ("A & B", "A", "A | B")] == [9.0, 1.0, 1.0]
 
 
 def test_a_bulk_patient_is_his_samples_and_a_patient_of_few_cells_is_left_out() -> None:
@@ -429,6 +460,16 @@ def test_the_command_leaves_tables_that_say_what_it_said(folder: Path) -> None:
     assert "over cap" not in " ".join(products["classes"])
     assert len(read_table("panel_prices", folder / "results/demo/panel/panel_prices.parquet")) == 5
     assert not [path for path in (folder / "results/demo/panel").iterdir() if b"patient0" in path.read_bytes()]
+
+
+def test_no_prices_of_an_earlier_call_are_left(folder: Path, tmp_path: Path) -> None:
+    with contextlib.chdir(folder):
+        config, prices = load_config("small.yaml"), Prices("p.tsv", (Price("*", "autologous", 10.0, 2.0, 2),))
+        told = []
+        for own in (prices, None):
+            panel_into(tmp_path / "panel", configs=[config], asked=Asked(0.5, 0.5, own))
+            told.append(sorted(path.name for path in (tmp_path / "panel").iterdir() if "prices" in path.name))
+    assert told == [["panel_prices.parquet", "panel_prices.tsv"], []]
 
 
 def test_two_runs_of_the_same_patients_are_one_basket(folder: Path) -> None:
