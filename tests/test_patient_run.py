@@ -19,13 +19,14 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 import cartarget
-from cartarget.config import Config
+from cartarget.config import AtlasConfig, CellLabels, Config
 from cartarget.contracts import read_table, write_table
 from cartarget.errors import CartargetError, ConfigError, InputError
 from cartarget.logic.gate import Gate
 from cartarget.logic.shapes import evaluate
 from cartarget.report.pdf import find_chromium
 from cartarget.run.patient import Told, run_gates, tell_patient
+from cartarget.run.sample import _require_malignant
 from tests.shared import once
 from tests.test_asking import make
 from tests.test_cli import cartarget as command
@@ -271,6 +272,7 @@ def negative() -> anndata.AnnData:
         (lambda folder: given(folder, negative()), "found -1 for gene … in cell …; expected a number of zero or more"),
         (lambda folder: bulk_table(folder, {"EPCAM": 3.5}, head="TPM"), "are TPM, but a bulk sample of this run is"),
         (lambda folder: bulk_table(folder, {"EPCAM": 3.5}, head=MRN), "head the column of numbers with its unit"),
+        (lambda folder: bulk_table(folder, {"EPCAM": 3}, head=MRN), "head the column of numbers with its unit"),
         (lambda folder: bulk_table(folder, {"EPCAM": 3}, head="counts"), "counts of 1 genes, of which no CPM can be"),
         (lambda folder: folder / f"{NAME}.h5ad", "the sample: no such file or folder; check the path of the sample"),
         (lambda folder: folder / "small.yaml", "not a sample; give an .h5ad, a .zarr, a folder with matrix.mtx"),
@@ -285,6 +287,51 @@ def test_bad_samples_are_told_without_their_names(here: Path, make_sample, messa
     assert not (here / "results/demo/patient").exists(), "nothing is written"
 
 
+def bad_cell(name: str) -> anndata.AnnData:
+    adata = negative()
+    adata.obs.index = [name, *adata.obs.index[1:]]
+    return adata
+
+
+def odd_side() -> anndata.AnnData:
+    adata = sample()
+    adata.obs["side"] = ["Jane's Doe", 'Doe "J" O\'Brien'] * (adata.n_obs // 2)
+    return adata
+
+
+@pytest.mark.parametrize("make_adata", [lambda: bad_cell('O\'Brien "Doe" 1'), odd_side], ids=["cell", "value"])
+def test_a_name_with_both_quotes_is_withheld_whole(here: Path, make_adata) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match="the sample") as told:
+        tell_patient(given(here, make_adata()), config=config())
+    assert not [part for part in ("Brien", "Doe", "Jane") if part in str(told.value)]
+
+
+def test_an_error_that_is_not_ours_is_told_as_ours(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = given(here, sample())
+    monkeypatch.setattr("cartarget.run.sample._check_unit", lambda *_, **__: {}[MRN])
+    with pytest.raises(InputError, match=r"^the sample: cannot be read \(KeyError\)$"):
+        tell_patient(path, config=config())
+
+
+def test_people_are_told_whatever_the_form_of_the_sample(here: Path) -> None:
+    with pytest.raises(InputError, match="malignant cells of 2 people"):
+        tell_patient(matrix_folder(here, two_people()), config=config())
+    adata = two_people()
+    adata.obs = adata.obs.rename(columns={"donor": "donor_id"})
+    with pytest.raises(InputError, match="malignant cells of 2 people"):
+        tell_patient(given(here, adata), config=config())
+
+
+def test_asked_for_the_page_names_file_and_donor_and_warns_of_few_cells(here: Path) -> None:
+    adata = sample()
+    kept = np.flatnonzero(adata.obs["side"] == "tumor")[:29]
+    folder = matrix_folder(here, adata[kept].copy())
+    page = tell_patient(folder, config=config(), show_identifiers=True).html.read_text()
+    assert f"<dd>{NAME}, {MRN}</dd>" in page
+    assert "29 malignant cells <b>few cells</b>" in page
+    assert "few cells" not in tell_patient(given(here, adata), config=config()).html.read_text()
+
+
 def test_asked_for_an_error_quotes_the_sample(here: Path) -> None:
     with pytest.raises(InputError, match=rf"{NAME}.*in cell '{MRN}_0'"):
         tell_patient(given(here, negative()), config=config(), show_identifiers=True)
@@ -293,8 +340,27 @@ def test_asked_for_an_error_quotes_the_sample(here: Path) -> None:
 def test_an_error_of_the_labels_names_the_column_to_give(here: Path) -> None:
     adata = sample()
     adata.obs = adata.obs.rename(columns={"side": "compartment"})
-    with pytest.raises(ConfigError, match=r"labels\.malignant: the sample: obs has no column 'side'.*'compartment'"):
+    with pytest.raises(ConfigError) as told:
         tell_patient(given(here, adata), config=config())
+    assert str(told.value) == (
+        "the sample: obs has no column `side`, by which a sample says which cells are malignant; add a column `side` "
+        "to obs, with the words tumor and normal"
+    )
+
+
+def test_the_column_to_add_is_the_one_that_the_runs_tumour_atlas_names(here: Path) -> None:
+    atlas = AtlasConfig(name="mine", reader="h5ad", labels=CellLabels(malignant="compartment"))
+    with pytest.raises(ConfigError, match=r"no column `compartment`, by which the run's tumour atlas mine \(labels"):
+        _require_malignant(here / "a.h5ad", sample().obs, atlas)
+
+
+def test_a_cell_named_where_a_header_belongs_is_withheld(here: Path) -> None:
+    folder = matrix_folder(here, sample())
+    head, *rows = (folder / "cells.tsv").read_text().splitlines()
+    (folder / "cells.tsv").write_text("\n".join(["Doe Brien\tJane Doe\tMRN 1", *rows]) + "\n")
+    with pytest.raises(CartargetError) as told:
+        tell_patient(folder, config=config())
+    assert head and not [part for part in ("Brien", "Doe", "Jane") if part in str(told.value)]
 
 
 def test_a_run_without_gates_says_what_to_do(here: Path) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cartarget.atlas.contract import tell_nobody
 from cartarget.atlas.formats.matrix import UNITS
 from cartarget.config import AtlasConfig, Config
-from cartarget.errors import CartargetError, ConfigError, GateError, InputError
+from cartarget.errors import ConfigError, GateError, InputError
 from cartarget.run.counting import count_for
 from cartarget.run.inputs import Run, counted_atlases, place_of
+from cartarget.run.withheld import described, withheld
 from cartarget.selection.patient import Tumor
 from cartarget.selection.sweep import half_once_twice
 from cartarget.sheet import ASSAYS
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
 
 NAME = "sample"
 """What the sample is called while it is read."""
+
+DONORS = ("donor", "donor_id", "patient", "patient_id")
+"""Columns of `obs` that tell people where the run's own does not."""
 
 FEWEST_COLUMNS = 30
 """Columns from which a text table is taken for cells; one is a bulk sample."""
@@ -72,7 +74,7 @@ def read_sample(
         `.h5ad` or `.zarr`, or a folder with `matrix.mtx`: cells, of which the run's labels (`labels.malignant` of its
         own tumour cells, else a column `side`) say which are malignant. A text table of genes × cells: malignant cells
         alone. A text table with one column of numbers: a bulk sample, the column headed with its unit
-        (:data:`cartarget.atlas.formats.matrix.UNITS`) or holding counts.
+        (:data:`cartarget.atlas.formats.matrix.UNITS`).
     config, run
         The run.
     symbols
@@ -99,10 +101,14 @@ def read_sample(
     Traceback (most recent call last):
     cartarget.errors.InputError: the sample: no such file or folder; check the path of the sample
     """
-    with _withheld(Path(path), show=show_identifiers):
-        adata = _read(Path(path), config=config, run=run, symbols=symbols)
-        donors = sorted(set(adata.obs["donor"].astype(str)))
-        files = adata.uns["cartarget"]["files"]
+    with withheld(Path(path), name=NAME, show=show_identifiers):
+        return _sample(Path(path), config=config, run=run, symbols=symbols)
+
+
+def _sample(path: Path, *, config: Config, run: Run, symbols: list[str]) -> Sample:
+    adata = _read(path, config=config, run=run, symbols=symbols)
+    donors = sorted(set(adata.obs["donor"].astype(str)))
+    files = adata.uns["cartarget"]["files"]
     if len(donors) > 1:
         raise InputError(
             f"the sample: malignant cells of {len(donors)} people; give each person's in a file of its own"
@@ -119,7 +125,7 @@ def read_sample(
         tumor=tumor_of(counted, symbols=symbols, config=config),
         digest=hashlib.sha256(told.encode()).hexdigest(),
         notes=tuple(note for note in adata.uns["cartarget"]["notes"] if note),
-        identifiers=(Path(path).name, *(donor for donor in donors if donor != NAME)),
+        identifiers=(path.name, *(donor for donor in donors if donor != NAME)),
     )
 
 
@@ -212,25 +218,38 @@ def _entry(reader: str, path: Path, *, config: Config) -> AtlasConfig:
     single = [atlas for atlas in counted_atlases(config) if atlas.reader in ASSAYS["single_cell"]]
     like = next((atlas for atlas in single if atlas.reader == reader), single[0] if single else None)
     entry = AtlasConfig.model_validate({"name": NAME, "reader": reader, "path": path.resolve().as_posix()})
+    cells = described(path) if path.is_dir() or reader in _READERS.values() else pd.DataFrame()
     if like is None:
-        return entry
-    labels = like.labels.model_copy(update={"cell_type": None, "tissue": None, "donor": None, "exclude_values": []})
-    donor = like.labels.donor
-    if donor and reader == "h5ad" and donor in _columns(path):
-        labels = labels.model_copy(update={"donor": donor})
-    unit = like.unit if like.reader == reader else None
-    return entry.model_copy(update={"labels": labels, "unit": unit, "nuclei": like.nuclei})
+        labels, unit, nuclei = entry.labels, entry.unit, entry.nuclei
+    else:
+        labels = like.labels.model_copy(update={"cell_type": None, "tissue": None, "donor": None, "exclude_values": []})
+        unit, nuclei = like.unit if like.reader == reader else None, like.nuclei
+    _require_malignant(path, cells, like)
+    own = None if like is None else like.labels.donor
+    told = next((name for name in (own, *DONORS) if name in cells and _names_people(cells[name])), None)
+    if told is not None:
+        labels = labels.model_copy(update={"donor": told} | ({} if told == own else {"donor_pattern": None}))
+    return entry.model_copy(update={"labels": labels, "unit": unit, "nuclei": nuclei})
 
 
-def _columns(path: Path) -> set[str]:
-    """The columns of the `obs` of an `.h5ad`; what is wrong with the file its reader tells."""
-    import h5py
+def _require_malignant(path: Path, cells: pd.DataFrame, like: AtlasConfig | None) -> None:
+    """Refuse cells of which nothing says which are malignant, naming the column that does in the run."""
+    named = None if like is None else like.labels.malignant
+    name = named or "side"
+    if cells.empty or name in (*cells.columns, cells.index.name, "cell"):
+        return
+    whose = "a sample" if like is None or named is None else f"the run's tumour atlas {like.name} (labels.malignant)"
+    raise ConfigError(
+        f"{path}: obs has no column `{name}`, by which {whose} says which cells are malignant; add a column `{name}` "
+        f"to obs, with {'the words tumor and normal' if named is None else 'the words that the run uses'}"
+    )
 
-    try:
-        with h5py.File(path, "r") as handle:
-            return set(handle["obs"])
-    except (OSError, KeyError, TypeError):
-        return set()
+
+def _names_people(donors: pd.Series) -> bool:
+    """Whether a column names people: everybody, or several; a sample whose one donor is left open is one person's."""
+    values = donors.astype(object).where(donors.notna(), "").astype(str).str.strip()
+    nobody = tell_nobody(values, pd.Series("tumor", index=values.index))
+    return nobody is None or values.nunique() > 2
 
 
 def _read_text(path: Path, *, config: Config, genes: GeneTable | None, keep: set[str] | None) -> AnnData:
@@ -278,27 +297,26 @@ def _read_bulk(path: Path, header: list[str], *, genes: GeneTable | None, keep: 
     from cartarget.atlas.readers.single_cell import WHOLE
 
     unit = next((unit for unit in UNITS if unit.casefold() == header[-1].strip().casefold()), None)
+    if unit is None:
+        raise InputError(
+            f"{path}: the unit of its values is not told; head the column of numbers with its unit ({', '.join(UNITS)})"
+        )
     rows = lines(path)
     next(rows)
-    try:
-        adata = build_bulk(
-            rows,
-            path=path,
-            label_names=header[:-1],
-            columns=header[-1:],
-            obs=_obs(header[-1:], cell_type=""),
-            kind="samples",
-            atlas=AtlasConfig(name=NAME, reader="xena"),
-            genes=genes,
-            keep=keep,
-            unit=unit,
-        )
-    except InputError as error:
-        hint = f"head the column of numbers with its unit ({', '.join(UNITS)})"
-        raise InputError(re.sub(rf"set atlases\.{NAME}\.unit to one of .*", hint, str(error))) from None
+    adata = build_bulk(
+        rows,
+        path=path,
+        label_names=header[:-1],
+        columns=header[-1:],
+        obs=_obs(header[-1:], cell_type=""),
+        kind="samples",
+        atlas=AtlasConfig(name=NAME, reader="xena"),
+        genes=genes,
+        keep=keep,
+        unit=unit,
+    )
     n_genes = len(adata.uns["cartarget"]["symbols"])
-    quantity = UNITS[unit].quantity if unit else "counts"
-    if quantity in COUNTED and n_genes < WHOLE:
+    if UNITS[unit].quantity in COUNTED and n_genes < WHOLE:
         raise InputError(
             f"{path}: counts of {n_genes:,} genes, of which no CPM can be made: they need the whole library "
             f"({WHOLE:,} genes or more); give all genes, or CPM in a column headed CPM"
@@ -345,23 +363,3 @@ def _check_unit(adata: Any, *, config: Config) -> None:
             f"the sample: its counts cannot be recovered, but a cell of this run is positive at {limits.count} counts; "
             "give counts"
         )
-
-
-@contextmanager
-def _withheld(path: Path, *, show: bool) -> Iterator[None]:
-    """Tell errors of the sample without its path and without what they quote of it, unless asked."""
-    try:
-        yield
-    except (CartargetError, OSError) as error:
-        told = str(error).replace(f"atlases.{NAME}.", "atlases.<the run's tumour>.")
-        if show:
-            raise type(error)(told) from None if isinstance(error, CartargetError) else error
-        for text in (str(path.resolve()), str(path), path.resolve().as_posix(), path.name):
-            told = told.replace(text, "the sample")
-        if isinstance(error, ConfigError):  # names columns, and quotes no cell
-            raise ConfigError(told) from None
-        if isinstance(error, OSError):
-            raise InputError(f"the sample: cannot be read ({error.strerror})") from None
-        quoted = re.sub(r"'[^']*'|\"[^\"]*\"", "…", told)
-        hint = "" if quoted == told else " (… is withheld; --show-identifiers shows it)"
-        raise InputError(quoted + hint) from None
